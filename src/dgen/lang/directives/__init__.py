@@ -1,0 +1,160 @@
+"""The directives, as rows: one decorated function each, in the module of its topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dgen.diagnostic import Span, Word, did_you_mean, fail
+from dgen.lang.line import Line
+from dgen.lang.nodes import Directive
+
+if TYPE_CHECKING:
+    from dgen.lang.evaluate import Interpreter
+
+_TOPICS = ("variables", "printing", "environment", "flow", "help", "caches", "modules")
+_ROWS: dict[str, Row] = {}
+F = TypeVar("F", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument of a directive, read from the signature of its function."""
+
+    name: str
+    required: bool
+    many: bool
+    raw: bool
+
+    @property
+    def shown(self) -> str:
+        """The argument as the usage line shows it."""
+        text = self.name.upper().rstrip("_")
+        if self.many:
+            return f"[{text}…]"
+        return text if self.required else f"[{text}]"
+
+
+@dataclass(frozen=True)
+class Row:
+    r"""A directive. Its function takes the interpreter, the `\name` as a span, and what the user wrote.
+
+    Arguments annotated `Word` take one word, `*names: Word` the rest of the words, and `Line` the rest of the
+    line as raw text. `examples` are (script, what it writes).
+    """
+
+    name: str
+    call: Callable[..., None]
+    help: str
+    examples: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The arguments."""
+        import inspect
+
+        found: list[Parameter] = []
+        for each in list(inspect.signature(self.call).parameters.values())[2:]:
+            many = each.kind is inspect.Parameter.VAR_POSITIONAL
+            required = not many and each.default is inspect.Parameter.empty
+            found.append(Parameter(each.name, required, many, str(each.annotation) in ("Line", str(Line))))
+        return tuple(found)
+
+    @property
+    def raw(self) -> bool:
+        """Whether the directive takes the rest of the line as raw text."""
+        return any(parameter.raw for parameter in self.parameters)
+
+    @property
+    def usage(self) -> str:
+        """The statement as a user writes it."""
+        return " ".join([f"\\{self.name}", *(parameter.shown for parameter in self.parameters)])
+
+
+def directive(
+    name: str, *, help: str, examples: tuple[tuple[str, str], ...] = (), aliases: tuple[str, ...] = ()
+) -> Callable[[F], F]:
+    """Register a function as the directive of a name, and of its aliases."""
+
+    def register(call: F) -> F:
+        row = Row(name, call, help, examples, aliases)
+        for each in (name, *aliases):
+            if each in _ROWS:
+                raise ValueError(f"the directive \\{each} is registered twice")
+            _ROWS[each] = row
+        return call
+
+    return register
+
+
+def directives() -> Mapping[str, Row]:
+    """Return all rows by name and alias."""
+    for topic in _TOPICS:
+        import_module(f"{__name__}.{topic}")
+    return MappingProxyType(_ROWS)
+
+
+def find_directive(name: str, span: Span) -> Row:
+    """Return the row of a name.
+
+    Raises:
+        DgenError: `unknown-directive`.
+    """
+    row = directives().get(name)
+    if row is None:
+        help = did_you_mean(name, directives(), "\\directives_help lists them")
+        near = help.replace("`", "`\\", 1) if help and help.startswith("did") else help
+        raise fail("unknown-directive", f"no directive named `\\{name}`", span, near)
+    return row
+
+
+def call_directive(run: Interpreter, row: Row, statement: Directive) -> None:
+    """Give a directive its words, or its raw text, and run it.
+
+    Raises:
+        DgenError: `bad-arguments`, and whatever the directive raises.
+    """
+    if row.raw:
+        row.call(run, statement.name_span, *_raw_arguments(run, row, statement))
+        return
+    words = run.words(statement)
+    required = sum(1 for parameter in row.parameters if parameter.required)
+    most = None if any(parameter.many for parameter in row.parameters) else len(row.parameters)
+    if len(words) < required:
+        missing = [p.shown for p in row.parameters if p.required][len(words) :]
+        raise _bad_arguments(row, f"lacks {' and '.join(missing)}", statement.name_span)
+    if most is not None and len(words) > most:
+        message = f"takes {_count(most)}, got {len(words)}"
+        raise _bad_arguments(row, message, words[most].span)
+    row.call(run, statement.name_span, *words)
+
+
+def _raw_arguments(run: Interpreter, row: Row, statement: Directive) -> list[Any]:
+    """Cut the leading words off a raw text, up to the argument that takes the rest."""
+    rest = run.text(statement)
+    arguments: list[Any] = []
+    for parameter in row.parameters:
+        if parameter.raw:
+            if parameter.required and not rest.text:
+                raise _bad_arguments(row, f"lacks {parameter.shown}", statement.name_span)
+            arguments.append(rest)
+            break
+        if not rest.text:
+            raise _bad_arguments(row, f"lacks {parameter.shown}", statement.name_span)
+        length = len(rest.text.split(None, 1)[0])
+        arguments.append(Word(rest.text[:length], rest.at(0, length)))
+        rest = rest.cut(length, len(rest.text)).strip()
+    return arguments
+
+
+def _bad_arguments(row: Row, message: str, span: Span) -> Exception:
+    return fail("bad-arguments", f"`\\{row.name}` {message}", span, f"usage: {row.usage}")
+
+
+def _count(number: int) -> str:
+    return "no words" if number == 0 else "1 word" if number == 1 else f"{number} words"

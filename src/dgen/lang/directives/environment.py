@@ -1,0 +1,42 @@
+"""Directives about environment variables."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dgen.diagnostic import Span, Word, fail
+from dgen.lang.directives import directive
+
+if TYPE_CHECKING:
+    from dgen.lang.evaluate import Interpreter
+
+
+@directive(
+    "env",
+    help="Set environment variables, or write them all.",
+    examples=(('\\env DGEN_EXAMPLE="a b"\n\\print $DGEN_EXAMPLE\n\\unset_env DGEN_EXAMPLE', "a b\n"),),
+)
+def env(run: Interpreter, span: Span, *assignments: Word) -> None:
+    from dgen.lang.words import unquote
+
+    pairs = [(word, *word.text.partition("=")) for word in assignments]
+    for word, name, equals, value in pairs:
+        if not equals or not name.isidentifier() or "\0" in value:
+            raise fail("bad-arguments", f"expected NAME=VALUE, found `{word.text}`", word.span)
+    for _, name, _, value in pairs:
+        os.environ[name] = unquote(value)
+    if not assignments:
+        run.host.write("".join(f"{name}={value}\n" for name, value in sorted(os.environ.items())))
+
+
+@directive(
+    "unset_env",
+    help="Forget environment variables; one that is not set is left alone.",
+    examples=(("\\env DGEN_EXAMPLE=a\n\\unset_env DGEN_EXAMPLE\n\\print [$DGEN_EXAMPLE]", "[]\n"),),
+)
+def unset_env(run: Interpreter, span: Span, name: Word, *names: Word) -> None:
+    for each in (name, *names):
+        if not each.text or "=" in each.text or "\0" in each.text:
+            raise fail("bad-name", f"`{each.text}` is not the name of an environment variable", each.span)
+        os.environ.pop(each.text, None)

@@ -1,0 +1,97 @@
+"""Directives that describe the language; what belongs to others is asked of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dgen.diagnostic import DgenError, Span, Word, did_you_mean, fail
+from dgen.lang.directives import Row, directive, directives
+from dgen.lang.functions import Function, functions
+
+if TYPE_CHECKING:
+    from dgen.lang.evaluate import Interpreter
+
+
+@directive("help", help="Describe directives, functions and options; without a name, say what help there is.")
+def help_(run: Interpreter, span: Span, *names: Word) -> None:
+    if not names:
+        run.host.write(_OVERVIEW)
+    for word in names:
+        run.host.write(_describe(run, word).rstrip("\n") + "\n")
+
+
+@directive("directives_help", help="Describe the directives, or those of the given names.")
+def directives_help(run: Interpreter, span: Span, *names: Word) -> None:
+    rows = {row.name: row for row in directives().values()}
+    chosen = [_pick(directives(), word, "directive", "\\") for word in names] or list(rows.values())
+    run.host.write(_sheet(chosen, _directive_entry, full=bool(names)))
+
+
+@directive("functions_help", help="Describe the template functions, or those of the given names.")
+def functions_help(run: Interpreter, span: Span, *names: Word) -> None:
+    chosen = [_pick(functions(), word, "function", "") for word in names] or list(functions().values())
+    run.host.write(_sheet(chosen, _function_entry, full=bool(names)))
+
+
+@directive(
+    "templates_help",
+    help="Show the variables, their types and current values, or those of the given names.",
+    examples=(("\\set a 1\n\\templates_help a", "a: str = '1'\n"),),
+)
+def templates_help(run: Interpreter, span: Span, *names: Word) -> None:
+    for word in names:
+        _pick(run.scope, word, "variable", "")
+    shown = [word.text for word in names] or run.scope.names()
+    run.host.write("".join(f"{name}: {_variable(run.scope[name])}\n" for name in shown))
+
+
+_OVERVIEW = """\
+\\help NAME…          describe directives, functions or options
+\\directives_help     the directives
+\\functions_help      the template functions
+\\templates_help      the variables and their values
+"""
+
+
+def _describe(run: Interpreter, word: Word) -> str:
+    name = word.text.removeprefix("\\")
+    if name in directives():
+        return _directive_entry(directives()[name], full=True)
+    if name in functions():
+        return _function_entry(functions()[name], full=True)
+    try:
+        return run.host.help("options", (word,), run.scope)
+    except DgenError:
+        near = did_you_mean(name, [*directives(), *functions()])
+        if near is None:
+            raise
+        raise fail("unknown-topic", f"nothing is named `{word.text}`", word.span, near) from None
+
+
+def _pick(rows: Mapping[str, Any], word: Word, noun: str, prefix: str) -> Any:
+    name = word.text.removeprefix("\\") if prefix else word.text
+    if name not in rows:
+        code = {"directive": "unknown-directive", "function": "unknown-function"}.get(noun, "unknown-variable")
+        raise fail(code, f"no {noun} named `{prefix}{name}`", word.span, did_you_mean(name, rows))
+    return rows[name]
+
+
+def _sheet(rows: list[Any], entry: Callable[..., str], *, full: bool) -> str:
+    return ("\n" if full else "").join(entry(row, full=full) for row in rows)
+
+
+def _directive_entry(row: Row, *, full: bool) -> str:
+    examples = [f"    {line}\n" for script, _ in row.examples for line in script.splitlines()]
+    aliases = "".join(f"    also \\{alias}\n" for alias in row.aliases)
+    return f"{row.usage}\n    {row.help}\n{aliases}{''.join(examples) if full else ''}"
+
+
+def _function_entry(row: Function, *, full: bool) -> str:
+    examples = [f"    {template}  gives  {result}\n" for template, result in row.examples]
+    return f"{row.usage}\n    {row.help}\n{''.join(examples) if full else ''}"
+
+
+def _variable(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} = {text if len(text) <= 200 else text[:199] + '…'}"

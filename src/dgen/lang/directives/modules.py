@@ -1,0 +1,42 @@
+"""Directives that keep modules of a pipeline and use them in another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dgen.diagnostic import Span, Word
+from dgen.lang.directives import directive
+from dgen.lang.scope import unknown_variable
+
+if TYPE_CHECKING:
+    from dgen.lang.evaluate import Interpreter
+
+
+@directive("save_modules", help="Keep modules of the last pipeline under a name.")
+def save_modules(run: Interpreter, span: Span, var: Word, module: Word, *modules: Word) -> None:
+    run.saved_modules[var.text] = run.host.save_modules((module, *modules))
+
+
+@directive("use_modules", help="Use saved modules in the next invocation.")
+def use_modules(run: Interpreter, span: Span, var: Word) -> None:
+    run.host.use_modules(_saved(run, var), var.span)
+
+
+@directive(
+    "clear_modules",
+    help="Let saved modules go: those of the given names, or all.",
+    examples=(("\\clear_modules", ""),),
+)
+def clear_modules(run: Interpreter, span: Span, *names: Word) -> None:
+    for word in names:
+        _saved(run, word)
+    for name in [word.text for word in names] or list(run.saved_modules):
+        saved = run.saved_modules.pop(name, None)
+        if saved is not None:
+            run.host.clear_modules(saved)
+
+
+def _saved(run: Interpreter, word: Word) -> object:
+    if word.text not in run.saved_modules:
+        raise unknown_variable(word.text, word.span, run.saved_modules, "saved modules")
+    return run.saved_modules[word.text]

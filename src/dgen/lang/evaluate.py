@@ -1,0 +1,140 @@
+"""Runs a script statement by statement: renders, expands, splits, and hands on to directives and to the host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dgen.diagnostic import DgenError, Diagnostic, Source, Word
+from dgen.lang.directives import call_directive, find_directive
+from dgen.lang.expand import expand_environment
+from dgen.lang.functions import bind_functions
+from dgen.lang.host import Host
+from dgen.lang.line import Line
+from dgen.lang.nodes import Block, Comment, Directive, Invocation, Pragma, Script, Statement
+from dgen.lang.parse import parse, template_line
+from dgen.lang.scope import Scope
+from dgen.lang.version import pragma_warning
+from dgen.lang.words import split, split_plain
+
+if TYPE_CHECKING:
+    from dgen.lang.template import Renderer
+
+_TEMPLATE = re.compile(r"\{[{%#]")
+
+
+class Exited(Exception):
+    r"""A script said `\exit`."""
+
+    def __init__(self, code: int = 0) -> None:
+        """Keep the exit code."""
+        super().__init__(code)
+        self.code = code
+
+
+class Interpreter:
+    """The language of one session."""
+
+    def __init__(self, scope: Scope, host: Host, *, argv: tuple[Word, ...] = (), keep_going: bool = False) -> None:
+        """Run in a scope, for a host; `argv` is appended to every invocation."""
+        self.scope = scope
+        self.host = host
+        self.argv = argv
+        self.keep_going = keep_going
+        self.saved_modules: dict[str, object] = {}
+        scope.provide("saved_modules", self.saved_modules)
+
+    def run(self, script: Script) -> None:
+        r"""Run every statement of a script.
+
+        Raises:
+            DgenError: the first statement that failed, unless `keep_going`.
+            Exited: the script said `\exit`.
+        """
+        for statement in script.statements:
+            try:
+                self._run(statement)
+            except DgenError as error:
+                self._report(error)
+
+    def run_source(self, source: Source) -> None:
+        """Parse a source and run it, as `run` does: a syntax mistake in it is the failure of one statement."""
+        try:
+            script = parse(source)
+        except DgenError as error:
+            self._report(error)
+        else:
+            self.run(script)
+
+    def _report(self, error: DgenError) -> None:
+        if not self.keep_going:
+            raise error
+        self.host.report(error)
+
+    def words(self, statement: Statement) -> tuple[Word, ...]:
+        """Render, expand and split a statement, without running it; nothing for what has no words.
+
+        Raises:
+            DgenError: whatever is wrong with its templates, quotes and globs.
+        """
+        if not isinstance(statement, Invocation | Directive):
+            return ()
+        plain = split_plain(statement.body if isinstance(statement, Directive) else statement.span)
+        return plain if plain is not None else split(expand_environment(self.render(statement), raw=False))
+
+    def text(self, statement: Directive) -> Line:
+        """Return what follows a directive's name as raw text: rendered, and with its environment variables."""
+        return expand_environment(self.render(statement), raw=True).strip()
+
+    def render(self, statement: Statement) -> Line:
+        """Return the text of a statement on one line, rendered."""
+        line = template_line(statement)
+        if line is None:
+            return Line("", ())
+        return self.renderer.render(line) if _TEMPLATE.search(line.text) else line
+
+    @cached_property
+    def calls(self) -> Mapping[str, Any]:
+        """The functions and namespaces of templates and expressions."""
+        return bind_functions(self.host)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What renders templates, with the variables of this session."""
+        from dgen.lang.template import Renderer
+
+        return Renderer(self.scope, self.calls)
+
+    def evaluate(self, line: Line) -> Any:
+        """Evaluate an expression with the variables and functions of this session.
+
+        Raises:
+            DgenError: `bad-expression`, `unknown-variable`, `unknown-function`.
+        """
+        from collections import ChainMap
+
+        from dgen.lang.expression import evaluate_expression
+
+        layers: list[Any] = [self.scope, self.calls]
+        return evaluate_expression(line, ChainMap(*layers))
+
+    def _run(self, statement: Statement) -> None:
+        match statement:
+            case Invocation():
+                words = self.words(statement)
+                if words:
+                    self.host.invoke(words + self.argv, statement.span)
+            case Directive():
+                call_directive(self, find_directive(statement.name, statement.name_span), statement)
+            case Block():
+                from dgen.lang.blocks import run_block
+
+                run_block(self, statement)
+            case Pragma():
+                warning: Diagnostic | None = pragma_warning(statement)
+                if warning is not None:
+                    self.host.warn(warning)
+            case Comment():
+                pass

@@ -1,0 +1,77 @@
+"""Python's safe built-ins, as template functions."""
+
+from __future__ import annotations
+
+import builtins
+
+from dgen.lang.functions import function
+from dgen.lang.limits import bounded_range, check_format, power
+
+_PLAIN = {
+    "abs": "The absolute value of a number.",
+    "all": "Whether every item is true.",
+    "any": "Whether some item is true.",
+    "ascii": "The value as Python would write it, in ASCII.",
+    "bin": "An integer in base two.",
+    "bool": "Whether a value is true.",
+    "bytes": "Bytes of a list of integers, or of a text and its encoding.",
+    "chr": "The character of a code point.",
+    "dict": "A dictionary.",
+    "divmod": "Quotient and remainder.",
+    "enumerate": "Pairs of a number and an item.",
+    "filter": "The items for which a function holds.",
+    "float": "A floating point number.",
+    "frozenset": "A set that cannot change.",
+    "hex": "An integer in base sixteen.",
+    "int": "An integer.",
+    "isinstance": "Whether a value is of a type.",
+    "iter": "An iterator over items.",
+    "len": "The number of items.",
+    "list": "A list of items.",
+    "map": "A function applied to every item.",
+    "max": "The largest item.",
+    "min": "The smallest item.",
+    "next": "The next item of an iterator.",
+    "oct": "An integer in base eight.",
+    "ord": "The code point of a character.",
+    "repr": "The value as Python would write it.",
+    "reversed": "The items in reverse.",
+    "round": "A number rounded to some digits.",
+    "set": "A set of items.",
+    "slice": "A slice, as a subscript has it.",
+    "sorted": "The items sorted.",
+    "str": "The value as text.",
+    "sum": "The sum of the items.",
+    "tuple": "A tuple of items.",
+    "zip": "Items of several lists side by side.",
+}
+
+
+def _register_plain() -> None:
+    for name, text in _PLAIN.items():
+        function(help=text, name=name)(getattr(builtins, name))
+
+
+_register_plain()
+
+
+@function(
+    help="A number or value formatted by a specification such as `.2f`.",
+    examples=(("{{ format(2.5, '.2f') }}", "2.50"),),
+)
+def format(value: object, spec: str = "") -> str:
+    return builtins.format(value, check_format(spec))
+
+
+@function(
+    help="Whole numbers from start to before stop.", examples=(("{{ list(range(3)) }}", "[0, 1, 2]"),), name="range"
+)
+def range_(*bounds: int) -> range:
+    return bounded_range(*bounds)
+
+
+@function(help="A number raised to a power.", examples=(("{{ pow(2, 10) }}", "1024"),), name="pow")
+def pow_(base: float, exponent: float, modulus: int | None = None) -> float:
+    if modulus is not None:
+        return pow(int(base), int(exponent), modulus)
+    return power(base, exponent)

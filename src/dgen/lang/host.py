@@ -1,0 +1,68 @@
+"""What the language asks of the session that runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dgen.diagnostic import DgenError, Diagnostic, Span, Word
+from dgen.lang.scope import Scope
+
+
+class Host(Protocol):
+    """The session, as the language sees it."""
+
+    def invoke(self, words: tuple[Word, ...], span: Span) -> None:
+        """Run one invocation."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Write a text that holds its own newline to the user."""
+        ...
+
+    def warn(self, diagnostic: Diagnostic) -> None:
+        """Show a warning."""
+        ...
+
+    def report(self, error: DgenError) -> None:
+        """Show the error of a statement after which the script goes on."""
+        ...
+
+    def help(self, topic: str, names: tuple[Word, ...], scope: Scope) -> str:
+        """Return the help of what is not the language's own: `options`, `cache`, `image-processors` …
+
+        Raises:
+            DgenError: `unknown-topic`, `unknown-option`: a name that the topic does not have.
+        """
+        ...
+
+    def clear_cache(self, kind: str, names: tuple[Word, ...]) -> None:
+        """Drop cached components.
+
+        Kinds: model, pipeline, unet, transformer, vae, text_encoder, image_encoder, controlnet, adapter, object
+        and device; `object` and `device` may be narrowed by names.
+        """
+        ...
+
+    def save_modules(self, names: tuple[Word, ...]) -> object:
+        """Return the named modules of the last pipeline, kept from eviction."""
+        ...
+
+    def use_modules(self, saved: object, span: Span) -> None:
+        """Use saved modules in the next invocation."""
+        ...
+
+    def clear_modules(self, saved: object) -> None:
+        """Let saved modules go."""
+        ...
+
+    def device_fact(self, name: str, *args: object) -> object:
+        """Answer `have_cuda`, `have_xpu`, `have_mps`, `default_device` or `total_memory` (device, unit)."""
+        ...
+
+    def model_types(self) -> tuple[str, ...]:
+        """Return the names of the model families."""
+        ...
+
+    def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
+        """Fetch a URL into the cache, or to a path, and return where it lies."""
+        ...

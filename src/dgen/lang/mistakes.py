@@ -1,0 +1,166 @@
+"""Finds every syntax mistake of a source and words it by the rows of grammar/mistakes.toml."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dgen.diagnostic import Diagnostic, Source, Span
+from dgen.lang.grammar import parse_script
+
+if TYPE_CHECKING:
+    from lark import Token
+    from lark.exceptions import UnexpectedInput
+
+_OPENERS = ("IF", "FOR", "MACRO", "CALL", "FILTER", "SET", "WITH")
+_BROKEN_OPENERS = ("OPEN_TAG", "LONE_IF", "LONE_FOR", "UNKNOWN_TAG")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A row of the table; `token` begins the name of the terminal that the samples stumble over, if it matters."""
+
+    name: str
+    samples: tuple[str, ...]
+    code: str
+    message: str
+    help: str
+    token: str = ""
+
+
+@cache
+def mistakes() -> tuple[Mistake, ...]:
+    """Return the rows of grammar/mistakes.toml."""
+    import tomllib
+
+    from dgen.resources import grammar
+
+    rows: list[dict[str, Any]] = tomllib.loads(grammar("mistakes.toml"))["mistake"]
+    return tuple(Mistake(**{**row, "samples": tuple(row["samples"])}) for row in rows)
+
+
+def find_mistakes(source: Source) -> list[Diagnostic]:
+    """Return the syntax mistakes of a source: after each, parsing goes on at the next statement."""
+    from lark.exceptions import UnexpectedInput
+
+    found: list[Diagnostic] = []
+    text, start, unclosed = source.text, 0, 0
+    while start <= len(text):
+        try:
+            _parse_sample(" " * start + text[start:])
+        except UnexpectedInput as error:
+            kind, follows = _kind(error), unclosed > 0 and _opened(error) is None
+            if not (follows and kind.startswith(("END_", "ELSE"))):
+                found.append(_describe(error, source))
+                unclosed += len(_open_tags(error)) + (kind in _BROKEN_OPENERS)
+            elif kind.startswith("END_"):
+                unclosed -= 1
+            start = _next_statement(text, max(start, _place(error)[0]))
+        else:
+            break
+    return found
+
+
+_AHEAD = 1
+
+
+def _parse_sample(text: str) -> None:
+    """Parse after a newline: a parser that has seen a line is in the same state wherever a statement starts."""
+    parse_script(f"\n{text}\n")
+
+
+def _kind(error: UnexpectedInput) -> str:
+    """Return the name of the terminal that was not expected."""
+    from lark import UnexpectedToken
+
+    return error.token.type if isinstance(error, UnexpectedToken) else ""
+
+
+def _next_statement(text: str, position: int) -> int:
+    """Return where the statement after the one at a position starts."""
+    match = re.compile(r"\n(?![ \t]*-)").search(text, position)
+    return match.end() if match else len(text) + 1
+
+
+def _describe(error: UnexpectedInput, source: Source) -> Diagnostic:
+    row = _matching_row(error)
+    start, end = _place(error)
+    span = Span(source, min(start, len(source.text)), min(end, len(source.text)))
+    opened = _opened(error)
+    fields = {"text": span.text, "opened": str(opened or ""), "closing": _closing(opened)}
+    if row is None:
+        return Diagnostic(code="bad-syntax", message=f"`{span.text[:20]}` is not expected here", span=span)
+    return Diagnostic(code=row.code, message=_fill(row.message, fields), span=span, help=_fill(row.help, fields))
+
+
+def _fill(text: str, fields: dict[str, str]) -> str:
+    return re.sub(r"\{(text|opened|closing)\}", lambda m: fields[m[1]], text)
+
+
+def _matching_row(error: UnexpectedInput) -> Mistake | None:
+    kind = _kind(error)
+    rows = [row for row in mistakes() if _may_be(row, kind, _opened(error) is not None)]
+    named = error.match_examples(
+        _parse_sample, [(row.name, row.samples) for row in rows], token_type_match_fallback=True, use_accepts=False
+    )
+    fitting = [row for row in rows if kind in _sample_kinds(row)]
+    by_state = next((row for row in fitting if row.name == named), None)
+    return by_state or (fitting[0] if fitting else None)
+
+
+def _may_be(row: Mistake, kind: str, opened: bool) -> bool:
+    needs_open = "{opened}" in row.message
+    return kind.startswith(row.token) and (not row.token or needs_open == opened)
+
+
+@cache
+def _sample_kinds(row: Mistake) -> frozenset[str]:
+    """Return the names of the terminals that the samples of a row stumble over."""
+    from lark.exceptions import UnexpectedInput
+
+    kinds: set[str] = set()
+    for sample in row.samples:
+        try:
+            _parse_sample(sample)
+        except UnexpectedInput as error:
+            kinds.add(_kind(error))
+    return frozenset(kinds)
+
+
+def _place(error: UnexpectedInput) -> tuple[int, int]:
+    """Return start and end of what to point at: the unexpected piece, or the opening tag that lacks its end."""
+    from lark import UnexpectedToken
+
+    token = error.token if isinstance(error, UnexpectedToken) else None
+    if token is not None and token.type == "$END":
+        token = _opened(error) or token
+    if token is None or token.start_pos is None:
+        start, end = error.pos_in_stream or 0, (error.pos_in_stream or 0) + 1
+    else:
+        start, end = token.start_pos, token.end_pos or token.start_pos + 1
+    return start - _AHEAD, end - _AHEAD
+
+
+def _opened(error: UnexpectedInput) -> Token | None:
+    """Return the innermost opening tag that was not closed before the error."""
+    tags = _open_tags(error)
+    return tags[-1] if tags else None
+
+
+def _open_tags(error: UnexpectedInput) -> list[Token]:
+    from lark import Token
+
+    state: Any = getattr(getattr(error, "interactive_parser", None), "parser_state", None)
+    tags: list[Token] = []
+    for value in state.value_stack if state is not None else ():
+        if isinstance(value, Token) and value.type in _OPENERS:
+            tags.append(value)
+        elif isinstance(value, Token) and value.type.startswith("END_") and tags:
+            tags.pop()
+    return tags
+
+
+def _closing(opened: Token | None) -> str:
+    return f"{{% end{opened.type.lower()} %}}" if opened is not None else ""

@@ -1,0 +1,91 @@
+"""Turns a source into statements, or into every syntax mistake that it holds."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span
+from dgen.lang.grammar import parse_script
+from dgen.lang.line import Line, block_line, logical_line
+from dgen.lang.nodes import Block, Comment, Directive, Invocation, Pragma, Script, Statement
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+_TEMPLATE = re.compile(r"\{[{%#]")
+_PRAGMA = re.compile(r"#![ \t]*(\w+)[ \t]+v?([0-9][^\s#]*)")
+
+
+def parse(source: Source) -> Script:
+    """Parse a whole source.
+
+    Raises:
+        DgenError: `bad-syntax`, `bad-template`, `unknown-function`: every syntax mistake that can be found.
+    """
+    from lark.exceptions import UnexpectedInput
+
+    try:
+        found = parse_script(source.text + "\n")
+    except UnexpectedInput:
+        from dgen.lang.mistakes import find_mistakes
+
+        mistakes = find_mistakes(source)
+        raise DgenError(*mistakes) from None
+    statements = tuple(_statement(source, node) for node in found)
+    _check_templates(source, statements)
+    return Script(source, statements)
+
+
+def _statement(source: Source, node: Tree[Token] | Token) -> Statement:
+    if isinstance(node, str):
+        span = _span(source, node, node)
+        if node.type == "BODY":
+            return Invocation(span)
+        return _pragma(span) if node.type == "PRAGMA" else Comment(span)
+    tokens = [token for token in node.children if isinstance(token, str)]
+    if node.data == "block":
+        return _block(source, tokens)
+    span = _span(source, tokens[0], tokens[-1])
+    name_span = _span(source, tokens[0], tokens[0])
+    body = _span(source, tokens[1], tokens[-1]) if len(tokens) > 1 else Span(source, span.end, span.end)
+    return Directive(span, str(tokens[0])[1:], name_span, body)
+
+
+def _block(source: Source, tokens: list[Token]) -> Block:
+    body = tokens[:-1] if tokens[-1].type == "END" else tokens
+    return Block(_span(source, tokens[0], tokens[-1]), _span(source, body[0], body[-1]))
+
+
+def _pragma(span: Span) -> Pragma | Comment:
+    match = _PRAGMA.match(span.text)
+    return Pragma(span, match[1], match[2]) if match else Comment(span)
+
+
+def _span(source: Source, first: Token, last: Token) -> Span:
+    end = min(last.end_pos or 0, len(source.text))
+    return Span(source, first.start_pos or 0, end)
+
+
+def _check_templates(source: Source, statements: tuple[Statement, ...]) -> None:
+    """Compile the templates of a source, so that all their mistakes are known before anything runs."""
+    if not _TEMPLATE.search(source.text):
+        return
+    from dgen.lang.template import check_syntax
+
+    mistakes: list[Diagnostic] = []
+    for statement in statements:
+        if _TEMPLATE.search(source.text, statement.span.start, statement.span.end):
+            line = template_line(statement)
+            mistakes += check_syntax(line) if line is not None else ()
+    if mistakes:
+        raise DgenError(*mistakes)
+
+
+def template_line(statement: Statement) -> Line | None:
+    """Return the text of a statement that templates may stand in, on one line unless it is a block."""
+    if isinstance(statement, Block):
+        return block_line(statement.body)
+    if isinstance(statement, Directive):
+        return logical_line(statement.body)
+    return logical_line(statement.span) if isinstance(statement, Invocation) else None

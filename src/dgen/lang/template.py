@@ -1,0 +1,369 @@
+"""Renders the templates of a line in Jinja2's sandbox and keeps track of where each character came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import Any, NoReturn
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
+from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_NAMESPACE
+from jinja2.runtime import Context
+from jinja2.sandbox import SandboxedEnvironment
+
+from dgen.diagnostic import DgenError, Diagnostic, Span, did_you_mean
+from dgen.lang.functions import Quoted, functions
+from dgen.lang.limits import check_method, modulo, multiply, power
+from dgen.lang.line import Line, LineBuilder
+from dgen.lang.marks import CLOSE, OPEN, QUOTE_CLOSE, QUOTE_OPEN, MarkExtension
+
+_PIECE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
+_MARK = re.compile(
+    f"{OPEN}(?:(?P<start>\\d+):(?P<end>\\d+)(?P<exact>:?)|(?P<round>!)|){CLOSE}|[{QUOTE_OPEN}{QUOTE_CLOSE}]"
+)
+
+
+class MissingName(UndefinedError):
+    """A template uses a name, or an attribute, that does not exist."""
+
+    def __init__(self, name: str, *, owner: object, has_owner: bool, called: bool) -> None:
+        """Keep the name; `owner` is the object that lacks it, when it is an attribute."""
+        super().__init__(name)
+        self.name, self.owner, self.has_owner, self.called = name, owner, has_owner, called
+
+
+class _Missing(StrictUndefined):
+    """An undefined value: it may be tested and given a default, anything else raises MissingName."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        self._raise(called=False)
+
+    def _raise(self, *, called: bool) -> NoReturn:
+        from jinja2.utils import missing
+
+        has_owner = self._undefined_obj is not missing
+        raise MissingName(str(self._undefined_name), owner=self._undefined_obj, has_owner=has_owner, called=called)
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        self._raise(called=True)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._raise(called=False)
+
+    __iter__ = __str__ = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = __neg__ = __pos__ = __getitem__ = _refuse
+
+
+class TemplateEnvironment(SandboxedEnvironment):
+    """The sandbox: no attribute that starts with `_`, bounded operations, names looked up when they are used."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Allow public attributes that Jinja's own sandbox allows."""
+        return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
+
+    def call(self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call what a template calls, unless the result would be huge."""
+        owner = getattr(__obj, "__self__", None)
+        if owner is not None:
+            check_method(owner, getattr(__obj, "__name__", ""), args)
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        late = MarkExtension.of(self).look_up_late(source)
+        return super()._generate(late, name, filename, defer_init)
+
+
+class Names(Mapping[str, Any]):
+    """What names mean in a template: variables, then functions, then Jinja's own."""
+
+    def __init__(self, *layers: Mapping[str, Any]) -> None:
+        """Look names up in the layers, in this order, each time anew."""
+        self._layers = layers
+
+    def __getitem__(self, name: str) -> Any:
+        for layer in self._layers:
+            if name in layer:
+                return layer[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(chain.from_iterable(self._layers)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def make_environment(calls: Mapping[str, Any]) -> TemplateEnvironment:
+    """Make an environment whose filters are Jinja's and the given functions."""
+    environment = TemplateEnvironment(
+        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", MarkExtension],
+        undefined=_Missing,
+        finalize=_finalize,
+        autoescape=False,
+        keep_trailing_newline=True,
+        cache_size=0,
+    )
+    environment.binop_table = {**environment.binop_table, "*": multiply, "**": power, "%": modulo}
+    environment.globals.clear()
+    environment.filters.update({name: call for name, call in calls.items() if callable(call) and _is_filter(name)})
+    environment.filters["format"] = _format_filter
+    environment.filters["center"] = _center_filter
+    return environment
+
+
+def _is_filter(name: str) -> bool:
+    row = functions().get(name)
+    ours = row is not None and not row.call.__module__.endswith((".builtin", "builtins"))
+    return ours or name not in DEFAULT_FILTERS
+
+
+def _format_filter(value: Any, *args: Any, **kwargs: Any) -> Any:
+    return modulo(str(value), kwargs or args)
+
+
+def _center_filter(value: Any, width: int = 80) -> str:
+    check_method(str(value), "center", (width,))
+    return str(value).center(width)
+
+
+def _finalize(value: Any) -> Any:
+    """Return the text of a value: nothing for None, marked when `quote()` made it."""
+    if value is None:
+        return ""
+    if isinstance(value, Undefined):
+        return value
+    text = str(value).replace(OPEN, "\ufffd").replace(CLOSE, "\ufffd")
+    return f"{QUOTE_OPEN}{text}{QUOTE_CLOSE}" if isinstance(value, Quoted) else text
+
+
+@dataclass(slots=True)
+class _Place:
+    """The piece of the template that output comes from now."""
+
+    start: int = 0
+    end: int = 0
+    exact: bool = False
+    known: bool = False
+
+
+class Renderer:
+    """Renders lines with the variables and functions of a session."""
+
+    def __init__(self, scope: Mapping[str, Any], calls: Mapping[str, Any]) -> None:
+        """Render with live variables of `scope`, and with the functions `calls`."""
+        own = {name: DEFAULT_NAMESPACE[name] for name in ("cycler", "joiner", "namespace")}
+        self.names = Names(scope, calls, own)
+        self._environment = make_environment(calls)
+        self._compiled: dict[str, Template] = {}
+
+    def render(self, line: Line) -> Line:
+        """Render a line.
+
+        Raises:
+            DgenError: `bad-template`, `unknown-variable`, `unknown-function`.
+        """
+        built = LineBuilder()
+        for part in self.stream(line):
+            if part is not None:
+                built.copy(part, 0, len(part.text))
+        result = built.line()
+        return Line(result.text, result.pieces or line.pieces[:1], result.verbatim, result.text)
+
+    def stream(self, line: Line) -> Iterator[Line | None]:
+        """Yield the output of a line as it is rendered; None where a round of a loop ends.
+
+        Raises:
+            DgenError: as for `render`.
+        """
+        template = self._compile(line)
+        place = _Place()
+        try:
+            context = template.new_context(self.names, shared=True)  # pyright: ignore[reportArgumentType]
+            for chunk in template.root_render_func(context):
+                yield from _decode(line, chunk, place)
+        except DgenError:
+            raise
+        except Exception as error:
+            raise DgenError(self._failure(line, template, place, error)) from error
+
+    def _compile(self, line: Line) -> Template:
+        template = self._compiled.get(line.text)
+        if template is not None:
+            return template
+        try:
+            template = self._environment.from_string(line.text)
+        except Exception as error:
+            raise DgenError(_syntax_diagnostic(self._environment, line, error)) from error
+        if len(self._compiled) >= 256:
+            self._compiled.clear()
+        self._compiled[line.text] = template
+        return template
+
+    def _failure(self, line: Line, template: Template, place: _Place, error: Exception) -> Diagnostic:
+        start, end = _failing_stretch(line, template, place, error)
+        if not isinstance(error, MissingName):
+            return Diagnostic(code="bad-template", message=_explain(error), span=line.at(start, end))
+        span = _name_span(line, start, end, error.name)
+        if error.has_owner:
+            kind = type(error.owner).__name__
+            message = f"a value of type {kind} has no attribute `{error.name}`"
+            return Diagnostic(code="unknown-variable", message=message, span=span)
+        called = error.called or span.source.text[span.end :].lstrip(" ").startswith("(")
+        code, noun = ("unknown-function", "function") if called else ("unknown-variable", "variable")
+        legal = [name for name, value in self.names.items() if callable(value) or not called]
+        help = did_you_mean(error.name, legal)
+        return Diagnostic(code=code, message=f"no {noun} named `{error.name}`", span=span, help=help)
+
+
+def _decode(line: Line, chunk: str, place: _Place) -> Iterator[Line | None]:
+    """Turn output with marks into a line; `place` is carried from chunk to chunk."""
+    built = LineBuilder()
+    quoted, before = -1, 0
+    for match in chain(_MARK.finditer(chunk), (None,)):
+        _append(built, line, place, chunk[before : match.start() if match else len(chunk)])
+        if match is None:
+            break
+        before = match.end()
+        if match[0] == QUOTE_OPEN:
+            quoted = built.length
+        elif match[0] == QUOTE_CLOSE:
+            built.verbatim.append((max(quoted, 0), built.length))
+        elif match["round"]:
+            yield built.line()
+            yield None
+            built = LineBuilder()
+        else:
+            _move(place, match)
+    yield built.line()
+
+
+def _move(place: _Place, match: re.Match[str]) -> None:
+    place.known = match["start"] is not None
+    if place.known:
+        place.start, place.end, place.exact = int(match["start"]), int(match["end"]), bool(match["exact"])
+
+
+def _append(built: LineBuilder, line: Line, place: _Place, text: str) -> None:
+    if not text:
+        return
+    stop = place.start + len(text)
+    if place.known and place.exact and line.text[place.start : stop] == text:
+        built.copy(line, place.start, stop)
+        place.start = stop
+    else:
+        built.put(text, line.at(place.start, place.end))
+
+
+def _failing_stretch(line: Line, template: Template, place: _Place, error: Exception) -> tuple[int, int]:
+    """Return the `{{ … }}` that was being rendered, or else the template line that Python's traceback names."""
+    if place.known and not place.exact:
+        return place.start, place.end
+    number, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__jinja_template__") is template:
+            number = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    start, end = _line_bounds(line.text, number)
+    pieces = [m for m in _PIECE.finditer(line.text) if m.start() < end and m.end() > start]
+    later = [m for m in pieces if m.start() >= place.start] or pieces
+    name = error.name if isinstance(error, MissingName) else None
+    named = [m for m in later if name and re.search(rf"\b{re.escape(name)}\b", m[0])]
+    chosen = (named or later)[:1]
+    return (chosen[0].start(), chosen[0].end()) if chosen else (start, end)
+
+
+def _line_bounds(text: str, number: int) -> tuple[int, int]:
+    start = 0
+    for _ in range(number - 1):
+        start = text.find("\n", start) + 1 or start
+    end = text.find("\n", start)
+    return start, end if end >= 0 else len(text)
+
+
+def _name_span(line: Line, start: int, end: int, name: str) -> Span:
+    """Return the span of a name inside a piece of a template, or of the piece."""
+    match = re.compile(rf"(?<![\w'\"]){re.escape(name)}\b").search(line.text, start, end)
+    return line.at(match.start(), match.end()) if match else line.at(start, end)
+
+
+_TOKENS = {
+    "'end of print statement'": "`}}`",
+    "'end of statement block'": "`%}`",
+    "expected token ": "expected ",
+    ", got ": ", found ",
+}
+
+
+def _explain(error: Exception) -> str:
+    text = str(error).strip().rstrip(".")
+    for jinja, ours in _TOKENS.items() if isinstance(error, TemplateSyntaxError) else ():
+        text = text.replace(jinja, ours)
+    if isinstance(error, RecursionError):
+        return "the template calls itself too deeply"
+    if isinstance(error, TemplateError | ValueError) and text:
+        return text[0].lower() + text[1:] if text[1:2].islower() else text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@cache
+def _checker() -> TemplateEnvironment:
+    from dgen.lang.functions.namespaces import namespaces
+
+    return make_environment({**{row.name: row.call for row in functions().values()}, **namespaces()})
+
+
+def check_syntax(line: Line) -> list[Diagnostic]:
+    """Return what is wrong with the templates of a line, without rendering them: `bad-template`, `unknown-function`."""
+    environment = _checker()
+    try:
+        tree = environment.parse(line.text)
+        used = [*tree.find_all(nodes.Filter), *tree.find_all(nodes.Test)]
+        unknown = [node for node in used if not _is_known(environment, node)]
+        if not unknown:
+            environment.compile(line.text, raw=True)
+    except Exception as error:
+        return [_syntax_diagnostic(environment, line, error)]
+    return [_unknown_filter(environment, line, node) for node in unknown]
+
+
+def _is_known(environment: TemplateEnvironment, node: nodes.Filter | nodes.Test) -> bool:
+    return node.name in (environment.filters if isinstance(node, nodes.Filter) else environment.tests)
+
+
+def _unknown_filter(environment: TemplateEnvironment, line: Line, node: nodes.Filter | nodes.Test) -> Diagnostic:
+    kind, legal = ("filter", environment.filters) if isinstance(node, nodes.Filter) else ("test", environment.tests)
+    span = _name_span(line, _line_bounds(line.text, node.lineno)[0], len(line.text), node.name)
+    message = f"no {kind} named `{node.name}`"
+    return Diagnostic(code="unknown-function", message=message, span=span, help=did_you_mean(node.name, legal))
+
+
+def _syntax_diagnostic(environment: TemplateEnvironment, line: Line, error: Exception) -> Diagnostic:
+    number = error.lineno if isinstance(error, TemplateSyntaxError) else 1
+    start, end = _broken_piece(environment, line.text, number, str(error))
+    return Diagnostic(code="bad-template", message=_explain(error), span=line.at(start, end))
+
+
+def _broken_piece(environment: TemplateEnvironment, text: str, number: int, message: str) -> tuple[int, int]:
+    """Return the piece on a line that is wrong by itself, or else the first piece on it."""
+    start, end = _line_bounds(text, number)
+    pieces = [m for m in _PIECE.finditer(text) if m.start() < max(end, start + 1) and m.end() > start]
+    for piece in pieces:
+        try:
+            environment.compile(piece[0], raw=True)
+        except Exception as error:
+            if str(error) == message:
+                return piece.start(), piece.end()
+    return (pieces[0].start(), pieces[0].end()) if pieces else (start, end)

@@ -1,0 +1,189 @@
+"""Splits a line into words: white space, quotes, escapes, home folders and globs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+
+from dgen.diagnostic import Piece, Span, Word, fail
+from dgen.lang.expand import expand_glob, expand_home
+from dgen.lang.grammar import joint
+from dgen.lang.line import Line
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n\f\v]+)
+    |(?P<escape>\\(?:u\{(?:10|0?[0-9a-fA-F])?[0-9a-fA-F]{1,4}\}|[\\"'\ $%#{]))
+    |(?P<quoted>"(?:[^"\\]+|\\.)*+"|'(?:[^'\\]+|\\.)*+')
+    |(?P<open>["'])
+    |(?P<magic>[*?\[])
+    |(?P<text>[^ \t\r\n\f\v\\"'*?\[]+|\\)""",
+    re.X | re.S,
+)
+_ESCAPE = re.compile(r"\\(?:u\{(?P<code>(?:10|0?[0-9a-fA-F])?[0-9a-fA-F]{1,4})\}|(?P<char>[\\\"' $%#{]))")
+_END = r"(?=[ \t\r\f\v\n]|\Z)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A token of a word: its text in the word and its place in the line; `shape` names the kind of token."""
+
+    text: str
+    start: int
+    end: int
+    shape: str
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A word while it is put together."""
+
+    parts: list[_Part] = field(default_factory=list[_Part])
+
+    @property
+    def start(self) -> int:
+        return self.parts[0].start
+
+    @property
+    def end(self) -> int:
+        return self.parts[-1].end
+
+
+@cache
+def _plain() -> re.Pattern[str]:
+    """Return the pattern of a plain statement: joints and blanks, plain quoted words, plain words."""
+    return re.compile(
+        rf"""(?:{joint().pattern}|[ \t\r\f\v]+)|"([^"\\$%{{\n]*)"{_END}|'([^'\\$%{{\n]*)'{_END}"""
+        rf"""|([^\s"'\\$%~*?\[{{]+){_END}|(?P<other>(?s:.))"""
+    )
+
+
+def split_plain(body: Span) -> tuple[Word, ...] | None:
+    """Split a body without templates, variables, globs and escapes; None when it holds any of them."""
+    words: list[Word] = []
+    source = body.source
+    for match in _plain().finditer(source.text, body.start, body.end):
+        group = match.lastindex
+        if group is None:
+            continue
+        if group == 4:
+            return None
+        words.append(Word(match[group], Span(source, match.start(), match.end())))
+    return tuple(words)
+
+
+def split(line: Line, *, expand: bool = True) -> tuple[Word, ...]:
+    """Split a rendered line; `expand` says whether home folders and globs are expanded.
+
+    Raises:
+        DgenError: `bad-syntax` for a quote that is never closed, `missing-file` for a glob without a match.
+    """
+    words: list[Word] = []
+    draft = _Draft()
+    for match in _TOKEN.finditer(line.text):
+        shape = match.lastgroup or "text"
+        if shape == "open":
+            raise _open_quote(line, match.start())
+        if shape != "space":
+            draft.parts.append(_Part(_unescape(match[0], shape), match.start(), match.end(), shape))
+        elif draft.parts:
+            words += _finish(draft, line, expand)
+            draft = _Draft()
+    if draft.parts:
+        words += _finish(draft, line, expand)
+    return tuple(words)
+
+
+def unquote(text: str) -> str:
+    """Return the text of a word that stands wholly in quotes without them, any other text as it is."""
+    match = _TOKEN.fullmatch(text)
+    if match is None or match.lastgroup != "quoted":
+        return text
+    return _ESCAPE.sub(_escaped, text[1:-1])
+
+
+def _open_quote(line: Line, place: int) -> Exception:
+    mark = line.text[place]
+    notes = ((None, f"the line became: {line.became}"),) if line.became is not None else ()
+    help = f"close the quote on the same statement, or write `\\{mark}` for a literal one"
+    return fail("bad-syntax", f"this `{mark}` is never closed", line.at(place, place + 1), help, notes)
+
+
+def _unescape(text: str, shape: str) -> str:
+    if shape == "escape":
+        return _ESCAPE.sub(_escaped, text)
+    if shape == "quoted":
+        return _ESCAPE.sub(_inner_escaped, text)
+    return text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return chr(int(match["code"], 16)) if match["code"] else match["char"]
+
+
+def _inner_escaped(match: re.Match[str]) -> str:
+    r"""Keep `\\`, `\"` and `\'` inside the quotes of a larger word: its own parser reads them."""
+    return match[0] if match["char"] in ("\\", '"', "'") else _escaped(match)
+
+
+def _finish(draft: _Draft, line: Line, expand: bool) -> list[Word]:
+    parts = draft.parts
+    span = line.at(draft.start, draft.end)
+    if len(parts) == 1 and parts[0].shape == "quoted":
+        return [_quoted_word(parts[0], line, span)]
+    text = "".join(part.text for part in parts)
+    home = expand and parts[0].shape == "text" and text.startswith("~")
+    magic = expand and any(part.shape == "magic" for part in parts) and "://" not in text
+    if magic:
+        pattern = "".join(_glob_part(part) for part in parts)
+        found = expand_glob(expand_home(pattern) if home else pattern, span)
+    elif home:
+        found = [expand_home(text)]
+    else:
+        return [Word(text, span, _pieces(parts, line, span), line.became)]
+    return [Word(path, span, (Piece(0, len(path), span, exact=False),), line.became) for path in found]
+
+
+def _quoted_word(part: _Part, line: Line, span: Span) -> Word:
+    inner = line.text[part.start + 1 : part.end - 1]
+    if "\\" not in inner:
+        plain = _Part(inner, part.start + 1, part.end - 1, "text")
+        return Word(inner, span, _pieces([plain], line, span), line.became)
+    parts: list[_Part] = []
+    place, base = 0, part.start + 1
+    for match in _ESCAPE.finditer(inner):
+        parts.append(_Part(inner[place : match.start()], base + place, base + match.start(), "text"))
+        parts.append(_Part(_escaped(match), base + match.start(), base + match.end(), "escape"))
+        place = match.end()
+    parts.append(_Part(inner[place:], base + place, base + len(inner), "text"))
+    return Word("".join(p.text for p in parts), span, _pieces(parts, line, span), line.became)
+
+
+def _glob_part(part: _Part) -> str:
+    """Return a part as a glob pattern: what was quoted or escaped stands for itself, without its quotes."""
+    import glob
+
+    if part.shape == "quoted":
+        return glob.escape(unquote(part.text))
+    return glob.escape(part.text) if part.shape == "escape" else part.text
+
+
+def _pieces(parts: list[_Part], line: Line, span: Span) -> tuple[Piece, ...]:
+    """Map the text of a word to the source; nothing when it stands there as it is, or between its quotes."""
+    pieces: list[Piece] = []
+    place = 0
+    for part in parts:
+        length = part.end - part.start
+        if len(part.text) != length:
+            pieces.append(Piece(place, place + len(part.text), line.at(part.start, part.end), exact=False))
+        else:
+            pieces += _moved(line.cut(part.start, part.end), place)
+        place += len(part.text)
+    text = "".join(part.text for part in parts)
+    if all(piece.exact for piece in pieces) and span.text in (text, f'"{text}"', f"'{text}'"):
+        return ()
+    return tuple(pieces)
+
+
+def _moved(line: Line, place: int) -> list[Piece]:
+    return [Piece(p.start + place, p.end + place, p.span, p.exact) for p in line.pieces]
