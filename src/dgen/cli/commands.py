@@ -1,0 +1,133 @@
+"""Runs what the command line asks for: scripts, one invocation, a replay."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dgen import __version__
+from dgen.cli.arguments import CommandLine, is_script, read_command_line, read_script, script_paths
+from dgen.cli.fronts import make_front
+from dgen.diagnostic import DgenError, Exit, Source, Word, fail
+from dgen.engine.render import LocalEngine
+from dgen.lang.evaluate import Exited
+from dgen.session import Session
+
+LANGUAGE_HELP = {
+    "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
+}  # fmt: skip
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command line; return its exit code.
+
+    Raises:
+        DgenError: something in it or in a script is wrong, or a job failed.
+    """
+    line = read_command_line(argv)
+    if "version" in line.asked:
+        print(f"dgen {__version__}")
+        return Exit.OK
+    sources = list(_sources(line))
+    front = make_front(quiet="quiet" in line.asked, json="json" in line.asked, verbose=_is_verbose(line))
+    with front:
+        session = Session(LocalEngine(front.listen), front.listen)
+        try:
+            return _run_session(session, line, sources)
+        finally:
+            session.close()
+
+
+def _is_verbose(line: CommandLine) -> bool:
+    return any(w.text in {"-v", "--verbose"} for w in line.rest)
+
+
+def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> int:
+    inject(session, line.rest)
+    _assign(session, line)
+    try:
+        if line.command == "replay":
+            for source in sources:
+                session.replay(source)
+        elif sources:
+            for source in sources:
+                session.run(source, keep_going="keep_going" in line.asked)
+        else:
+            session.invoke((*line.positional, *line.rest), line.span)
+    except Exited as stop:
+        return stop.code
+    return Exit.JOB_FAILED if session.failed else Exit.OK
+
+
+def inject(session: Session, words: Sequence[Word]) -> None:
+    """Let words from the command line join every invocation."""
+    session.injected = tuple(words)
+    texts = [w.text for w in words]
+    device = next((texts[i + 1] for i, t in enumerate(texts[:-1]) if t in {"-d", "--device"}), None)
+    session.provide(
+        injected_args=texts, injected_device=device, injected_verbose=bool({"-v", "--verbose"} & set(texts)),
+        injected_plugin_modules=[],
+    )  # fmt: skip
+
+
+def _assign(session: Session, line: CommandLine) -> None:
+    """Run `--set` and `--setp` as the directives they are, in their order."""
+    for directive, word in line.assignments:
+        name, equals, text = word.text.partition("=")
+        if not equals:
+            raise fail("bad-arguments", f"`--{directive}` takes NAME=VALUE, found `{word.text}`", word.span)
+        session.run(Source(f"--{directive}", f"\\{directive} {name} {text}"))
+
+
+def _sources(line: CommandLine) -> Iterator[Source]:
+    """Yield the scripts that a command line names, or standard input."""
+    for name in LANGUAGE_HELP:
+        if name in line.asked:
+            names = " ".join(w.text for w in line.asked[name])
+            yield Source("command line", f"\\{LANGUAGE_HELP[name]} {names}\n")
+            return
+    if line.command == "replay":
+        if not line.positional:
+            raise fail("bad-arguments", "`replay` takes at least 1 file, got 0", line.span)
+        for path, word in script_paths(line.positional):
+            yield _replay_source(path, word)
+        return
+    scripts = [*line.files, *(w for w in line.positional if line.command == "run" or is_script(w.text))]
+    if scripts:
+        _only_scripts(line)
+        for path, word in script_paths(scripts):
+            yield read_script(path, word)
+    elif not line.positional:
+        yield _standard_input(line)
+
+
+def _only_scripts(line: CommandLine) -> None:
+    odd = [w for w in line.positional if line.command != "run" and not is_script(w.text)]
+    if odd:
+        raise fail("unexpected-word", f"`{odd[0].text}` is no script", odd[0].span, help="scripts end in `.dgen`")
+
+
+def _standard_input(line: CommandLine) -> Source:
+    if "no_stdin" in line.asked or sys.stdin is None or sys.stdin.isatty():
+        if line.rest:
+            raise fail("missing-model", "an invocation starts with a model", line.span, help="as in `builtin:shapes`")
+        from dgen.help import short_page
+
+        raise fail("missing-model", "nothing to do: no script and no model", help="try one of these\n\n" + short_page())
+    return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8-sig", errors="replace"))
+
+
+def _replay_source(path: str, word: Word) -> Source:
+    if is_script(path):
+        return read_script(path, word)
+    from dgen.media.metadata import read_config
+    from dgen.schema import BadValue
+
+    try:
+        return Source(path, read_config(Path(path)))
+    except BadValue as error:
+        raise fail(error.code, error.message, word.span, error.help) from None
+
+
+__all__ = ["DgenError", "inject", "run"]

@@ -1,0 +1,63 @@
+"""The command `dgen`: finds out what is asked and turns every outcome into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from dgen import __version__
+from dgen.diagnostic import DgenError, Exit, render, wants_color
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _guarded(lambda: _dispatch(arguments))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.JOB_FAILED
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except DgenError as error:
+        sys.stdout.flush()
+        print(render(error.diagnostics, color=wants_color()), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        print(f"\nthis is a bug of dgen {__version__}; please report it with the lines above", file=sys.stderr)
+        return Exit.JOB_FAILED
+
+
+def _dispatch(argv: list[str]) -> int:
+    if argv == ["--version"]:
+        print(f"dgen {__version__}")
+        return Exit.OK
+    wanted = next((i for i, a in enumerate(argv) if a in {"--help", "-h"}), None)
+    if wanted is not None:
+        return _help(argv[wanted + 1 :])
+    from dgen.cli.commands import run
+
+    return run(argv)
+
+
+def _help(names: list[str]) -> int:
+    from dgen.diagnostic import fail
+    from dgen.help import page
+    from dgen.schema import BadValue
+
+    try:
+        sys.stdout.write(page(names))
+    except BadValue as error:
+        raise fail(error.code, error.message, help=error.help) from None
+    return Exit.OK

@@ -1,0 +1,121 @@
+"""Writes the config that makes a job again; reading it and resolving it gives the same job."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dgen import __version__
+from dgen.lang.format import quote
+from dgen.options.request import ROWS
+from dgen.plan.resolve import Job
+from dgen.schema import NamesPaths, Option
+from dgen.values.scalars import is_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredient:
+    """A file or model that a picture was made from, as a comment names it."""
+
+    name: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"# {self.name}: {self.digest}"
+
+
+def config(job: Job, folder: Path, ingredients: tuple[Ingredient, ...] = ()) -> str:
+    """Return the text of a job's config that lies in `folder`; the same job gives the same text."""
+    rename = _relative_to(folder)
+    lines = [
+        f"#! dgen {__version__}",
+        "# Made by dgen. Run this file, or `dgen replay` it, to make the same picture again.",
+        "# Relative paths in it are read from the folder it lies in (--relative-inputs).",
+        *(str(i) for i in ingredients),
+        "",
+        quote(_renamed(ROWS["model"], job.request.model, rename)),
+        "--relative-inputs",
+        *_option_lines(job, rename),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _option_lines(job: Job, rename: Callable[[str], str]) -> Iterator[str]:
+    for row in ROWS.values():
+        value = getattr(job.request, row.name)
+        if not row.is_recorded or row.positional or not is_worth_saying(row, value):
+            continue
+        words = row.words(_renamed(row, value, rename))
+        yield " ".join((row.flag, *(quote(w) for w in words)))
+
+
+def is_worth_saying(row: Option, value: Any) -> bool:
+    """Whether a config repeats an option: what has a value is said, so that no default can change it."""
+    return value is not None and value is not False and value != ()
+
+
+def _renamed(row: Option, value: Any, rename: Callable[[str], str]) -> Any:
+    return row.value.map_paths(value, rename) if isinstance(row.value, NamesPaths) else value
+
+
+def _relative_to(folder: Path) -> Callable[[str], str]:
+    base = os.path.realpath(folder)
+
+    def rename(path: str) -> str:
+        if not os.path.isabs(path):
+            return path
+        try:
+            relative = os.path.relpath(os.path.realpath(path), base)
+        except ValueError:  # another drive
+            return path
+        return Path(relative).as_posix() if relative.startswith("..") else f"./{Path(relative).as_posix()}"
+
+    return rename
+
+
+@cache
+def _digest(path: str, _changed: int, _size: int) -> str:
+    with Path(path).open("rb") as file:
+        return "sha256 " + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file; computed once while it does not change."""
+    facts = path.stat()
+    return _digest(str(path), facts.st_mtime_ns, facts.st_size)
+
+
+def input_ingredients(job: Job, find: Callable[[str], Path]) -> tuple[Ingredient, ...]:
+    """Name the picture files a job starts from, with their digests; an address without its query."""
+    seed = job.request.image_seed
+    paths = seed.paths if seed is not None else ()
+    return tuple(Ingredient(name=_short(p), digest=digest_of(find(p))) for p in paths)
+
+
+def _short(path: str) -> str:
+    return path.partition("?")[0].rpartition("/")[2] if is_url(path) else Path(path).name
+
+
+def a1111_parameters(job: Job) -> str:
+    """Return the `parameters` text that AUTOMATIC1111's web UI and its readers understand."""
+    r = job.request
+    named: dict[str, Any] = {
+        "Steps": r.num_inference_steps,
+        "Sampler": r.scheduler.name.removesuffix("Scheduler") if r.scheduler else None,
+        "CFG scale": r.guidance_scale,
+        "Seed": r.seed,
+        "Size": job.size,
+        "Model": Path(r.model).stem,
+        "Denoising strength": r.strength,
+        "Clip skip": r.clip_skip,
+    }
+    lines = [r.prompt.positive]
+    if r.prompt.negative:
+        lines.append(f"Negative prompt: {r.prompt.negative}")
+    lines.append(", ".join(f"{k}: {v}" for k, v in named.items() if v is not None))
+    return "\n".join(lines)

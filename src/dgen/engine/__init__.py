@@ -1,0 +1,1 @@
+"""Runs jobs: finds and loads models, keeps their components, renders."""

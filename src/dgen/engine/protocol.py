@@ -1,0 +1,131 @@
+"""What a session asks of an engine; the real engine and the trace engine both answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dgen.families.inspection import ModelFacts
+from dgen.options.request import Request
+from dgen.plan.resolve import Job
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODULES = (
+    "unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2",
+    "tokenizer_3", "safety_checker", "feature_extractor", "image_encoder", "controlnet", "scheduler",
+)  # fmt: skip
+"""The component kinds that `\\save_modules` can name."""
+
+CACHE_KINDS = (
+    "model", "pipeline", "unet", "transformer", "vae", "text_encoder", "image_encoder", "controlnet", "adapter",
+    "object", "device",
+)  # fmt: skip
+"""What the `\\clear_…_cache` directives can drop."""
+
+OnStep = Callable[[int, int], None]
+"""Called after each denoising step with the step, counted from 1, and the number of steps; may raise to stop."""
+
+
+class EngineError(Exception):
+    """Something that the user can mend, without a place: the session knows where `option` was said."""
+
+    def __init__(self, code: str, message: str, option: str = "model", help: str | None = None) -> None:
+        """Keep a diagnostic code, the field of `Request` that it is about, and what to do instead."""
+        super().__init__(message)
+        self.code, self.message, self.option, self.help = code, message, option, help
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The decoded pictures of a job, brought to its size: RGB, and a mask in which white is repainted."""
+
+    image: Image | None = None
+    mask: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job made: RGB pictures of the job's size, and which of them a safety checker blacked out."""
+
+    images: tuple[Image, ...]
+    flagged: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A component that an engine keeps loaded."""
+
+    kind: str
+    source: str
+    class_name: str
+    device: str
+    dtype: str
+    bytes: int
+    uses: int
+
+
+class Engine(Protocol):
+    """Loads models and runs jobs."""
+
+    def inspect(self, request: Request) -> ModelFacts:
+        """Look into a request's model without loading weights; may fetch its index from the hub.
+
+        Raises:
+            EngineError: `bad-model`, `missing-file`, `bad-weights`, `offline`, `hub-refused`, `unknown-model-type`.
+        """
+        ...
+
+    def device_kind(self, device: str | None) -> str:
+        """Return the kind of a device (`cpu`, `cuda`, `xpu`, `mps`), of the fastest one for None.
+
+        Raises:
+            EngineError: `bad-device`.
+        """
+        ...
+
+    def schedulers(self, request: Request) -> tuple[str, ...]:
+        """List the schedulers that a request's model can use, its own first."""
+        ...
+
+    def check(self, request: Request, facts: ModelFacts) -> None:
+        """Check what can be checked before anything is loaded: scheduler names and arguments, VAE sources.
+
+        Raises:
+            EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`.
+        """
+        ...
+
+    def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
+        """Run a job; what it needs is loaded, or found in the store.
+
+        Raises:
+            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `out-of-memory`, `render-failed` …
+        """
+        ...
+
+    def clear(self, kind: str, names: Sequence[str] = ()) -> int:
+        """Drop cached components of a kind of `CACHE_KINDS`; return how many."""
+        ...
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """List the components that are loaded."""
+        ...
+
+    def save_modules(self, names: Sequence[str]) -> Any:
+        """Keep modules of the last pipeline.
+
+        Raises:
+            EngineError: `unknown-module`: nothing ran yet, or the pipeline has no such module.
+        """
+        ...
+
+    def use_modules(self, saved: Any) -> None:
+        """Use modules that `save_modules` kept in the next job, and until None is given."""
+        ...
+
+    def device_fact(self, name: str, *arguments: Any) -> Any:
+        """Answer `have_cuda`, `have_xpu`, `have_mps`, `default_device` and `total_memory` (device, unit)."""
+        ...

@@ -1,0 +1,175 @@
+"""What happens while dgen runs, as typed events that every front end listens to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+from dgen.diagnostic import Diagnostic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementStarted(Event):
+    """An invocation was bound and starts."""
+
+    where: str
+    model: str
+    jobs: int
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRead(Event):
+    """A weights file was read from the disk."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentLoaded(Event):
+    """A component was loaded into the store."""
+
+    kind: str
+    source: str
+    class_name: str
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentReused(Event):
+    """A job found a component in the store."""
+
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentDropped(Event):
+    """A component left the store."""
+
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching(Event):
+    """Something is fetched from the network."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStarted(Event):
+    """A job starts; `number` counts from 1 within the statement."""
+
+    number: int
+    jobs: int
+    mode: str
+    seed: int
+    steps: int
+    size: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone(Event):
+    """A denoising step is done; `step` counts from 1."""
+
+    number: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRendered(Event):
+    """A job's pictures are made; they may not be on disk yet."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSaved(Event):
+    """A file is complete on disk."""
+
+    number: int
+    path: str
+    kind: str  # image, config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementFinished(Event):
+    """All files of an invocation are on disk."""
+
+    jobs: int
+    files: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted(Event):
+    """The user stopped the run."""
+
+    done: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed(Event):
+    """A script wrote text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Event):
+    """Something is odd but does not stop the run."""
+
+    diagnostic: Diagnostic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Event):
+    """A statement failed."""
+
+    diagnostics: tuple[Diagnostic, ...]
+
+
+Listener = Callable[[Event], None]
+
+
+def diagnostic_fields(d: Diagnostic) -> dict[str, Any]:
+    """Give a diagnostic as plain JSON values."""
+    place = d.span.source.place(d.span.start) if d.span is not None else (None, None)
+    return {
+        "severity": d.severity,
+        "code": d.code,
+        "message": d.message,
+        "file": d.span.source.name if d.span is not None else None,
+        "line": place[0],
+        "column": place[1],
+        "length": d.span.end - d.span.start if d.span is not None else None,
+        "help": d.help,
+        "notes": [{"at": str(s) if s is not None else None, "text": t} for s, t in d.notes],
+    }
+
+
+def to_json(event: Event) -> str:
+    """Write an event as one line of JSON; `event` holds its type."""
+    return json.dumps({"event": type(event).__name__, **_fields(event)}, ensure_ascii=False)
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    if isinstance(event, Warned):
+        return diagnostic_fields(event.diagnostic)
+    if isinstance(event, Failed):
+        return {"errors": [diagnostic_fields(d) for d in event.diagnostics]}
+    return asdict(event) if is_dataclass(event) else {}

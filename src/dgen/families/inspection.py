@@ -1,0 +1,134 @@
+"""Looks into a model without loading it: its family, its size, its parts."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from dgen.families.rows import FAMILIES, Family, family_of_class
+from dgen.schema import BadValue
+from dgen.values.scalars import Size
+
+_HEADER_LIMIT = 100_000_000
+SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
+PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What a look into a model tells."""
+
+    family: Family
+    pipeline: str  # the class that the model itself names
+    default_size: Size  # pixels
+    parts: tuple[str, ...] = ()  # component kinds the model brings; () when unknown
+
+
+def is_single_file(path: Path) -> bool:
+    """Whether a path is a checkpoint file rather than a folder."""
+    return path.is_file()
+
+
+def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
+    """Read a folder in diffusers layout; `wanted` is the family that the user named.
+
+    Raises:
+        BadValue: `bad-model`: it is no such folder.
+    """
+    index = _read_json(folder / "model_index.json")
+    if index is None:
+        raise BadValue(
+            f"`{folder}` is no model: it has no `model_index.json`", code="bad-model",
+            help="name a folder in diffusers layout, a checkpoint file or a hub repository",
+        )  # fmt: skip
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str):
+        raise BadValue(f"`{folder / 'model_index.json'}` names no pipeline class", code="bad-model")
+    family = wanted or family_of_class(pipeline)
+    parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
+    return ModelFacts(family=family, pipeline=pipeline, default_size=_own_size(folder, family), parts=parts)
+
+
+def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
+    """Read the header of a checkpoint file.
+
+    Raises:
+        BadValue: `bad-model` or `bad-weights`: its family cannot be told, or it is damaged.
+    """
+    family = wanted
+    if family is None and path.suffix.lower() in SAFETENSORS_SUFFIXES:
+        keys = safetensors_header(path).keys()
+        family = _family_of_keys(keys)
+    if family is None:
+        raise BadValue(
+            f"the family of `{path.name}` cannot be told from the file", code="bad-model",
+            help="say it with `--model-type`: " + ", ".join(f"`{n}`" for n in FAMILIES),
+        )  # fmt: skip
+    size = Size(family.default_size, family.default_size)
+    return ModelFacts(family=family, pipeline=family.pipelines["txt2img"], default_size=size)
+
+
+def _family_of_keys(keys: Iterable[str]) -> Family | None:
+    names = list(keys)
+    for family in FAMILIES.values():
+        wanted = family.checkpoint_keys
+        if wanted and all(any(k.startswith(w) for k in names) for w in wanted):
+            return family
+    return None
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Read the header of a safetensors file: tensor names with dtype, shape and offsets.
+
+    Raises:
+        BadValue: `bad-weights`: it is damaged or truncated.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+            raise BadValue(f"`{path.name}` is no safetensors file, or it is cut short", code="bad-weights")
+        try:
+            header: dict[str, Any] = json.loads(file.read(length))
+            ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            raise BadValue(f"`{path.name}` has a damaged safetensors header", code="bad-weights") from None
+    expected = 8 + length + max(ends, default=0)
+    if size < expected:
+        raise BadValue(
+            f"`{path.name}` is cut short: it has {size:,} bytes of {expected:,}", code="bad-weights",
+            help="fetch or copy the file again",
+        )  # fmt: skip
+    return header
+
+
+def _own_size(folder: Path, family: Family) -> Size:
+    """Return the size the model was made for: latent cells of its denoiser times the VAE's factor."""
+    for part in ("unet", "transformer"):
+        config = _read_json(folder / part / "config.json")
+        sample = config.get("sample_size") if config else None
+        if isinstance(sample, int) and sample > 0:
+            pixels = sample * _vae_factor(folder)
+            return Size(pixels, pixels)
+    return Size(family.default_size, family.default_size)
+
+
+def _vae_factor(folder: Path) -> int:
+    vae = _read_json(folder / "vae" / "config.json")
+    channels = vae.get("block_out_channels") if vae else None
+    return 2 ** (len(cast("list[object]", channels)) - 1) if isinstance(channels, list) else 8
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadValue(f"`{path}` cannot be read as JSON: {error}", code="bad-model") from None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None

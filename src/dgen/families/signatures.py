@@ -1,0 +1,147 @@
+"""Reads what classes of diffusers accept from their source text, so that nothing has to be imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a method: its name, its annotation and its default as they are written."""
+
+    name: str
+    annotation: str = ""
+    default: str | None = None  # None: it must be given
+
+
+@cache
+def _diffusers() -> Path:
+    spec = importlib.util.find_spec("diffusers")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("diffusers is not installed")
+    return Path(spec.origin).parent
+
+
+@cache
+def _classes_in(folder: str) -> dict[str, Path]:
+    """List the classes that the files under a folder of diffusers define."""
+    found: dict[str, Path] = {}
+    for path in sorted((_diffusers() / folder).rglob("*.py")):
+        for match in _CLASS.finditer(path.read_text(encoding="utf-8")):
+            found.setdefault(match[1], path)
+    return found
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _definition(name: str, folders: tuple[str, ...]) -> ast.ClassDef | None:
+    for folder in folders:
+        path = _classes_in(folder).get(name)
+        if path is not None:
+            body = _tree(path).body
+            return next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
+    return None
+
+
+@cache
+def parameters(name: str, method: str, package: str = "") -> tuple[Parameter, ...]:
+    """List the parameters of a method of a pipeline or scheduler class, without `self`; () when it is unknown.
+
+    `package` is the folder under `pipelines` to look in first.
+    """
+    folders = (f"pipelines/{package}", "pipelines") if package else ("schedulers", "pipelines")
+    found = _definition(name, folders)
+    for node in found.body if found else ():
+        if isinstance(node, ast.FunctionDef) and node.name == method:
+            return tuple(_parameters(node.args))
+    return ()
+
+
+def _parameters(arguments: ast.arguments) -> Iterator[Parameter]:
+    plain = [*arguments.posonlyargs, *arguments.args]
+    missing = [None] * (len(plain) - len(arguments.defaults))
+    pairs = [*zip(plain, [*missing, *arguments.defaults], strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    for arg, default in pairs:
+        if arg.arg != "self":
+            annotation = ast.unparse(arg.annotation) if arg.annotation else ""
+            yield Parameter(arg.arg, annotation, ast.unparse(default) if default else None)
+
+
+def accepts(pipeline: str, keyword: str, package: str = "") -> bool:
+    """Whether a pipeline's call takes a keyword."""
+    return any(p.name == keyword for p in parameters(pipeline, "__call__", package))
+
+
+def components(pipeline: str, package: str = "") -> tuple[str, ...]:
+    """List the components that a pipeline is made of."""
+    return tuple(p.name for p in parameters(pipeline, "__init__", package))
+
+
+@cache
+def scheduler_names() -> tuple[str, ...]:
+    """List the scheduler classes of diffusers, sorted."""
+    classes = _classes_in("schedulers")
+    return tuple(sorted(n for n in classes if n.endswith("Scheduler") and "Flax" not in n))
+
+
+@cache
+def interchangeable_schedulers() -> tuple[str, ...]:
+    """List the schedulers that diffusers calls interchangeable (`KarrasDiffusionSchedulers`)."""
+    found = _definition("KarrasDiffusionSchedulers", ("schedulers",))
+    body = found.body if found else []
+    return tuple(n.targets[0].id for n in body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name))
+
+
+@cache
+def compatible_schedulers(declared: str) -> tuple[str, ...]:
+    """List the schedulers that can stand in for the one a model declares, itself among them."""
+    others = interchangeable_schedulers()
+    if declared in others or not declared:
+        return tuple(sorted({*others, declared, "LCMScheduler", "TCDScheduler"} - {""}))
+    related = {n for n in scheduler_names() if _compatibles(n) and declared in _compatibles(n)}
+    return tuple(sorted({declared, *related, *_compatibles(declared)}))
+
+
+@cache
+def _compatibles(name: str) -> tuple[str, ...]:
+    found = _definition(name, ("schedulers",))
+    for node in found.body if found else ():
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "_compatibles"
+        ):
+            return _names_in(node.value)
+    return ()
+
+
+def _names_in(value: ast.expr) -> tuple[str, ...]:
+    if isinstance(value, ast.List):
+        return tuple(e.value for e in value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str))
+    return interchangeable_schedulers()
+
+
+@cache
+def optional_components(pipeline: str, package: str = "") -> tuple[str, ...]:
+    """List the components that a pipeline can do without (`_optional_components`)."""
+    return _declared_names(pipeline, "_optional_components", package)
+
+
+def _declared_names(pipeline: str, attribute: str, package: str) -> tuple[str, ...]:
+    found = _definition(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
+    for node in found.body if found else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
+            return _names_in(node.value)
+    return ()

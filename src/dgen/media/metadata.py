@@ -1,0 +1,78 @@
+"""Puts texts into pictures and takes them out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgen.schema import BadValue
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CONFIG, PARAMETERS = "DgenerateConfig", "parameters"
+_EXIF_IFD, _USER_COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
+_EXIF_LIMIT = 65_000
+
+
+def save_keywords(image: Image, kind: str, texts: dict[str, str]) -> dict[str, Any]:
+    """Return what Pillow's `save` gets so that a picture of format `kind` carries `texts`.
+
+    Raises:
+        BadValue: `bad-file`: the texts are longer than the format can hold.
+    """
+    if not texts:
+        return {}
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        chunk = PngInfo()
+        for name, text in texts.items():
+            chunk.add_text(name, text)
+        return {"pnginfo": chunk}
+    exif = image.getexif()
+    if CONFIG in texts:
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _encode(texts[CONFIG])
+    if PARAMETERS in texts:
+        exif[_DESCRIPTION] = texts[PARAMETERS]
+    data = exif.tobytes()
+    if kind == "JPEG" and len(data) > _EXIF_LIMIT:
+        raise BadValue("the config is longer than a JPEG can carry", code="bad-file")
+    return {"exif": data}
+
+
+def _encode(text: str) -> bytes:
+    return b"ASCII\0\0\0" + text.encode() if text.isascii() else b"UNICODE\0" + text.encode("utf-16-be")
+
+
+def _decode(data: bytes | str) -> str:
+    if isinstance(data, str):
+        return data
+    head, body = data[:8], data[8:]
+    return body.decode("utf-16-be" if head == b"UNICODE\0" else "utf-8", errors="replace")
+
+
+def read_config(path: Path) -> str:
+    """Return the config that a picture carries.
+
+    Raises:
+        BadValue: `missing-file`, `bad-file`, or `not-replayable`: it carries none.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise BadValue(f"the file `{path}` does not exist", code="missing-file")
+    try:
+        with Image.open(path) as image:
+            found = image.info.get(CONFIG)
+            comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
+    if isinstance(found, str):
+        return found
+    if comment:
+        return _decode(comment)
+    raise BadValue(
+        f"`{path.name}` carries no config", code="not-replayable",
+        help="only pictures written with metadata can be replayed, or the `.dgen` of `--output-configs`",
+    )  # fmt: skip

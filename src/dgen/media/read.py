@@ -1,0 +1,129 @@
+"""Reads pictures: EXIF orientation honoured, transparency flattened onto white."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dgen.fetch import Order, fetch
+from dgen.schema import BadValue
+from dgen.values.scalars import Size, is_url
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PIXEL_LIMIT = 20_000 * 20_000
+_ORIENTATION = 0x0112
+
+
+class PictureFiles:
+    """The picture files of a session: found, fetched, measured, decoded; the last few are kept decoded."""
+
+    def __init__(self, announce: Callable[[str], None] = lambda what: None) -> None:
+        """`announce` is told what is fetched from the network."""
+        self._announce = announce
+        self.offline = False
+        self._size = cache(self._measure)
+        self._kept: dict[tuple[str, int], Image] = {}
+
+    def find(self, path: str) -> Path:
+        """Return the file of a path or URL.
+
+        Raises:
+            BadValue: `missing-file`, `offline`, `bad-file`.
+        """
+        if is_url(path):
+            return fetch(Order(url=path, offline=self.offline), self._announce)
+        found = Path(path).expanduser()
+        if not found.is_file():
+            what = "is a folder" if found.is_dir() else "does not exist"
+            raise BadValue(f"the file `{path}` {what}", code="missing-file")
+        return found
+
+    def size(self, path: str) -> Size:
+        """Return width and height in pixels, turned as the EXIF orientation says."""
+        found = self.find(path)
+        return self._size(found, found.stat().st_mtime_ns)
+
+    def _measure(self, path: Path, _changed: int) -> Size:
+        with _opened(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return Size(image.height, image.width) if turned else Size(image.width, image.height)
+
+    def image(self, path: str, size: Size) -> Image:
+        """Return a picture as RGB of a size in pixels, resampled with Lanczos when it differs."""
+        return _brought_to(self._decoded(path), size)
+
+    def mask(self, path: str, size: Size, aspect: bool) -> Image:
+        """Return a mask as L (white is repainted) of a size in pixels.
+
+        Raises:
+            BadValue: `size-mismatch`: its aspect is another one, and `aspect` forbids to stretch it.
+        """
+        mask = self._decoded(path).convert("L")
+        height = round(mask.height * size.width / mask.width)
+        if aspect and abs(height - size.height) > 8:
+            raise BadValue(
+                f"the mask is {mask.width}x{mask.height}, which does not fit an image of {size}",
+                code="size-mismatch", help="give a mask of the image's aspect, or `aspect=false` to stretch it",
+            )  # fmt: skip
+        return _brought_to(mask, size)
+
+    def _decoded(self, path: str) -> Image:
+        found = self.find(path)
+        key = (str(found), found.stat().st_mtime_ns)
+        if key not in self._kept:
+            while len(self._kept) >= 8:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = _decode(found)
+        return self._kept[key]
+
+
+def _opened(path: Path) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(path)
+    except UnidentifiedImageError:
+        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadValue(f"`{path.name}` has more than {PIXEL_LIMIT:,} pixels", code="bad-file") from None
+    except OSError as error:
+        raise BadValue(f"`{path.name}` cannot be read: {error.strerror or error}", code="bad-file") from None
+
+
+def _decode(path: Path) -> Image:
+    from PIL import Image, ImageOps
+
+    try:
+        with _opened(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+                rgba = image.convert("RGBA")
+                white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+                return Image.alpha_composite(white, rgba).convert("RGB")
+            return _eight_bit(image).convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, BadValue):
+            raise
+        raise BadValue(f"`{path.name}` is damaged: {error}", code="bad-file") from None
+
+
+def _eight_bit(image: Image) -> Image:
+    """Bring 16-bit grey to 8 bits; Pillow's own conversion would clip it."""
+    if image.mode in {"I;16", "I;16B", "I;16L", "I"}:
+        return image.convert("I").point(lambda v: v / 257).convert("L")
+    return image
+
+
+def _brought_to(image: Image, size: Size) -> Image:
+    from PIL import Image as Pictures
+
+    wanted = (size.width, size.height)
+    return image if image.size == wanted else image.resize(wanted, Pictures.Resampling.LANCZOS)

@@ -1,0 +1,209 @@
+"""Writes files so that each is whole or absent, on a few threads while the next job renders."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from dgen.media.metadata import save_keywords
+from dgen.schema import BadValue
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
+_QUALITY = {"PNG": {}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95, "method": 4}}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A picture to be written, and the config beside it."""
+
+    image: Image
+    folder: Path
+    stem: str
+    ending: str
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+    config: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files that a page became."""
+
+    image: Path
+    config: Path | None
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder and prove that it can be written.
+
+    Raises:
+        BadValue: `unwritable-output` or `disk-full`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".dgen-"):
+            pass
+    except OSError as error:
+        raise _trouble(error, folder) from None
+
+
+def _trouble(error: OSError, folder: Path) -> BadValue:
+    if error.errno in _FULL:
+        return BadValue(f"the disk of `{folder}` is full", code="disk-full")
+    return BadValue(f"the folder `{folder}` cannot be written: {error.strerror or error}", code="unwritable-output")
+
+
+class Names:
+    """Gives every page of a process a name of its own, on disk and among those still being written."""
+
+    def __init__(self) -> None:
+        """Start with nothing promised."""
+        self._lock = threading.Lock()
+        self._promised: set[Path] = set()
+
+    def claim(self, folder: Path, stem: str, endings: Sequence[str], overwrite: bool) -> str:
+        """Return the stem to use: `stem`, or `stem_duplicate_N` when one of its files is taken."""
+        with self._lock:
+            number, name = 0, stem
+            while self._taken([folder / f"{name}.{e}" for e in endings], overwrite):
+                number += 1
+                name = f"{stem}_duplicate_{number}"
+            self._promised.update(folder / f"{name}.{e}" for e in endings)
+            return name
+
+    def _taken(self, paths: list[Path], overwrite: bool) -> bool:
+        return any(p in self._promised or (not overwrite and p.exists()) for p in paths)
+
+    def release(self, paths: Sequence[Path | None]) -> None:
+        """Forget promises once the files are there, or will never be."""
+        with self._lock:
+            self._promised.difference_update(p for p in paths if p)
+
+
+def publish(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+    """Write a file under a temporary name in its folder and rename it, so that it is whole or absent."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".dgen-", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            fill(file)
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+@cache
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class WriterPool:
+    """Writes pages on threads; holds a bounded number that are not on disk yet."""
+
+    def __init__(self, on_written: Callable[[int, Written], None], workers: int = 2, waiting: int = 16) -> None:
+        """`on_written(number, files)` is called on a writer's thread."""
+        self._on_written = on_written
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dgen-writer")
+        self._room = threading.BoundedSemaphore(waiting)
+        self._names = Names()
+        self._running: list[Future[Written]] = []
+        self._rescuing = threading.Lock()
+        self._rescue_folder: Path | None = None
+
+    def submit(self, number: int, page: Page) -> None:
+        """Queue a page; waits when too many are queued.
+
+        Raises:
+            BadValue: an earlier page could not be written.
+        """
+        self._room.acquire()
+        endings = [page.ending, "dgen"] if page.config is not None else [page.ending]
+        name = self._names.claim(page.folder, page.stem, endings, page.overwrite)
+        task = self._pool.submit(self._write, number, page, name)
+        task.add_done_callback(lambda _: self._room.release())
+        self._running.append(task)
+        self._reap(wait=False)
+
+    def finish(self) -> tuple[Written, ...]:
+        """Wait until everything is on disk; return the files since the last call, in order.
+
+        Raises:
+            BadValue: `disk-full` or `unwritable-output`; everything else was written all the same.
+        """
+        return self._reap(wait=True)
+
+    def _reap(self, wait: bool) -> tuple[Written, ...]:
+        if not wait and not any(t.done() and t.exception() for t in self._running):
+            return ()
+        tasks, self._running = self._running, []
+        failures = [error for t in tasks if (error := t.exception()) is not None]
+        if failures:
+            raise failures[0]
+        return tuple(t.result() for t in tasks)
+
+    def close(self) -> None:
+        """End the threads, after what they are writing."""
+        self._pool.shutdown(wait=True)
+
+    def _write(self, number: int, page: Page, name: str) -> Written:
+        image = page.folder / f"{name}.{page.ending}"
+        config = page.folder / f"{name}.dgen" if page.config is not None else None
+        try:
+            publish(image, lambda file: encode(page.image, page.ending, page.texts, file))
+            if config is not None:
+                text = (page.config or "").encode()
+                publish(config, lambda file: _put(file, text))
+        except OSError as error:
+            raise self._rescue(page, name, error) from None
+        finally:
+            self._names.release([image, config])
+        files = Written(image, config)
+        self._on_written(number, files)
+        return files
+
+    def _rescue(self, page: Page, name: str, error: OSError) -> BadValue:
+        """Keep a rendered picture elsewhere when its own folder fails."""
+        trouble = _trouble(error, page.folder)
+        with contextlib.suppress(OSError), self._rescuing:
+            self._rescue_folder = self._rescue_folder or Path(tempfile.mkdtemp(prefix="dgen-rescued-"))
+            kept = self._rescue_folder / f"{name}.{page.ending}"
+            publish(kept, lambda file: encode(page.image, page.ending, page.texts, file))
+            trouble.help = f"what was rendered is kept in `{self._rescue_folder}`"
+        return trouble
+
+
+def _put(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+
+
+def encode(image: Image, ending: str, texts: dict[str, str], file: BinaryIO) -> None:
+    """Write a picture in the format of a file ending; the same picture and texts give the same bytes."""
+    kind = FORMATS[ending]
+    image.save(file, format=kind, **_QUALITY[kind], **save_keywords(image, kind, texts))
+
+
+def grid(images: Sequence[Image], columns: int, rows: int) -> Image:
+    """Lay pictures out row by row; places that are left over stay black."""
+    from PIL import Image as Pictures
+
+    width, height = images[0].size
+    sheet = Pictures.new("RGB", (columns * width, rows * height))
+    for index, image in enumerate(images[: columns * rows]):
+        sheet.paste(image, (index % columns * width, index // columns * height))
+    return sheet

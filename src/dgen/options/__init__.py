@@ -1,0 +1,1 @@
+"""What a user can say: one frozen dataclass per topic, joined into `Request`."""

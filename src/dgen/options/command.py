@@ -1,0 +1,45 @@
+"""What concerns the program rather than an invocation."""
+
+from __future__ import annotations
+
+from dgen.schema import opt, options
+from dgen.values.scalars import FilePath, Text
+
+
+@options("program")
+class CommandOptions:
+    """Options of the `dgen` command itself."""
+
+    help: tuple[str, ...] | None = opt(
+        None, flag="--help", short="-h", many=True, optional_value=True, value=Text(metavar="TOPIC"),
+        help="Show help, on a topic or an option when one is named.",
+    )  # fmt: skip
+    version: bool = opt(False, flag="--version", help="Show the version.")
+    file: tuple[str, ...] = opt(
+        (), flag="--file", many=True, value=FilePath("SCRIPT"), excludes=("no_stdin",),
+        help="Run scripts one after another in one session.",
+    )  # fmt: skip
+    set: tuple[str, ...] = opt(
+        (), flag="--set", many=True, value=Text(metavar="NAME=TEXT"),
+        help="Set variables before the first script.",
+    )  # fmt: skip
+    setp: tuple[str, ...] = opt(
+        (), flag="--setp", many=True, value=Text(metavar="NAME=EXPRESSION"),
+        help="Set variables to the value of an expression before the first script.",
+    )  # fmt: skip
+    no_stdin: bool = opt(False, flag="--no-stdin", help="Never read a script from standard input.")
+    keep_going: bool = opt(False, flag="--keep-going", help="Run the rest of a script after a statement failed.")
+    quiet: bool = opt(False, flag="--quiet", help="Show nothing but errors.")
+    json: bool = opt(False, flag="--json", help="Print what happens as JSON, one event a line.")
+    directives_help: tuple[str, ...] | None = opt(
+        None, flag="--directives-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the directives of the language.",
+    )  # fmt: skip
+    functions_help: tuple[str, ...] | None = opt(
+        None, flag="--functions-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the functions of templates.",
+    )  # fmt: skip
+    templates_help: tuple[str, ...] | None = opt(
+        None, flag="--templates-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the variables of templates.",
+    )  # fmt: skip

@@ -1,0 +1,30 @@
+"""What the pictures show."""
+
+from __future__ import annotations
+
+from dgen.schema import Stage, Sweep, opt, options
+from dgen.values.prompt import Prompt, PromptText
+from dgen.values.scalars import Integer
+
+
+@options("prompts")
+class PromptOptions:
+    """What the pictures show."""
+
+    prompt: Prompt = opt(
+        Prompt(), flag="--prompts", short="-p", stage=Stage.CALL, sweep=Sweep.PROMPT, value=PromptText(),
+        keyword="prompt", help="What to draw, and after a `;` what not to draw.",
+    )  # fmt: skip
+    prompt_2: Prompt | None = opt(
+        None, flag="--second-prompts", aliases=("--sdxl-second-prompts",), stage=Stage.CALL,
+        sweep=Sweep.FURTHER_PROMPT, value=PromptText(), keyword="prompt_2",
+        help="The prompt for the second text encoder; by default the same.",
+    )  # fmt: skip
+    prompt_3: Prompt | None = opt(
+        None, flag="--third-prompts", stage=Stage.CALL, sweep=Sweep.FURTHER_PROMPT, value=PromptText(),
+        keyword="prompt_3", help="The prompt for the third text encoder; by default the same.",
+    )  # fmt: skip
+    max_sequence_length: int | None = opt(
+        None, flag="--max-sequence-length", stage=Stage.CALL, value=Integer(1, 512), keyword="max_sequence_length",
+        help="How many tokens a T5 text encoder reads.",
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""The numbers of the sampling process."""
+
+from __future__ import annotations
+
+from dgen.schema import Stage, Sweep, opt, options
+from dgen.values.scalars import Integer, Real
+
+
+@options("sampling")
+class SamplingOptions:
+    """The numbers that steer the sampling, in the order in which file names show them."""
+
+    seed: int | None = opt(
+        None, flag="--seeds", short="-se", stage=Stage.CALL, sweep=Sweep.SEED, value=Integer(0, 2**63 - 1), tag="s",
+        excludes=("gen_seeds",), help="The seed of the noise; a random one by default.",
+    )  # fmt: skip
+    gen_seeds: int | None = opt(
+        None, flag="--gen-seeds", short="-gse", value=Integer(1, 10_000_000),
+        help="Use this many random seeds.",
+    )  # fmt: skip
+    seeds_to_images: bool = opt(
+        False, flag="--seeds-to-images", short="-sei", requires=("image_seed",),
+        help="Pair each seed with one image seed instead of crossing them.",
+    )  # fmt: skip
+    strength: float | None = opt(
+        None, flag="--image-seed-strengths", short="-iss", stage=Stage.CALL, sweep=Sweep.STRENGTH, value=Real(0, 1),
+        tag="st", keyword="strength", implied=0.8, requires=("image_seed",),
+        help="How much of the image is repainted: 0 is nothing, 1 is everything.",
+    )  # fmt: skip
+    guidance_scale: float | None = opt(
+        None, flag="--guidance-scales", short="-gs", stage=Stage.CALL, sweep=Sweep.GUIDANCE, value=Real(0), tag="g",
+        keyword="guidance_scale", implied=5.0,
+        help="Classifier-free guidance weight: how closely to follow the prompt.",
+    )  # fmt: skip
+    guidance_rescale: float | None = opt(
+        None, flag="--guidance-rescales", short="-gr", stage=Stage.CALL, sweep=Sweep.RESCALE, value=Real(0), tag="gr",
+        keyword="guidance_rescale",
+        help="Guidance rescale factor (Lin et al. 2023, section 3.4), against overexposed pictures.",
+    )  # fmt: skip
+    num_inference_steps: int | None = opt(
+        None, flag="--inference-steps", short="-ifs", stage=Stage.CALL, sweep=Sweep.STEPS, value=Integer(1, 10_000),
+        tag="i", keyword="num_inference_steps", implied=30,
+        help="How many denoising steps to take.",
+    )  # fmt: skip
+    clip_skip: int | None = opt(
+        None, flag="--clip-skips", short="-cs", stage=Stage.CALL, sweep=Sweep.CLIP_SKIP, value=Integer(0, 64), tag="cs",
+        keyword="clip_skip", help="How many of the last layers of the CLIP text encoder to skip.",
+    )  # fmt: skip
+    num_images_per_prompt: int | None = opt(
+        None, flag="--batch-size", short="-bs", stage=Stage.CALL, value=Integer(1, 4096),
+        keyword="num_images_per_prompt", implied=1,
+        help="How many pictures one pipeline call makes.",
+    )  # fmt: skip

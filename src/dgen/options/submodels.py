@@ -1,0 +1,49 @@
+"""Parts that replace parts of the model, and its sampler."""
+
+from __future__ import annotations
+
+from dgen.options.model import DTYPES
+from dgen.schema import Stage, Sweep, opt, options
+from dgen.values.scalars import Choice, ModelSource, Text
+from dgen.values.uri import NamedUri, OpenUri, Uri
+
+VAE_CLASSES = ("AutoencoderKL", "AsymmetricAutoencoderKL", "AutoencoderTiny", "ConsistencyDecoderVAE")
+
+
+@options("vae")
+class VaeUri:
+    """A VAE from elsewhere: `AutoencoderKL;model=SOURCE`."""
+
+    class_name: str = opt(
+        ..., positional=True, help="The class of the VAE.",
+        value=Choice(VAE_CLASSES, {c.lower(): c for c in VAE_CLASSES}, "CLASS"),
+    )  # fmt: skip
+    model: str = opt(..., value=ModelSource(), help="The folder, file, URL or hub repository that holds it.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
+@options("sub-models")
+class SubModelOptions:
+    """Parts that replace parts of the model."""
+
+    vae: VaeUri | None = opt(
+        None, flag="--vae", short="-vae", stage=Stage.LOAD, parts=("vae",), replaces=True, value=Uri(VaeUri),
+        last=("last_vae_uri",),
+        help="Replace the VAE, as in `AutoencoderKL;model=FOLDER`.",
+    )  # fmt: skip
+    vae_tiling: bool = opt(
+        False, flag="--vae-tiling", short="-vt", stage=Stage.CALL,
+        help="Decode in tiles, for large pictures in little memory.",
+    )  # fmt: skip
+    vae_slicing: bool = opt(
+        False, flag="--vae-slicing", short="-vs", stage=Stage.CALL,
+        help="Decode a batch one picture at a time.",
+    )  # fmt: skip
+    scheduler: NamedUri | None = opt(
+        None, flag="--scheduler", short="-sch", aliases=("--schedulers",), stage=Stage.LOAD, parts=("scheduler",),
+        replaces=True, sweep=Sweep.SCHEDULER, value=OpenUri(),
+        help="The sampler, such as `EulerDiscreteScheduler`; `help` lists those that the model can use.",
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""Multiplies a statement out: one frozen request per combination, made when it is asked for."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dgen.options.request import ROWS, Request
+from dgen.plan.bind import Bound
+from dgen.schema import Option
+
+SEED_LIMIT = 99_999_999_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The requests of a statement, in the order of LANGUAGE.md section 8; holds the values, not the product."""
+
+    fixed: dict[str, Any]
+    names: tuple[str, ...]
+    pools: tuple[tuple[Any, ...], ...]
+    paired_seeds: tuple[int, ...] = ()  # `--seeds-to-images`: seed k goes with image seed k
+
+    def __len__(self) -> int:
+        return math.prod(len(p) for p in self.pools)
+
+    def __iter__(self) -> Iterator[Request]:
+        """Make the requests one after another, the last option varying fastest."""
+        if not self.paired_seeds:
+            for values in itertools.product(*self.pools):
+                yield Request(**self.fixed, **dict(zip(self.names, values, strict=True)))
+            return
+        images, *inner = self.pools
+        for index, image in enumerate(images):
+            seed = self.paired_seeds[index % len(self.paired_seeds)]
+            for values in itertools.product(*inner):
+                named = dict(zip(self.names[1:], values, strict=True))
+                yield Request(**self.fixed, image_seed=image, seed=seed, **named)
+
+    def values(self, name: str) -> tuple[Any, ...]:
+        """Return every value that an option takes in the expansion."""
+        if name == "seed" and self.paired_seeds:
+            return self.paired_seeds
+        if name in self.names:
+            return self.pools[self.names.index(name)]
+        return (self.fixed[name],) if name in self.fixed else ()
+
+
+def expand(bound: Bound, rng: random.Random | None = None) -> Expansion:
+    """Multiply a statement out; seeds that it leaves open are drawn from `rng` (the system's entropy by default)."""
+    swept: list[tuple[Option, tuple[Any, ...]]] = []
+    fixed: dict[str, Any] = {}
+    for name, held in bound.given.items():
+        row = ROWS[name]
+        if row.sweep is not None:
+            swept.append((row, held.values))
+        elif name != "gen_seeds":
+            fixed[name] = held.values if row.many else bound.value(name)
+    seeds = _seeds(bound, rng or random.SystemRandom())
+    paired = bool(fixed.get("seeds_to_images"))
+    swept = [(r, v) for r, v in swept if r.name != "seed"]
+    if not paired:
+        swept.append((ROWS["seed"], seeds))
+    order = list(ROWS)
+    swept.sort(key=lambda s: (s[0].sweep, order.index(s[0].name)))
+    return Expansion(fixed, tuple(r.name for r, _ in swept), tuple(v for _, v in swept), seeds if paired else ())
+
+
+def _seeds(bound: Bound, rng: random.Random) -> tuple[int, ...]:
+    if "seed" in bound:
+        return bound.given["seed"].values
+    return tuple(rng.randrange(SEED_LIMIT + 1) for _ in range(bound.value("gen_seeds", 1)))

@@ -1,0 +1,225 @@
+"""Turns a request into a job: nothing in it is left to a default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+from dgen.diagnostic import DgenError, Diagnostic, Span
+from dgen.families.inspection import ModelFacts
+from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family
+from dgen.families.signatures import accepts, components
+from dgen.options.request import ROWS, Request
+from dgen.plan.bind import Bound
+from dgen.schema import BadValue, NamesPaths, Option, Stage
+from dgen.values.image_seed import ImageSeed
+from dgen.values.scalars import Size, is_local
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of one pipeline, completely decided; hashable and serialisable."""
+
+    request: Request  # every option that the pipeline takes has its value
+    family: str
+    mode: str  # txt2img, img2img, inpaint
+    pipeline: str  # class of diffusers
+    size: Size  # pixels
+
+    def call_options(self) -> Iterator[tuple[Option, Any]]:
+        """Yield the rows that become keywords of the pipeline call, with their values."""
+        for row in ROWS.values():
+            value = getattr(self.request, row.name)
+            if row.stage is Stage.CALL and row.keyword and value is not None:
+                yield row, value
+
+    def recorded(self) -> Job:
+        """Return the job with everything at its default that a config does not repeat."""
+        plain = {n: r.default for n, r in ROWS.items() if not r.is_recorded}
+        return replace(self, request=replace(self.request, **plain))
+
+
+class Pictures(Protocol):
+    """Tells the sizes of pictures without decoding them."""
+
+    def size(self, path: str) -> Size:
+        """Return width and height in pixels of a picture file, turned as its EXIF says.
+
+        Raises:
+            BadValue: it is missing or no picture.
+        """
+        ...
+
+
+def mode_of(seed: ImageSeed | None) -> str:
+    """Return the mode that an image seed asks for."""
+    if seed is None:
+        return TXT2IMG
+    return INPAINT if seed.mask is not None else IMG2IMG
+
+
+def pipeline_of(facts: ModelFacts, mode: str) -> str | None:
+    """Return the class that runs a mode of a model; None when the family has none."""
+    family = facts.family
+    declared = next((m for m, c in family.pipelines.items() if c == facts.pipeline), None)
+    return facts.pipeline if declared == mode else family.pipelines.get(mode)
+
+
+def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
+    """List the options of a statement that the model's family cannot use, each with the families that can."""
+    seeds = bound.given["image_seed"].values if "image_seed" in bound else (None,)
+    found: list[Diagnostic] = []
+    pipelines: list[str] = []
+    for index, mode in enumerate(mode_of(s) for s in seeds):
+        pipeline = pipeline_of(facts, mode)
+        if pipeline is None:
+            found.append(_no_mode(facts, mode, bound.span_of("image_seed", index)))
+        elif pipeline not in pipelines:
+            pipelines.append(pipeline)
+    for name, held in bound.given.items():
+        row = ROWS[name]
+        if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
+            found.append(_unsupported(row, held.flag.text, held.flag.span, facts, seeds))
+    found += _misaligned(bound, facts.family)
+    return found
+
+
+def _takes(family: Family, pipeline: str, row: Option) -> bool:
+    if row.stage is Stage.CALL and row.keyword:
+        return accepts(pipeline, row.keyword, family.package)
+    if row.stage is Stage.LOAD and row.parts:
+        return any(p in components(pipeline, family.package) for p in row.parts)
+    return True
+
+
+def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
+    others = [f.name for f in FAMILIES.values() if mode in f.pipelines and f.name != facts.family.name]
+    return Diagnostic(
+        code="unsupported-mode", message=f"{facts.family.label} has no {mode}", span=span,
+        help=f"these families have it: {', '.join(others)}" if others else None,
+    )  # fmt: skip
+
+
+def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, seeds: tuple[Any, ...]) -> Diagnostic:
+    modes = sorted({mode_of(s) for s in seeds}, key=MODES.index)
+    able = [f"{f.name} ({', '.join(m)})" for f in FAMILIES.values() if (m := _modes_with(f, row))]
+    return Diagnostic(
+        code="unsupported-option",
+        message=f"{facts.family.label} cannot use `{flag}` in {' or '.join(modes)}", span=span,
+        help=f"these can: {', '.join(able)}" if able else None,
+    )  # fmt: skip
+
+
+def _modes_with(family: Family, row: Option) -> list[str]:
+    return [mode for mode, pipeline in family.pipelines.items() if _takes(family, pipeline, row)]
+
+
+def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
+    size = bound.value("output_size")
+    if size is not None and any(n % family.multiple_of for n in size):
+        near = align(size, family.multiple_of)
+        yield Diagnostic(
+            code="bad-value", span=bound.span_of("output_size"), help=f"try `{near}`",
+            message=f"`--output-size`: {family.label} needs multiples of {family.multiple_of}, found `{size}`",
+        )  # fmt: skip
+
+
+def align(size: Size, multiple: int) -> Size:
+    """Round a size down to a multiple, never to 0."""
+    return Size(*(max(multiple, n // multiple * multiple) for n in size))
+
+
+def fit(source: Size, wanted: Size | None, aspect: bool, multiple: int) -> Size:
+    """Return the size a picture is brought to.
+
+    A height of 0 in `wanted` means that only the width was said. With `aspect` the width is fitted and the
+    height computed; without, the picture is stretched to `wanted`.
+    """
+    if wanted is None:
+        return align(source, multiple)
+    if wanted.height and not aspect:
+        return align(wanted, multiple)
+    return align(Size(wanted.width, round(source.height * wanted.width / source.width)), multiple)
+
+
+def seed_size(request: Request, seed: ImageSeed, multiple: int, pictures: Pictures) -> Size:
+    """Return the size in pixels to which an image seed is brought: its own words before the statement's.
+
+    Raises:
+        BadValue: the picture is missing or cannot be read.
+    """
+    aspect = seed.aspect if seed.aspect is not None else not request.no_aspect
+    wanted = seed.resize if seed.resize is not None else request.output_size
+    return fit(pictures.size(seed.image), wanted, aspect, seed.align or multiple)
+
+
+def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures) -> Job:
+    """Decide everything that a request leaves open.
+
+    `device` is the kind the job will run on (`cpu`, `cuda` …); it decides the precision of `--dtype auto`.
+
+    Raises:
+        BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
+    """
+    seed = request.image_seed
+    mode = mode_of(seed)
+    family = facts.family
+    pipeline = pipeline_of(facts, mode)
+    if pipeline is None:
+        raise BadValue(f"{family.label} has no {mode}", code="unsupported-mode")
+    multiple = family.multiple_of
+    if seed is not None:
+        size = align(seed_size(request, seed, multiple, pictures), multiple)
+    else:
+        size = request.output_size or facts.default_size
+    given = {f.name: _decided(ROWS[f.name], getattr(request, f.name), family, pipeline) for f in fields(request)}
+    dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
+    given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
+    if mode == TXT2IMG:
+        given["output_size"] = size
+    decided = Request(**given)
+    return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
+
+
+def _decided(row: Option, value: Any, family: Family, pipeline: str) -> Any:
+    if row.keyword and not accepts(pipeline, row.keyword, family.package):
+        return row.default
+    if value is None:
+        return row.implied
+    if isinstance(row.value, NamesPaths) and row.stage is not Stage.OUTPUT:
+        return row.value.map_paths(value, _absolute)
+    return value
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def component_key(request: Request, kind: str) -> tuple[Any, ...]:
+    """Return what determines a component: the values of the LOAD rows that concern its kind.
+
+    A row that replaces its parts stands for all the others but precision; what a URI leaves open comes from the
+    request.
+    """
+    own = [r for r in ROWS.values() if r.stage is Stage.LOAD and kind in r.parts]
+    for row in own:
+        value = getattr(request, row.name)
+        if row.replaces and value is not None and row.sweep is None:
+            return (kind, value, request.dtype, request.variant)
+    shared = [r for r in ROWS.values() if r.stage is Stage.LOAD and not r.parts]
+    return (kind, *(getattr(request, r.name) for r in (*shared, *own)))
+
+
+def raise_all(found: list[Diagnostic]) -> None:
+    """Raise the diagnostics together, when there are any.
+
+    Raises:
+        DgenError: `found` is not empty.
+    """
+    if found:
+        raise DgenError(*found)
+
+
+__all__ = ["Job", "Pictures", "check_support", "component_key", "is_local", "resolve", "seed_size"]

@@ -1,0 +1,379 @@
+"""Runs statements: the one place that sees the language, planning, the engine and the files together."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dgen import config as configs
+from dgen import help as helps
+from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Span, Word, fail
+from dgen.engine.protocol import Engine, EngineError, Inputs, Result
+from dgen.events import (
+    Event,
+    Failed,
+    Fetching,
+    FileSaved,
+    Interrupted,
+    JobRendered,
+    JobStarted,
+    Listener,
+    Printed,
+    StatementFinished,
+    StatementStarted,
+    StepDone,
+    Warned,
+)
+from dgen.families.inspection import ModelFacts
+from dgen.families.rows import FAMILIES
+from dgen.fetch import Order, fetch
+from dgen.lang.scope import Scope
+from dgen.media.names import stem
+from dgen.media.read import PictureFiles
+from dgen.media.write import Page, WriterPool, Written, grid, make_folder, publish
+from dgen.options.request import Request
+from dgen.plan.bind import Bound, bind, map_paths, request_table, value_error
+from dgen.plan.expand import Expansion, expand
+from dgen.plan.remember import last_variables
+from dgen.plan.resolve import Job, check_support, resolve
+from dgen.schema import BadValue
+from dgen.values.scalars import is_url
+
+_FAILURES = {"out-of-memory", "render-failed", "disk-full", "unwritable-output"}
+
+
+class Session:
+    """Holds what lives from one statement to the next: variables, loaded models, the writer pool."""
+
+    def __init__(self, engine: Engine, listener: Listener = lambda event: None) -> None:
+        """`listener` is told what happens, from whichever thread it happens on, one event at a time."""
+        self.engine = engine
+        self.scope = Scope()
+        self.rng: random.Random = random.SystemRandom()
+        self.pictures = PictureFiles(lambda what: self.emit(Fetching(what=what)))
+        self.failed = False
+        self.injected: tuple[Word, ...] = ()
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._pool = WriterPool(self._saved)
+        self.provide(last_images=[], last_animations=[])
+
+    def emit(self, event: Event) -> None:
+        """Tell the listener."""
+        with self._lock:
+            self._listener(event)
+
+    def close(self) -> None:
+        """End the writer's threads, after what they are writing."""
+        self._pool.close()
+
+    # ---- running -----------------------------------------------------------------------------------------------
+
+    def run(self, source: Source, *, keep_going: bool = False) -> None:
+        """Run a script; its syntax errors are all reported before anything runs.
+
+        Raises:
+            DgenError: the script is wrong or a statement failed.
+            Exited: `\\exit` ran.
+        """
+        from dgen.lang.evaluate import Interpreter
+        from dgen.lang.parse import parse
+
+        interpreter = Interpreter(self.scope, self)
+        interpreter.argv = self.injected
+        interpreter.keep_going = keep_going
+        interpreter.run(parse(source))
+
+    def report(self, error: DgenError) -> None:
+        """Tell of a statement that failed while the script goes on."""
+        self.failed = True
+        self.emit(Failed(diagnostics=error.diagnostics))
+
+    def invoke(self, words: tuple[Word, ...], span: Span) -> None:
+        """Run one invocation.
+
+        Raises:
+            DgenError: it is wrong, or a job failed; what was rendered before is on disk.
+        """
+        bound = bind(words, request_table(), span)
+        for warning in bound.warnings:
+            self.emit(Warned(diagnostic=warning))
+        if "model" not in bound:
+            raise fail("missing-model", "an invocation starts with a model", span, help="as in `builtin:shapes`")
+        if bound.value("relative_inputs"):
+            bound = _in_folder_of(bound, span)
+        self.pictures.offline = bool(bound.value("offline_mode"))
+        if self._answer_help(bound):
+            return
+        with self._blaming(bound):
+            expansion = expand(bound, self.rng)
+            facts, device = self._prepare(bound, expansion)
+            self._remember(bound, expansion)
+            self._render_all(bound, expansion, (facts, device))
+
+    def _answer_help(self, bound: Bound) -> bool:
+        held = bound.given.get("scheduler")
+        asked = [v.name for v in held.values] if held else []
+        if not {"help", "helpargs"} & set(asked):
+            return False
+        if len(asked) > 1:
+            raise fail("bad-value", f"`{asked[0]}` stands alone", bound.span_of("scheduler"))
+        with self._blaming(bound):
+            request = replace(next(iter(expand(bound, self.rng))), scheduler=None)
+            names = self.engine.schedulers(request)
+            self.write("\n".join(_scheduler_lines(names, asked[0] == "helpargs")) + "\n")
+        return True
+
+    def _prepare(self, bound: Bound, expansion: Expansion) -> tuple[ModelFacts, str]:
+        """Check everything that can be checked before the expensive things start, and report it together.
+
+        The device comes last: it is the first question that imports torch.
+        """
+        found = [*self._missing_files(bound)]
+        first = next(iter(expansion))
+        facts: ModelFacts | None = None
+        try:
+            facts = self.engine.inspect(first)
+        except EngineError as error:
+            found.append(_engine_diagnostic(error, bound))
+        if facts is not None:
+            found += check_support(bound, facts)
+            found += self._check_schedulers(bound, first, (facts, expansion.values("scheduler")))
+        try:
+            make_folder(Path(first.output_path))
+        except BadValue as error:
+            found.append(_diagnostic(error, bound.span_of("output_path")))
+        if found or facts is None:
+            raise DgenError(*found)
+        return facts, self.engine.device_kind(first.device)
+
+    def _missing_files(self, bound: Bound) -> Iterator[Diagnostic]:
+        held = bound.given.get("image_seed")
+        for word, seed in zip(held.words, held.values, strict=True) if held else ():
+            for path in seed.paths:
+                if is_url(path):
+                    continue
+                try:
+                    self.pictures.size(path)
+                except BadValue as error:
+                    start = max(0, word.text.find(path))
+                    error.start, error.end = (start, start + len(path)) if path in word.text else (0, None)
+                    yield value_error(error, word, held.flag.text if held else "")
+
+    def _check_schedulers(
+        self, bound: Bound, request: Request, given: tuple[ModelFacts, Sequence[Any]]
+    ) -> Iterator[Diagnostic]:
+        facts, schedulers = given
+        for index, scheduler in enumerate(schedulers or (None,)):
+            try:
+                self.engine.check(replace(request, scheduler=scheduler), facts)
+            except EngineError as error:
+                yield _engine_diagnostic(error, bound, index)
+
+    def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
+        started = time.monotonic()
+        total = len(expansion)
+        self.emit(
+            StatementStarted(
+                where=str(bound.span), model=bound.value("model"), jobs=total, verbose=bool(bound.value("verbose"))
+            )
+        )
+        rendered = 0
+        try:
+            for number, request in enumerate(expansion, 1):
+                self._render_one((number, total), request, place)
+                rendered = number
+        except KeyboardInterrupt:
+            self._finish()
+            self.emit(Interrupted(done=rendered, left=total - rendered))
+            raise
+        except BaseException:
+            self._finish()
+            raise
+        files = self._finish()
+        self.emit(StatementFinished(jobs=total, files=len(files), seconds=round(time.monotonic() - started, 3)))
+
+    def _finish(self) -> tuple[Written, ...]:
+        files = self._pool.finish()
+        self.provide(last_images=[str(f.image.resolve()) for f in files])
+        return files
+
+    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> None:
+        facts, device = place
+        number, total = count
+        job = resolve(request, facts, device, self.pictures)
+        inputs = self._inputs(job)
+        r = job.request
+        steps = r.num_inference_steps or 0
+        self.emit(
+            JobStarted(number=number, jobs=total, mode=job.mode, seed=r.seed or 0, steps=steps, size=str(job.size))
+        )
+        started = time.monotonic()
+        result = self.engine.render(
+            job, inputs, lambda step, of: self.emit(StepDone(number=number, step=step, steps=of))
+        )
+        self.emit(JobRendered(number=number, seconds=round(time.monotonic() - started, 3)))
+        for page in self._pages(job, result, number):
+            self._pool.submit(number, page)
+
+    def _inputs(self, job: Job) -> Inputs:
+        seed = job.request.image_seed
+        if seed is None:
+            return Inputs()
+        aspect = seed.aspect if seed.aspect is not None else not job.request.no_aspect
+        mask = self.pictures.mask(seed.mask, job.size, aspect) if seed.mask is not None else None
+        return Inputs(self.pictures.image(seed.image, job.size), mask)
+
+    def _pages(self, job: Job, result: Result, number: int) -> Iterator[Page]:
+        images = result.images
+        if not images:
+            return
+        r = job.request
+        folder = Path(r.output_path)
+        keeps_text = not r.no_output_metadata
+        text = self._config_text(job, folder) if keeps_text or r.output_configs else None
+        texts = {"DgenerateConfig": text} if text is not None and keeps_text else {}
+        if r.output_auto1111_metadata:
+            texts["parameters"] = configs.a1111_parameters(job)
+        if r.batch_grid_size is not None:
+            images = (grid(images, *r.batch_grid_size),)
+        for index, image in enumerate(images, 1):
+            yield Page(
+                image=image, folder=folder, stem=stem(job, number, index if len(images) > 1 else None),
+                ending=r.image_format, texts=texts, config=text if r.output_configs else None,
+                overwrite=r.output_overwrite,
+            )  # fmt: skip
+
+    def _config_text(self, job: Job, folder: Path) -> str:
+        return configs.config(job, folder, configs.input_ingredients(job, self.pictures.find))
+
+    def _saved(self, number: int, files: Written) -> None:
+        self.emit(FileSaved(number=number, path=str(files.image), kind="image"))
+        if files.config is not None:
+            self.emit(FileSaved(number=number, path=str(files.config), kind="config"))
+
+    @contextmanager
+    def _blaming(self, bound: Bound) -> Generator[None]:
+        """Turn an error without a place into one that points at the word it is about."""
+        try:
+            yield
+        except EngineError as error:
+            raise _as_error(_engine_diagnostic(error, bound)) from error
+        except BadValue as error:
+            option = {"disk-full": "output_path", "unwritable-output": "output_path"}.get(error.code, "image_seed")
+            raise _as_error(_diagnostic(error, bound.span_of(option))) from error
+
+    # ---- variables ---------------------------------------------------------------------------------------------
+
+    def _remember(self, bound: Bound, expansion: Expansion) -> None:
+        """Set the `last_*` variables."""
+        self.provide(**last_variables(bound, expansion))
+
+    def provide(self, **variables: Any) -> None:
+        """Set variables that scripts can read but not set."""
+        for name, value in variables.items():
+            self.scope.provide(name, value)
+
+    # ---- what the language asks of its host ----------------------------------------------------------------------
+
+    def write(self, text: str) -> None:
+        """Write text of a script."""
+        self.emit(Printed(text=text))
+
+    def warn(self, diagnostic: Diagnostic) -> None:
+        """Tell of something odd."""
+        self.emit(Warned(diagnostic=diagnostic))
+
+    def help(self, topic: str, names: tuple[Word, ...], scope: Scope) -> str:
+        """Return help on options or on what is loaded."""
+        if topic == "cache":
+            return self._cache_table()
+        try:
+            return helps.page([w.text for w in names])
+        except BadValue as error:
+            raise DgenError(_diagnostic(error, names[0].span if names else None)) from None
+
+    def _cache_table(self) -> str:
+        held = self.engine.holdings()
+        rows = [
+            (h.kind, h.source, h.class_name, h.device, h.dtype, f"{h.bytes / 2**20:.1f} MiB", str(h.uses))
+            for h in held
+        ]  # fmt: skip
+        heads = ("kind", "source", "class", "device", "dtype", "size", "uses")
+        return helps.table(heads, rows) if rows else "nothing is loaded\n"
+
+    def clear_cache(self, kind: str, names: tuple[Word, ...]) -> None:
+        """Drop cached components."""
+        self.engine.clear(kind, [w.text for w in names])
+
+    def save_modules(self, names: tuple[Word, ...]) -> object:
+        """Keep modules of the last pipeline."""
+        try:
+            return self.engine.save_modules([w.text for w in names])
+        except EngineError as error:
+            near = [w for w in names if f"`{w.text}`" in error.message]
+            span = near[0].span if near else names[0].span
+            raise fail(error.code, error.message, span, error.help) from error
+
+    def use_modules(self, saved: object, span: Span | None = None) -> None:
+        """Use saved modules in the next invocation."""
+        self.engine.use_modules(saved)
+
+    def clear_modules(self, saved: object) -> None:
+        """Let saved modules go."""
+        self.engine.use_modules(None)
+
+    def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
+        """Fetch a URL into the cache, or to a path, and return where it lies."""
+        types = () if text else Order(url=url).types
+        found = fetch(Order(url=url, types=types), lambda what: self.emit(Fetching(what=what)))
+        if path is None:
+            return str(found)
+        if overwrite or not Path(path).exists():
+            publish(Path(path), lambda file: file.write(found.read_bytes()) and None)
+        return path
+
+    def device_fact(self, name: str, *arguments: object) -> object:
+        """Answer the functions of templates that ask for devices."""
+        return self.engine.device_fact(name, *arguments)
+
+    def model_types(self) -> tuple[str, ...]:
+        """List the model families."""
+        return tuple(FAMILIES)
+
+
+def _in_folder_of(bound: Bound, span: Span) -> Bound:
+    source = span.source
+    while source.origin is not None:
+        source = source.origin.span.source
+    script = Path(source.name)
+    folder = script.resolve().parent if script.is_file() else Path.cwd()
+    return map_paths(bound, request_table(), lambda path: str(folder / Path(path).expanduser()))
+
+
+def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:
+    from dgen.families.signatures import parameters
+
+    for name in names:
+        yield name
+        for p in parameters(name, "__init__") if with_arguments else ():
+            yield f"    {p.name.replace('_', '-')}={p.default if p.default is not None else ''}"
+
+
+def _diagnostic(error: BadValue, span: Span | None) -> Diagnostic:
+    return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)
+
+
+def _engine_diagnostic(error: EngineError, bound: Bound, index: int = 0) -> Diagnostic:
+    span = bound.span_of(error.option, index)
+    return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)
+
+
+def _as_error(diagnostic: Diagnostic) -> DgenError:
+    return DgenError(diagnostic, exit_code=Exit.JOB_FAILED if diagnostic.code in _FAILURES else Exit.USAGE)

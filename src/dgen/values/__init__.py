@@ -1,0 +1,1 @@
+"""The kinds of value that a word can be, each with its inverse."""

@@ -1,0 +1,87 @@
+"""Prompts: `positive; negative`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MARK = re.compile(r"(\\*)([;\"'])")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the picture shall show, and what it shall not."""
+
+    positive: str = ""
+    negative: str = ""
+
+    def __str__(self) -> str:
+        """Write the prompt as one word; quotes are escaped only where they would hide the `;`."""
+        plain = self._written(escape_quotes=False)
+        return plain if read_prompt(plain) == self else self._written(escape_quotes=True)
+
+    def _written(self, *, escape_quotes: bool) -> str:
+        positive = _escape(self.positive, escape_quotes)
+        if not self.negative:
+            return positive
+        run = positive[len(positive.rstrip("\\")) :]
+        return f"{positive}{run}; {_escape(self.negative, escape_quotes)}"
+
+
+def _escape(text: str, quotes: bool) -> str:
+    return _MARK.sub(lambda m: m[1] * 2 + ("\\" if quotes or m[2] == ";" else "") + m[2], text)
+
+
+def _unescape(text: str) -> str:
+    return _MARK.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], text)
+
+
+def read_prompt(text: str) -> Prompt:
+    r"""Split a prompt at its first `;` outside quotes.
+
+    A quote opens only where no letter or digit stands before it, and only when it is closed later, so that an
+    apostrophe is none. `\;`, `\"` and `\'` are literal; a backslash before them is written twice.
+    """
+    position = _separator(text)
+    if position is None:
+        return Prompt(_unescape(text).strip(), "")
+    run = len(text[:position]) - len(text[:position].rstrip("\\"))
+    positive = _unescape(text[: position - run]) + "\\" * (run // 2)
+    return Prompt(positive.strip(), _unescape(text[position + 1 :]).strip())
+
+
+def _separator(text: str) -> int | None:
+    """Find the `;` that splits a prompt."""
+    closed = -1
+    for found in _MARK.finditer(text):
+        place = found.end() - 1
+        if len(found[1]) % 2 or place <= closed:
+            continue
+        if found[2] == ";":
+            return place
+        if place == 0 or not text[place - 1].isalnum():
+            closed = _closing(text, place)
+    return None
+
+
+def _closing(text: str, place: int) -> int:
+    """Return where the quote that opens at `place` is closed, before no letter or digit; -1 when it is not."""
+    end = text.find(text[place], place + 1)
+    while end >= 0 and end + 1 < len(text) and text[end + 1].isalnum():
+        end = text.find(text[place], end + 1)
+    return end
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """A prompt in one word."""
+
+    metavar: str = '"PROMPT; NEGATIVE"'
+
+    def parse(self, text: str) -> Prompt:
+        """Read a prompt; every text is one."""
+        return read_prompt(text)
+
+    def format(self, value: Prompt) -> str:
+        """Write a prompt."""
+        return str(value)

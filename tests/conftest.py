@@ -1,0 +1,36 @@
+"""What all tests share: real models at toy size, as a user's folders would hold them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the expected side of golden files")
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toy models, pictures, and files that are not what they seem."""
+    from workshop import furnish
+
+    folder = tmp_path_factory.mktemp("workshop")
+    furnish(folder)
+    return folder
+
+
+@pytest.fixture
+def at_work(workshop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A fresh working directory in which everything of the workshop can be named."""
+    for entry in workshop.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DGEN_CACHE", str(tmp_path / ".cache"))
+    return tmp_path

@@ -1,0 +1,67 @@
+"""Golden files: what a script does (`lang`), and what one mistake looks like (`errors`)."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from dgen.cli.main import main
+from dgen.diagnostic import DgenError, Source, render
+from dgen.engine.trace import TraceEngine
+from dgen.events import Event, Failed, Printed, Warned
+from dgen.session import Session
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def scripts(folder: str) -> list[Path]:
+    return sorted((GOLDEN / folder).glob("*.dgen"))
+
+
+def compare(actual: str, expected: Path, update: bool) -> None:
+    if update:
+        expected.write_text(actual, encoding="utf-8")
+    assert actual == (expected.read_text(encoding="utf-8") if expected.exists() else "")
+
+
+@pytest.mark.parametrize("path", scripts("errors"), ids=lambda p: p.stem)
+def test_mistake_is_rendered_exactly(
+    path: Path, at_work: Path, capfd: pytest.CaptureFixture[str], pytestconfig: pytest.Config
+) -> None:
+    script = at_work / path.name
+    script.write_bytes(path.read_bytes())
+    code = main([path.name, "--quiet"])
+    out, err = capfd.readouterr()
+    assert code in {1, 2}
+    assert "Traceback" not in err
+    assert "the pickle ran" not in out + err
+    compare(err.replace(str(at_work), "…"), path.with_suffix(".err"), pytestconfig.getoption("--update-golden"))
+
+
+@pytest.mark.parametrize("path", scripts("lang"), ids=lambda p: p.stem)
+def test_script_does_exactly_this(
+    path: Path, at_work: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    lines: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Printed):
+            lines.append(event.text.rstrip("\n"))
+        elif isinstance(event, Warned):
+            lines.append(render([event.diagnostic]))
+        elif isinstance(event, Failed):
+            lines.append(render(event.diagnostics))
+
+    session = Session(TraceEngine(listen), listen)
+    session.rng = random.Random(1)
+    monkeypatch.setenv("GOLDEN", "from the environment")
+    try:
+        session.run(Source(path.name, path.read_text(encoding="utf-8")))
+    except DgenError as error:
+        lines.append(str(error))
+    finally:
+        session.close()
+    text = "\n".join(lines).replace(str(at_work), "…") + "\n"
+    compare(text, path.with_suffix(".out"), pytestconfig.getoption("--update-golden"))

@@ -1,0 +1,50 @@
+"""Commands stay light: what each must not import, and where it must not go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "numpy", "PIL", "jinja2", "lark", "diffusers", "transformers", "rich", "httpx"}
+MODELS = {"torch", "diffusers", "transformers"}
+
+
+def loaded_by(*argv: str) -> tuple[int, set[str], str]:
+    """Run a command in a process of its own; return exit code, top-level modules it loaded, and what it printed."""
+    program = (
+        "import sys; from dgen.cli.main import main; code = main(sys.argv[1:]);"
+        "print('|'.join(sorted({m.split('.')[0] for m in sys.modules})), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    return done.returncode, set(done.stderr.strip().splitlines()[-1].split("|")), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("--version",), ("--help",), ("--help", "sampling"), ("--help", "--guidance-scales"), ("--help", "all")],
+    ids=" ".join,
+)
+def test_help_and_version_import_nothing_heavy(argv: tuple[str, ...]) -> None:
+    code, modules, _ = loaded_by(*argv)
+    assert code == 0
+    assert modules & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("toy", "--guidence-scales", "5"), ("toy", "--seeds", "x"), ("missing.dgen",), ("--file",),
+        ("toy", "--image-seeds", "missing.png"), ("./no-such-folder", "--prompts", "x"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_first_error_does_not_wait_for_torch(argv: tuple[str, ...]) -> None:
+    code, modules, text = loaded_by(*argv)
+    assert code == 2
+    assert modules & MODELS == set()
+    assert "error[" in text
+    assert "Traceback" not in text

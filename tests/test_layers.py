@@ -1,0 +1,82 @@
+"""The arrows of the design hold: which part of dgen may import which."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "src" / "dgen"
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "safetensors", "peft"}
+
+BASE = {"diagnostic", "schema", "resources", "values", "__init__"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "diagnostic": set(),
+    "resources": set(),
+    "schema": {"diagnostic"},
+    "values": {"diagnostic", "schema", "resources"},
+    "options": BASE,
+    "families": BASE,
+    "plan": BASE | {"options", "families"},
+    "fetch": BASE,
+    "lang": BASE,
+    "events": BASE,
+    "engine": BASE | {"options", "families", "plan", "events", "fetch"},
+    "media": BASE | {"options", "plan", "fetch"},
+    "help": BASE | {"options"},
+    "config": BASE | {"options", "plan", "lang"},
+    "session": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch"},
+    "cli": BASE | {"options", "plan", "session", "events", "help", "lang", "engine", "media"},
+    "__main__": {"cli"},
+}
+STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}
+MODULES = sorted(p for p in ROOT.rglob("*.py") if "models" not in p.relative_to(ROOT).parts)
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(ROOT).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in the file, as a dotted name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update(f"{node.module}.{a.name}" for a in node.names)
+    return found
+
+
+def parts_imported(path: Path) -> set[str]:
+    dotted = (m.split(".") for m in imported(path) if m.startswith("dgen."))
+    known = {p.stem if p.is_file() else p.name for p in ROOT.iterdir()}
+    return {d[1] if d[1] in known else "__init__" for d in dotted}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_module_imports_only_what_its_layer_may(path: Path) -> None:
+    part = part_of(path)
+    assert parts_imported(path) - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_engine_imports_torch(path: Path) -> None:
+    heavy = {m.split(".")[0] for m in imported(path)} & HEAVY
+    assert not heavy or part_of(path) == "engine"
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if part_of(m) in STDLIB_ONLY], ids=lambda p: p.name)
+def test_schema_side_needs_the_standard_library_alone(path: Path) -> None:
+    import sys
+
+    outside = {m.split(".")[0] for m in imported(path)} - set(sys.stdlib_module_names) - {"dgen"}
+    assert outside <= {"lark"}
+
+
+def test_first_party_plugins_use_the_public_api_alone() -> None:
+    for path in (ROOT.parent.parent / "plugins").rglob("*.py"):
+        assert {m for m in imported(path) if m.startswith("dgen.")} <= {"dgen.plugins"}

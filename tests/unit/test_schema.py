@@ -1,0 +1,149 @@
+"""Every row of the schema holds what is derived from it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dgen.options.command import CommandOptions
+from dgen.options.request import ROWS, Request
+from dgen.options.submodels import VaeUri
+from dgen.plan.resolve import component_key
+from dgen.schema import Option, Stage, Value, rows_of
+from dgen.values import image_seed, prompt, scalars, uri
+
+ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
+PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
+SIZES = st.builds(scalars.Size, st.integers(1, 9999), st.integers(1, 9999))
+KINDS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor")
+
+
+def _number(value: Any, make: Any) -> st.SearchStrategy[Any]:
+    return make(value.low if value.low is not None else -1_000_000, value.high if value.high is not None else 1_000_000)
+
+
+def _reals(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(low, high, allow_nan=False, allow_infinity=False)
+
+
+def _seeds() -> st.SearchStrategy[Any]:
+    path = PATHS.filter(lambda p: bool(p.strip()))
+    return st.builds(
+        image_seed.ImageSeed,
+        image=path, mask=st.none() | path, resize=st.none() | SIZES | st.builds(scalars.Size, st.integers(1, 9999), st.just(0)),
+        aspect=st.none() | st.booleans(), align=st.none() | st.integers(1, 4096),
+    )  # fmt: skip
+
+
+def _uris(kind: uri.Uri) -> st.SearchStrategy[Any]:
+    rows = rows_of(kind.cls)
+    made: dict[str, st.SearchStrategy[Any]] = {}
+    for name, row in rows.items():
+        held = values_of(row.value)
+        made[name] = held if row.default is ... else st.just(row.default) | held
+    return st.builds(kind.cls, **made)
+
+
+def _named() -> st.SearchStrategy[Any]:
+    names = st.from_regex(r"[a-z][a-z_]{0,10}", fullmatch=True)
+    arguments = st.dictionaries(names, PATHS, max_size=3).map(lambda d: tuple(d.items()))
+    return st.builds(uri.NamedUri, st.text(min_size=1, max_size=12), arguments)
+
+
+STRATEGIES: dict[type, Any] = {
+    scalars.Integer: lambda v: _number(v, st.integers),
+    scalars.Real: lambda v: _number(v, _reals),
+    scalars.Text: lambda v: st.text().filter(lambda t: not set(t) & set(v.forbidden)),
+    scalars.Choice: lambda v: st.sampled_from(v.names),
+    scalars.Flag: lambda v: st.booleans(),
+    scalars.SizeText: lambda v: SIZES,
+    scalars.PointText: lambda v: st.builds(scalars.Point, st.integers(-9999, 9999), st.integers(-9999, 9999)),
+    scalars.FilePath: lambda v: PATHS,
+    scalars.ModelSource: lambda v: PATHS.filter(lambda t: bool(t.strip())),
+    prompt.PromptText: lambda v: st.builds(prompt.Prompt, st.text().map(str.strip), st.text().map(str.strip)),
+    image_seed.ImageSeedText: lambda v: _seeds(),
+    uri.Uri: _uris,
+    uri.OpenUri: lambda v: _named(),
+}
+
+
+def values_of(value: Value | None) -> st.SearchStrategy[Any]:
+    return STRATEGIES[type(value)](value)
+
+
+@pytest.mark.parametrize("name", ALL_ROWS)
+def test_help_is_a_sentence(name: str) -> None:
+    text = ALL_ROWS[name].help
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert len(text) > 12
+
+
+def test_flags_and_aliases_are_unique() -> None:
+    spellings = Counter(s for row in ALL_ROWS.values() for s in row.spellings)
+    assert [s for s, n in spellings.items() if n > 1] == []
+
+
+def test_tags_are_unique() -> None:
+    tags = Counter(r.tag for r in ROWS.values() if r.tag)
+    assert [t for t, n in tags.items() if n > 1] == []
+
+
+@pytest.mark.parametrize("name", ALL_ROWS)
+def test_excluded_and_required_fields_exist(name: str) -> None:
+    row = ALL_ROWS[name]
+    rows = ROWS if name in ROWS else rows_of(CommandOptions)
+    assert set(row.excludes) | set(row.requires) <= set(rows)
+
+
+VALUED = [n for n, r in ALL_ROWS.items() if r.value is not None]
+
+
+@pytest.mark.parametrize("name", VALUED)
+@given(data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_parse_inverts_format(name: str, data: st.DataObject) -> None:
+    row = ALL_ROWS[name]
+    assert row.value is not None
+    value = data.draw(values_of(row.value))
+    again = row.value.parse(row.value.format(value))
+    assert again == value or (isinstance(value, float) and math.isclose(again, value))
+
+
+@pytest.mark.parametrize("name", rows_of(VaeUri))
+@given(data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_uri_arguments_parse_inverts_format(name: str, data: st.DataObject) -> None:
+    kind = rows_of(VaeUri)[name].value
+    assert kind is not None
+    value = data.draw(values_of(kind))
+    assert kind.parse(kind.format(value)) == value
+
+
+def _other(row: Option) -> Any:
+    """A value that differs from the row's default."""
+    if row.value is None:
+        return not row.default
+    samples = {
+        scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",
+        scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
+        prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
+        uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
+    }  # fmt: skip
+    return row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_load_rows_and_only_they_change_the_component_key(name: str) -> None:
+    row = ROWS[name]
+    base = Request(model="m")
+    changed = Request(**{"model": "m", name: _other(row)})
+    differs = [k for k in KINDS if component_key(base, k) != component_key(changed, k)]
+    assert bool(differs) == (row.stage is Stage.LOAD)
+    if row.stage is Stage.LOAD and row.parts:
+        assert set(differs) <= set(row.parts)

@@ -1,0 +1,54 @@
+"""Furnishes a folder with what golden scripts name: toy models, pictures, damaged and dangerous files."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+
+class Payload:
+    """What a hostile pickle would run; tests prove that it never does."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("the pickle ran",)
+
+
+def furnish(folder: Path) -> None:
+    """Make every file that tests name."""
+    import toy_models
+
+    toy_models.make_sd(folder / "toy")
+    toy_models.make_sdxl(folder / "toy-xl")
+    toy_models.make_vae(folder / "other-vae")
+    _pictures(folder)
+    _bad_models(folder)
+
+
+def _pictures(folder: Path) -> None:
+    picture = Image.new("RGB", (96, 64), "navy")
+    ImageDraw.Draw(picture).ellipse((20, 10, 60, 50), fill="orange")
+    picture.save(folder / "seed.png")
+    mask = Image.new("L", (96, 64), 0)
+    ImageDraw.Draw(mask).rectangle((48, 0, 96, 64), fill=255)
+    mask.save(folder / "mask.png")
+    Image.new("L", (64, 96), 255).save(folder / "tall-mask.png")
+    (folder / "text.png").write_text("this is text, whatever it is called\n", encoding="utf-8")
+    (folder / "cut.png").write_bytes((folder / "seed.png").read_bytes()[:90])
+
+
+def _bad_models(folder: Path) -> None:
+    (folder / "no-model").mkdir()
+    (folder / "no-model" / "notes.txt").write_text("nothing here\n", encoding="utf-8")
+    weights = Path("unet") / "diffusion_pytorch_model.safetensors"
+    for name in ("cut-weights", "corrupt-weights", "pickle-weights"):
+        shutil.copytree(folder / "toy", folder / name)
+    cut = folder / "cut-weights" / weights
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    (folder / "corrupt-weights" / weights).write_bytes(b"\x10\0\0\0\0\0\0\0not a header.....")
+    (folder / "pickle-weights" / weights).unlink()
+    hostile = folder / "pickle-weights" / "unet" / "diffusion_pytorch_model.bin"
+    hostile.write_bytes(pickle.dumps({"weight": Payload()}))
+    (folder / "hostile.ckpt").write_bytes(pickle.dumps({"state_dict": Payload()}))

@@ -1,0 +1,74 @@
+"""Writes the reference pages of docs/ from the rows; with `--check` only says whether they are current."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dgen.diagnostic import CODES
+from dgen.help import all_rows, topics
+from dgen.schema import Option
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = "<!-- Written by tools/make_docs.py; edit the rows instead. -->\n\n"
+
+
+def option_page() -> str:
+    """Return the page that lists every option by topic."""
+    parts = ["# Options\n\n" + GENERATED + "Several values of an option marked *swept* multiply.\n"]
+    for topic, rows in topics(all_rows()).items():
+        parts.append(f"\n## {topic.capitalize()}\n\n| Option | Value | | Meaning |\n|---|---|---|---|\n")
+        parts += [_option_line(row) for row in rows]
+    return "".join(parts)
+
+
+def _option_line(row: Option) -> str:
+    flags = ", ".join(f"`{s}`" for s in (row.flag, row.short, *row.aliases) if s) or "`MODEL`"
+    value = f"`{row.value.metavar}`" if row.value is not None and not row.positional else ""
+    kind = "swept" if row.sweep is not None else ("list" if row.many else "")
+    default = row.implied if row.implied is not None else row.default
+    said = ""
+    if row.value is not None and default not in (None, False, "", (), ...) and (words := " ".join(row.words(default))):
+        said = f" Default: `{words}`."
+    return f"| {flags} | {value} | {kind} | {row.help}{said} |\n".replace("[;", "\\[;")
+
+
+def error_page() -> str:
+    """Return the page that explains every diagnostic code, with a real example where a golden file has one."""
+    parts = ["# Errors\n\n" + GENERATED + "Exit codes: 0 ok, 1 a job failed, 2 bad script or usage, 130 interrupted.\n"]
+    examples = _examples()
+    for code, meaning in sorted(CODES.items()):
+        parts.append(f"\n## {code}\n\n{meaning}\n")
+        if code in examples:
+            parts.append(f"\n```\n{examples[code]}\n```\n")
+    return "".join(parts)
+
+
+def _examples() -> dict[str, str]:
+    """Map codes to the first golden rendering that starts with them."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "tests" / "golden" / "errors").glob("*.err")):
+        text = path.read_text(encoding="utf-8").strip()
+        code = text.partition("[")[2].partition("]")[0]
+        found.setdefault(code, text)
+    return found
+
+
+PAGES = {"options.md": option_page, "errors.md": error_page}
+
+
+def main(argv: list[str]) -> int:
+    """Write the pages, or check them; return the exit code."""
+    stale = 0
+    for name, make in PAGES.items():
+        path, text = ROOT / "docs" / name, make()
+        if "--check" not in argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            print(f"docs/{name} is not current: run `make docs`", file=sys.stderr)
+            stale = 1
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
