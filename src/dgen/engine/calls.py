@@ -1,0 +1,87 @@
+"""Makes the keywords of a pipeline call from a job."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from dgen.engine.protocol import Inputs, OnStep
+from dgen.families.rows import IMG2IMG
+from dgen.plan.resolve import Job
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Point, Size
+
+
+def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
+    """Return the keywords of a job's call among those that are `taken`, without generator and callback.
+
+    Sizes become (height, width) and points (y, x), as diffusers wants them.
+    """
+    found: dict[str, Any] = {"output_type": "pil"}
+    for row, value in job.call_options():
+        if isinstance(value, Prompt):
+            found[str(row.keyword)] = value.positive
+        elif isinstance(value, (Size, Point)):
+            found[str(row.keyword)] = (value[1], value[0])
+        else:
+            found[str(row.keyword)] = value
+    found |= _negatives(job)
+    if job.mode != IMG2IMG:
+        found |= {"width": job.size.width, "height": job.size.height}
+    found |= {"image": inputs.image, "mask_image": inputs.mask}
+    return {k: v for k, v in found.items() if k in taken and v is not None}
+
+
+def _negatives(job: Job) -> dict[str, str]:
+    """Return the negative prompts that were given; the first is there when any of them is."""
+    prompts = [(str(r.keyword), v) for r, v in job.call_options() if isinstance(v, Prompt)]
+    if not any(p.negative for _, p in prompts):
+        return {}
+    return {f"negative_{k}": p.negative for k, p in prompts if p.negative or k == "prompt"}
+
+
+@cache
+def taken_by(cls: Any) -> frozenset[str]:
+    """Return the keywords that a pipeline class takes."""
+    return frozenset(inspect.signature(cls.__call__).parameters)
+
+
+def generators(seed: int, count: int) -> Any:
+    """Return the random generators of a call, on the CPU: image k of a batch has the seed `seed + k`."""
+    import torch
+
+    made = [torch.Generator("cpu").manual_seed(seed + k) for k in range(count)]
+    return made[0] if count == 1 else made
+
+
+class Steps:
+    """Tells of each denoising step, in the way that a pipeline offers; remembers what the listener raised."""
+
+    def __init__(self, on_step: OnStep, steps: int) -> None:
+        """`steps` is used when the pipeline doesn't tell how many it takes."""
+        self.on_step, self.steps = on_step, steps
+        self.raised: BaseException | None = None
+
+    def keywords(self, taken: frozenset[str], pipeline: Any) -> dict[str, Callable[..., Any]]:
+        """Return the keyword that makes a pipeline call back."""
+
+        def at_end(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+            self._tell(step, pipe)
+            return values
+
+        def older(step: int, timestep: Any, latents: Any) -> None:
+            self._tell(step, pipeline)
+
+        if "callback_on_step_end" in taken:
+            return {"callback_on_step_end": at_end}
+        return {"callback": older} if "callback" in taken else {}
+
+    def _tell(self, step: int, pipeline: Any) -> None:
+        steps = getattr(pipeline, "num_timesteps", None) or self.steps
+        try:
+            self.on_step(step + 1, max(int(steps), step + 1))
+        except BaseException as error:
+            self.raised = error
+            raise

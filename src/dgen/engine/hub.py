@@ -1,0 +1,252 @@
+"""Turns a model source into a folder or file of this machine, fetching what is not there yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dgen
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Source
+from dgen.engine.weights import choose
+from dgen.families.inspection import PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
+from dgen.fetch import Order, fetch
+from dgen.schema import BadValue
+from dgen.values.scalars import is_local, is_url
+
+_SLUG = re.compile(r"[\w.-]+/[\w.-]+")
+_BLOB = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<repo>[\w.-]+/[\w.-]+)/(?:blob|resolve)/(?P<revision>[^/?#]+)"
+    r"/(?P<file>[^?#]+)"
+)
+_CHECKPOINT_LIMIT = 200 * 2**30
+_TEXTS = ("*.json", "*.txt", "*.model")
+"""The small files of a repository: configurations and tokenizers."""
+
+
+@dataclass(slots=True)
+class Hub:
+    """Finds models; remembers where they are, so that a repository is asked about once in a session."""
+
+    announce: Callable[[str], None] = lambda what: None
+    _places: dict[tuple[Any, ...], Path] = field(default_factory=dict[tuple[Any, ...], Path])
+
+    def index(self, source: Source) -> Path:
+        """Return the folder of a model with at least its configuration files, or its checkpoint file.
+
+        Raises:
+            EngineError: `missing-file`, `bad-model`, `bad-file`, `offline`, `hub-refused`.
+        """
+        local = here(source)
+        if local is not None:
+            return local
+        place = self._places.get((source,))
+        if place is None:
+            place = self._fetch_index(source)
+            self._places[(source,)] = place
+        return place
+
+    def folders(self, source: Source, names: Iterable[str]) -> Path:
+        """Return the folder of a model with the weights of some of its folders; "" is the model's own.
+
+        Raises:
+            EngineError: as `index`.
+        """
+        place = self.index(source)
+        if here(source) is not None or place.is_file():
+            return place
+        for name in names:
+            if (source, name) not in self._places:
+                self._fetch_weights(source, place, name)
+                self._places[(source, name)] = place
+        return place
+
+    def _fetch_index(self, source: Source) -> Path:
+        blob = _BLOB.fullmatch(source.model.partition("?")[0])
+        if blob is not None:
+            return self._fetch_blob(source, blob)
+        if is_url(source.model):
+            return self._fetch_url(source)
+        if not _SLUG.fullmatch(source.model):
+            raise EngineError(
+                "missing-file", f"there is no file or folder `{source.model}`", source.option,
+                help="a hub repository is written `ORGANISATION/NAME`",
+            )  # fmt: skip
+        prefix = _prefix(source)
+        return _inside(Path(self._snapshot(source, [prefix + t for t in _TEXTS])), source)
+
+    def _snapshot(self, source: Source, patterns: list[str]) -> str:
+        from huggingface_hub import snapshot_download
+
+        with _refusals(source):
+            return snapshot_download(
+                source.model, revision=source.revision, token=source.token, allow_patterns=patterns,
+                local_files_only=source.offline, tqdm_class=_silent_bar(),
+            )  # fmt: skip
+
+    def _fetch_weights(self, source: Source, place: Path, name: str) -> None:
+        listed = None if source.offline else self._listing(source)
+        if listed is None:
+            return
+        prefix = _prefix(source) + (f"{name}/" if name else "")
+        names = [f.removeprefix(prefix) for f in listed if f.startswith(prefix) and "/" not in f[len(prefix) :]]
+        chosen, _ = choose(names, source.variant)
+        wanted = [n for n in chosen if not (place / name / n).exists()]
+        if wanted:
+            self.announce(f"{source.shown} ({name})" if name else source.shown)
+            self._snapshot(source, [prefix + n for n in wanted])
+
+    def _listing(self, source: Source) -> list[str] | None:
+        """List the files of a repository; None when the hub is out of reach."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+        with _refusals(source):
+            try:
+                return HfApi(token=source.token).list_repo_files(source.model, revision=source.revision)
+            except HfHubHTTPError:
+                raise
+            except (HTTPError, OSError):
+                return None
+
+    def _fetch_blob(self, source: Source, blob: re.Match[str]) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        self.announce(source.shown)
+        with _refusals(source):
+            return Path(
+                hf_hub_download(
+                    blob["repo"], blob["file"], revision=blob["revision"], token=source.token,
+                    local_files_only=source.offline, tqdm_class=_silent_bar(),
+                )
+            )  # fmt: skip
+
+    def _fetch_url(self, source: Source) -> Path:
+        path = source.model.partition("?")[0].partition("#")[0]
+        if not path.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES)):
+            raise EngineError(
+                "bad-model", f"`{source.shown}` is no address of a checkpoint file", source.option,
+                help="its path ends in " + ", ".join(f"`{s}`" for s in SAFETENSORS_SUFFIXES + PICKLE_SUFFIXES),
+            )  # fmt: skip
+        order = Order(
+            url=source.model, folder="models", limit_bytes=_CHECKPOINT_LIMIT, offline=source.offline,
+            types=("application/octet-stream", "binary/", "application/zip", "application/x-"),
+        )  # fmt: skip
+        try:
+            return fetch(order, self.announce)
+        except BadValue as error:
+            raise EngineError(error.code, error.message, source.option, error.help) from None
+
+
+def here(source: Source) -> Path | None:
+    """Return the folder or file of a source that is on this machine by its nature; None for the hub and URLs.
+
+    Raises:
+        EngineError: `missing-file`, `bad-model`.
+    """
+    name = source.model
+    if name.startswith("builtin:"):
+        return _inside(_builtin(name.removeprefix("builtin:"), source), source)
+    if is_url(name):
+        return None
+    path = Path(name).expanduser()
+    if path.exists():
+        return _inside(path, source) if path.is_dir() else path
+    if is_local(name):
+        raise EngineError("missing-file", f"there is no file or folder `{name}`", source.option)
+    return None
+
+
+def _builtin(name: str, source: Source) -> Path:
+    models = Path(dgen.__file__).parent / "models"
+    present = sorted(p.name for p in models.iterdir() if p.is_dir()) if models.is_dir() else []
+    if name not in present:
+        listed = ", ".join(f"`builtin:{n}`" for n in present if not n.startswith("_"))
+        raise EngineError(
+            "bad-model", f"dgen brings no model named `{name}`", source.option,
+            help=f"it brings {listed}" if listed else None,
+        )  # fmt: skip
+    return models / name
+
+
+def _inside(folder: Path, source: Source) -> Path:
+    if not source.subfolder:
+        return folder
+    inner = folder / source.subfolder
+    if not inner.is_dir() or not inner.resolve().is_relative_to(folder.resolve()):
+        raise EngineError(
+            "bad-model", f"`{source.shown}` has no folder `{source.subfolder}`",
+            source.option if source.option != "model" else "subfolder",
+        )  # fmt: skip
+    return inner
+
+
+def _prefix(source: Source) -> str:
+    return f"{source.subfolder.strip('/')}/" if source.subfolder else ""
+
+
+def _silent_bar() -> Any:
+    from tqdm import tqdm
+
+    class Silent(tqdm):  # type: ignore[type-arg]
+        """A progress bar that draws nothing."""
+
+        def __init__(self, *args: Any, **named: Any) -> None:
+            named.pop("name", None)
+            super().__init__(*args, **{**named, "disable": True})
+
+    return Silent
+
+
+@contextmanager
+def _refusals(source: Source) -> Iterator[None]:
+    """Turn the hub's exceptions into errors; no token and no query reaches a message."""
+    from huggingface_hub import errors
+
+    name, option = source.shown, source.option
+    try:
+        yield
+    except errors.GatedRepoError:
+        raise EngineError(
+            "hub-refused", f"`{name}` is gated: its owner grants access to each user", option,
+            help="ask for access on the hub and give a token with `--auth-token`",
+        ) from None  # fmt: skip
+    except errors.RevisionNotFoundError:
+        raise EngineError(
+            "hub-refused", f"`{name}` has no revision `{source.revision}`",
+            "revision" if option == "model" else option,
+        ) from None  # fmt: skip
+    except errors.RepositoryNotFoundError:
+        raise EngineError(
+            "hub-refused", f"the hub has no repository `{name}` that you can see, and there is no such folder here",
+            option, help="a private one needs a token: `--auth-token`",
+        ) from None  # fmt: skip
+    except errors.LocalEntryNotFoundError:
+        raise _offline(source) from None
+    except errors.EntryNotFoundError:
+        raise EngineError("hub-refused", f"the hub has no file `{name}`", option) from None
+    except errors.HFValidationError:
+        raise EngineError("missing-file", f"there is no file or folder `{name}`", option) from None
+    except errors.HfHubHTTPError as error:
+        raise EngineError("hub-refused", f"the hub refused `{name}` with status {_status(error)}", option) from None
+    except (errors.HTTPError, ConnectionError) as error:
+        raise _offline(source, type(error).__name__) from None
+
+
+def _status(error: Exception) -> Any:
+    return getattr(getattr(error, "response", None), "status_code", "unknown")
+
+
+def _offline(source: Source, reason: str | None = None) -> EngineError:
+    if source.offline:
+        return EngineError(
+            "offline", f"`{source.shown}` is not on this machine, and `--offline-mode` forbids the network",
+            source.option, help="run once without `--offline-mode` to fetch it",
+        )  # fmt: skip
+    because = f" ({reason})" if reason else ""
+    return EngineError("offline", f"`{source.shown}` is not on this machine, and the hub is out of reach{because}",
+                       source.option)  # fmt: skip

@@ -1,0 +1,57 @@
+"""Imports torch, diffusers and transformers when they are first needed, and keeps them quiet."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+
+@cache
+def silence() -> None:
+    """Import the libraries, with their progress bars and log lines off."""
+    with quiet():
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        import diffusers
+
+        diffusers.utils.logging.set_verbosity_error()
+        diffusers.utils.logging.disable_progress_bar()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide the warnings of the libraries: they speak to programmers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def class_named(library: str, name: str) -> Any:
+    """Return a class of diffusers, of transformers, or of a pipeline module of diffusers; None when there is none."""
+    silence()
+    with quiet():
+        import diffusers
+        import transformers
+
+        name = _RENAMED.get(name, name)
+        if library == "diffusers":
+            return getattr(diffusers, name, None)
+        if library == "transformers":
+            return getattr(transformers, name, None)
+        return getattr(getattr(diffusers.pipelines, library, None), name, None)
+
+
+_RENAMED = {"CLIPFeatureExtractor": "CLIPImageProcessor"}
+"""Classes that old models name and transformers 5 no longer has."""
+
+
+def torch_dtype(name: str) -> Any:
+    """Return the dtype of torch of a name of `--dtype`."""
+    import torch
+
+    return getattr(torch, name)

@@ -1,0 +1,204 @@
+"""Loads one component, with the loader of its own class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dgen.diagnostic import suggest
+from dgen.engine import weights
+from dgen.engine.hub import Hub
+from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
+from dgen.engine.models import part_folder, vae_folder
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Part, Source
+from dgen.events import FileRead, Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads parts of models from folders."""
+
+    hub: Hub
+    emit: Listener
+
+    def load(self, part: Part) -> Any:
+        """Load a part from the folder of its model.
+
+        Raises:
+            EngineError: `bad-model`, `bad-weights`, `unsafe-weights`, and what `Hub` raises.
+        """
+        place = self.hub.folders(part.source, [part.kind])
+        return self._from_folder(part, part_folder(place, part.kind))
+
+    def load_vae(self, part: Part, base: Source) -> Any:
+        """Load a VAE from a folder, or from a file whose shape the model's own VAE describes.
+
+        Raises:
+            EngineError: as `load`.
+        """
+        place = self.hub.folders(part.source, [""])
+        if place.is_file():
+            return self._vae_from_file(part, place, base)
+        folder = vae_folder(place)
+        if folder is not None and folder != place:
+            folder = self.hub.folders(part.source, ["vae"]) / "vae"
+        return self._from_folder(part, folder or place)
+
+    def weights_bytes(self, part: Part) -> int:
+        """Return the size of a part's weights files on this machine; 0 when they are not there."""
+        place = self.hub.index(part.source)
+        folder = vae_folder(place) if part.source.option == "vae" else part_folder(place, part.kind)
+        return sum(p.stat().st_size for p in weights.weights_of(folder or place, part.source.variant)[0])
+
+    def read(self, paths: Sequence[Path], option: str) -> None:
+        """Check weights files and tell that they are read.
+
+        Raises:
+            EngineError: `bad-weights`, `unsafe-weights`.
+        """
+        weights.check_files(paths, option)
+        for path in paths:
+            self.emit(FileRead(path=str(path), bytes=path.stat().st_size))
+
+    def _from_folder(self, part: Part, folder: Path) -> Any:
+        cls = _class_of(part)
+        if not folder.is_dir():
+            raise EngineError(
+                "bad-model", f"`{part.source.shown}` has no folder `{folder.name}`, which its index names",
+                part.source.option,
+            )  # fmt: skip
+        if not _is_module(cls):
+            return _plainly(cls, folder, part)
+        files, variant = weights.weights_of(folder, part.source.variant)
+        if not files:
+            raise _no_weights(part, folder)
+        self.read(files, part.source.option)
+        return _module(cls, folder, files, (part, variant))
+
+    def _vae_from_file(self, part: Part, path: Path, base: Source) -> Any:
+        cls = _class_of(part)
+        self.read([path], part.source.option)
+        described = _vae_description(self.hub.index(base), part.class_name)
+        try:
+            with quiet():
+                return cls.from_single_file(
+                    str(path), torch_dtype=torch_dtype(part.dtype), local_files_only=part.source.offline, **described
+                ).eval()
+        except Exception as error:
+            raise bad_weights(part, [path], error) from error
+
+
+def _class_of(part: Part) -> Any:
+    cls = class_named(part.library, part.class_name)
+    if cls is None:
+        named = f"{part.library}.{part.class_name}"
+        raise EngineError(
+            "bad-model", f"`{part.source.shown}` wants `{named}` for its {part.kind}, which no installed library has",
+            part.source.option, help="code that comes with a model is never run",
+        )  # fmt: skip
+    return cls
+
+
+def _is_module(cls: Any) -> bool:
+    import torch
+
+    return isinstance(cls, type) and issubclass(cls, torch.nn.Module)
+
+
+def _plainly(cls: Any, folder: Path, part: Part) -> Any:
+    try:
+        with quiet():
+            return cls.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise EngineError(
+            "bad-model", f"the {part.kind} of `{part.source.shown}` cannot be loaded: {_first_line(error)}",
+            part.source.option,
+        ) from error  # fmt: skip
+
+
+def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str | None]) -> Any:
+    part, variant = how
+    silence()
+    keyword = "torch_dtype" if part.library != "transformers" and hasattr(cls, "load_config") else "dtype"
+    try:
+        with quiet():
+            module, report = cls.from_pretrained(
+                str(folder), variant=variant, use_safetensors=weights.is_safe_format(files[0]), local_files_only=True,
+                output_loading_info=True, **{keyword: torch_dtype(part.dtype)},
+            )  # fmt: skip
+    except Exception as error:
+        raise bad_weights(part, files, error, _misfit(cls, folder, files)) from error
+    missing = sorted(report.get("missing_keys", ()))
+    if missing:
+        raise EngineError(
+            "bad-weights",
+            f"`{files[0].name}` of the {part.kind} lacks {len(missing)} tensors of {cls.__name__}: `{missing[0]}` …",
+            part.source.option,
+        )
+    return module.eval()
+
+
+def _misfit(cls: Any, folder: Path, files: Sequence[Path]) -> str | None:
+    """Name the first tensor whose shape is not what its configuration says; None when it cannot be told."""
+    import torch
+
+    try:
+        with torch.device("meta"), quiet():
+            if hasattr(cls, "load_config"):
+                empty = cls.from_config(cls.load_config(str(folder)))
+            else:
+                empty = cls(cls.config_class.from_pretrained(str(folder)))
+        expected = {k: tuple(v.shape) for k, v in empty.state_dict().items()}
+        found = weights.shapes(files)
+    except Exception:
+        return None
+    for name, shape in found.items():
+        own = next((n for n in (name, name.partition(".")[2]) if n in expected), None)
+        if own is not None and expected[own] != shape:
+            return f"`{name}` is {list(shape)}, expected {list(expected[own])}"
+    return None
+
+
+def bad_weights(part: Part, files: Sequence[Path], error: Exception, detail: str | None = None) -> EngineError:
+    """Make the error for weights that a class cannot take."""
+    reason = detail or _first_line(error)
+    named = f"`{files[0].name}` of the {part.kind}" if part.kind else f"`{files[0].name}`"
+    fit = f"do not fit {part.class_name}" if part.class_name else "cannot be loaded"
+    return EngineError("bad-weights", f"the weights in {named} {fit}: {reason}", part.source.option)
+
+
+def _no_weights(part: Part, folder: Path) -> EngineError:
+    present = [p.name for p in folder.iterdir()]
+    variants = sorted({v for n in present if (v := _variant_in(n))})
+    offered = f"it has the variant `{variants[0]}`: `--variant {variants[0]}`" if variants else None
+    near = suggest(part.source.variant or "", variants)
+    return EngineError(
+        "bad-model", f"the {part.kind} of `{part.source.shown}` has no weights file", part.source.option,
+        help=f"did you mean `--variant {near}`?" if near else offered,
+    )  # fmt: skip
+
+
+def _variant_in(name: str) -> str | None:
+    stem, _, rest = name.partition(".")
+    variant, _, suffix = rest.rpartition(".")
+    is_weights = stem in ("diffusion_pytorch_model", "model", "pytorch_model") and suffix in ("safetensors", "bin")
+    return variant or None if is_weights else None
+
+
+def _vae_description(model: Path, class_name: str) -> dict[str, Any]:
+    """Return the keywords that name the configuration of the model's own VAE, when it is of that class."""
+    path = model / "vae" / "config.json"
+    try:
+        own = json.loads(path.read_text(encoding="utf-8")).get("_class_name")
+    except (OSError, ValueError):
+        return {}
+    return {"config": str(model), "subfolder": "vae"} if own == class_name else {}
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:240] if lines else type(error).__name__

@@ -1,0 +1,157 @@
+"""Looks at models: what kind they are and what they consist of; imports no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dgen.engine.hub import Hub
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Layout, config_source, source_of, vae_source
+from dgen.engine.weights import check_headers, weights_of
+from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder
+from dgen.families.rows import Family, family_named, family_of_class
+from dgen.families.signatures import compatible_schedulers, parameters
+from dgen.options.request import Request
+from dgen.schema import BadValue
+from dgen.values.scalars import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Answers what a request's model is."""
+
+    hub: Hub
+
+    def layout(self, request: Request) -> Layout:
+        """Return where a model lies and what its index says.
+
+        Raises:
+            EngineError: `missing-file`, `bad-model`, `offline`, `hub-refused`.
+        """
+        path = self.hub.index(source_of(request))
+        if path.is_dir():
+            return Layout(path=path, index=_read_index(path))
+        config = config_source(request)
+        index = _read_index(self.hub.index(config), config.option) if config is not None else {}
+        return Layout(path=path, index=index, is_file=True)
+
+    def inspect(self, request: Request) -> ModelFacts:
+        """Tell a model's family, class and size.
+
+        Raises:
+            EngineError: as `layout`, and `bad-weights`, `unknown-model-type`.
+        """
+        wanted = wanted_family(request)
+        path = self.hub.index(source_of(request))
+        try:
+            facts = inspect_folder(path, wanted) if path.is_dir() else self._inspect_file(request, path, wanted)
+        except BadValue as error:
+            raise EngineError(error.code, error.message, help=error.help) from None
+        own = family_of_class(facts.pipeline)
+        if wanted is not None and own.name not in ("generic", wanted.name):
+            raise EngineError(
+                "bad-model", f"`{request.model}` is {own.label}, not {wanted.label}", "model_type",
+                help="leave `--model-type` out",
+            )  # fmt: skip
+        return facts
+
+    def _inspect_file(self, request: Request, path: Path, wanted: Family | None) -> ModelFacts:
+        facts = inspect_file(path, wanted)
+        config = config_source(request)
+        if config is None:
+            return facts
+        described = inspect_folder(self.hub.index(config), facts.family)
+        return replace(facts, default_size=described.default_size, parts=described.parts)
+
+    def schedulers(self, request: Request) -> tuple[str, ...]:
+        """List the schedulers that a model can use, its own first.
+
+        Raises:
+            EngineError: as `layout`.
+        """
+        return schedulers_for(self.layout(request))
+
+    def check_files(self, request: Request) -> None:
+        """Check the weights that are on this machine, from their headers.
+
+        Raises:
+            EngineError: `bad-weights`, `bad-model`, `missing-file`.
+        """
+        layout = self.layout(request)
+        if layout.path is not None and layout.is_file:
+            check_headers([layout.path])
+        elif layout.path is not None:
+            _check_folder(layout.path, layout.index, request)
+        self._check_vae(request)
+
+    def _check_vae(self, request: Request) -> None:
+        source = vae_source(request)
+        if source is None:
+            return
+        path = self.hub.index(source)
+        if path.is_file():
+            check_headers([path], source.option)
+            return
+        folder = vae_folder(path)
+        if folder is None:
+            raise EngineError("bad-model", f"`{source.shown}` is no VAE: it has no `config.json`", source.option)
+        check_headers(weights_of(folder, source.variant)[0], source.option)
+
+
+def wanted_family(request: Request) -> Family | None:
+    """Return the family that `--model-type` names.
+
+    Raises:
+        EngineError: `unknown-model-type`, `removed-feature`.
+    """
+    if request.model_type is None:
+        return None
+    try:
+        return family_named(request.model_type)
+    except BadValue as error:
+        raise EngineError(error.code, error.message, "model_type", error.help) from None
+
+
+def schedulers_for(layout: Layout) -> tuple[str, ...]:
+    """List the schedulers that fit a model, its own first."""
+    entry = layout.index.get("scheduler")
+    declared = str(entry[1]) if isinstance(entry, list) and entry[1] else ""
+    others = [n for n in compatible_schedulers(declared) if n != declared and parameters(n, "__init__")]
+    return (declared, *others) if declared else tuple(others)
+
+
+def vae_folder(path: Path) -> Path | None:
+    """Return the folder with a VAE's configuration: the path itself, or `vae` inside a whole model."""
+    return next((f for f in (path, path / "vae") if (f / "config.json").is_file()), None)
+
+
+def part_folder(folder: Path, kind: str) -> Path:
+    """Return the folder of a part of a model."""
+    return folder / kind
+
+
+def _check_folder(folder: Path, index: Any, request: Request) -> None:
+    for kind, entry in index.items():
+        if isinstance(entry, list) and (folder / kind / "config.json").is_file():
+            check_headers(weights_of(part_folder(folder, kind), request.variant)[0])
+
+
+def _read_index(folder: Path, option: str = "model") -> dict[str, Any]:
+    path = folder / "model_index.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EngineError("bad-model", f"`{folder}` is no model: it has no `model_index.json`", option) from None
+    except (OSError, ValueError) as error:
+        raise EngineError("bad-model", f"`{path}` cannot be read as JSON: {error}", option) from None
+    return found if isinstance(found, dict) else {}
+
+
+def default_facts(request: Request, fallback: Family) -> ModelFacts:
+    """Return what can be assumed about a model that cannot be seen."""
+    family = wanted_family(request) or fallback
+    size = Size(family.default_size, family.default_size)
+    return ModelFacts(family=family, pipeline=family.pipelines["txt2img"], default_size=size)

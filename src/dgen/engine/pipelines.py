@@ -1,0 +1,141 @@
+"""Assembles the pipeline of a job from loaded components, and calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dgen.engine.calls import Steps, generators, keywords, taken_by
+from dgen.engine.libraries import class_named
+from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
+from dgen.engine.sources import Layout, options_of
+from dgen.plan.resolve import Job
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+
+def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
+    """Make a job's pipeline; the parts it goes without are None.
+
+    Raises:
+        EngineError: `bad-model`: diffusers has no such class, or it refuses the components.
+    """
+    cls = class_named("diffusers", job.pipeline)
+    if cls is None:
+        raise EngineError("bad-model", f"the installed diffusers has no pipeline `{job.pipeline}`")
+    expected, optional = cls._get_signature_keys(cls)
+    given = {k: components.get(k) for k in expected} | options_of(job, layout)
+    given |= {k: v for k, v in components.items() if k in optional}
+    if "requires_safety_checker" in optional:
+        given["requires_safety_checker"] = components.get("safety_checker") is not None
+    if "add_watermarker" in optional:
+        given["add_watermarker"] = False  # else it depends on which packages are installed
+    try:
+        pipeline = cls(**given)
+    except Exception as error:
+        raise EngineError("bad-model", f"{job.pipeline} refuses its components: {first_line(error)}") from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
+    """Call a pipeline for a job.
+
+    Raises:
+        EngineError: `out-of-memory`, `render-failed`.
+        BaseException: whatever `on_step` raised.
+    """
+    import torch
+
+    taken = taken_by(type(pipeline))
+    steps = Steps(on_step, job.request.num_inference_steps or 0)
+    seed = job.request.seed or 0
+    named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
+    try:
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # for schedulers that draw without the generator
+            made = pipeline(**named, generator=generators(seed, job.request.num_images_per_prompt or 1))
+    except Exception as error:
+        if error is steps.raised or isinstance(error, EngineError):
+            raise
+        raise failure(error, job, pipeline) from error
+    flagged = getattr(made, "nsfw_content_detected", None) or ()
+    return Result(tuple(i.convert("RGB") for i in made.images), tuple(map(bool, flagged)))
+
+
+def failure(error: Exception, job: Job, pipeline: Any) -> EngineError:
+    """Make the error for an exception that a pipeline raised."""
+    import torch
+
+    text = str(error).lower()
+    device = str(getattr(pipeline, "device", "cpu"))
+    shape = f"{job.size} pixels, {job.request.num_images_per_prompt or 1} at once, {job.request.dtype}, on {device}"
+    is_memory = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(w in text for w in _MEMORY_WORDS)
+    if is_memory:
+        return EngineError(
+            "out-of-memory", f"memory ran out: {shape}", "output_size",
+            help="try a smaller size or batch, or `--vae-tiling`",
+        )  # fmt: skip
+    return EngineError("render-failed", f"{job.pipeline} failed ({shape}): {type(error).__name__}: {first_line(error)}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's text."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:240] if lines else "it gave no reason"
+
+
+@contextmanager
+def vae_modes(vae: Any, wanted: Mapping[str, bool]) -> Iterator[None]:
+    """Switch tiling and slicing of a VAE as a job wants them, and back afterwards; keys are options of `Request`.
+
+    Raises:
+        EngineError: `unsupported-option`: this VAE has no such mode.
+    """
+    changed: list[tuple[str, bool]] = []
+    for option, on in wanted.items():
+        mode = f"use_{option.removeprefix('vae_')}"
+        before = getattr(vae, mode, None)
+        if before is None and on:
+            raise EngineError("unsupported-option", f"{type(vae).__name__} cannot do that", option)
+        if before is not None and before != on:
+            changed.append((mode, before))
+            setattr(vae, mode, on)
+    try:
+        yield
+    finally:
+        for mode, before in changed:
+            setattr(vae, mode, before)
+
+
+@contextmanager
+def keeping_precision(modules: Mapping[str, Any]) -> Iterator[None]:
+    """Give modules that a pipeline converted for itself (SDXL's VAE) their own precision back."""
+    before = {k: m.dtype for k, m in modules.items() if hasattr(m, "parameters") and hasattr(m, "dtype")}
+    try:
+        yield
+    finally:
+        for kind, dtype in before.items():
+            if modules[kind].dtype != dtype:
+                modules[kind].to(dtype=dtype)
+
+
+@contextmanager
+def converting(vae: Any, dtype: Any) -> Iterator[None]:
+    """Let a VAE of another precision than its pipeline take tensors of the pipeline's, as long as the block lasts."""
+    if vae is None or dtype is None or getattr(vae, "dtype", dtype) == dtype:
+        yield
+        return
+    kept = {name: getattr(vae, name) for name in ("encode", "decode")}
+
+    def taking(method: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda tensor, *args, **named: method(tensor.to(vae.dtype), *args, **named)
+
+    for name, method in kept.items():
+        setattr(vae, name, taking(method))
+    try:
+        yield
+    finally:
+        for name in kept:
+            delattr(vae, name)

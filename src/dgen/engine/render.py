@@ -1,0 +1,206 @@
+"""The engine that renders: loads components, assembles pipelines, runs jobs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from dgen.diagnostic import did_you_mean
+from dgen.engine import devices, schedulers
+from dgen.engine.components import Component, Need, Store
+from dgen.engine.hub import Hub
+from dgen.engine.libraries import class_named, quiet, silence
+from dgen.engine.loading import Loader
+from dgen.engine.memo import Memo
+from dgen.engine.memory import HostBudget
+from dgen.engine.models import Models, schedulers_for
+from dgen.engine.pipelines import assemble, call, converting, keeping_precision, vae_modes
+from dgen.engine.protocol import EngineError, Holding, Inputs, OnStep, Result
+from dgen.engine.single_file import SingleFile
+from dgen.engine.sources import Layout, Part, parts_of, source_of
+from dgen.events import Fetching, Listener
+from dgen.families.inspection import ModelFacts
+from dgen.options.request import Request
+from dgen.plan.resolve import Job
+
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
+
+
+class LocalEngine:
+    """Runs jobs on this machine."""
+
+    def __init__(self, listener: Listener = lambda event: None) -> None:
+        """`listener` is told of every file that is read and every component that is loaded, reused or dropped."""
+        hub = Hub(lambda what: listener(Fetching(what=what)))
+        self.models = Models(hub)
+        self.loader = Loader(hub, listener)
+        self.store = Store(HostBudget(), listener)
+        self.memo = Memo()
+        self._last: dict[str, Callable[[], Component | None]] = {}
+        self._used: dict[str, Component] = {}
+
+    def warm_up(self) -> None:
+        """Import what rendering needs; may run on a thread of its own."""
+        silence()
+        for name in ("StableDiffusionPipeline", "UNet2DConditionModel", "AutoencoderKL"):
+            class_named("diffusers", name)
+        for name in ("CLIPTextModel", "CLIPTokenizer"):
+            class_named("transformers", name)
+
+    def inspect(self, request: Request) -> ModelFacts:
+        """Look into a request's model without loading weights.
+
+        Raises:
+            EngineError: as `Models.inspect`.
+        """
+        return self.models.inspect(request)
+
+    def device_kind(self, device: str | None) -> str:
+        """Return the kind of a device, of the fastest one for None.
+
+        Raises:
+            EngineError: `bad-device`.
+        """
+        return devices.kind_of(devices.device_named(device))
+
+    def schedulers(self, request: Request) -> tuple[str, ...]:
+        """List the schedulers that a request's model can use, its own first.
+
+        Raises:
+            EngineError: as `Models.layout`.
+        """
+        return self.models.schedulers(request)
+
+    def check(self, request: Request, facts: ModelFacts) -> None:
+        """Check a request before anything is loaded.
+
+        Raises:
+            EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
+        """
+        if request.scheduler is not None:
+            schedulers.read(request.scheduler, self.models.schedulers(request))
+        self.models.check_files(request)
+
+    def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
+        """Run a job; what it needs is loaded, or found in the store.
+
+        Raises:
+            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `bad-device`, `out-of-memory`, `render-failed`.
+        """
+        device = devices.device_named(job.request.device)
+        silence()
+        with ExitStack() as stack, quiet():
+            layout = self.models.layout(job.request)
+            components = self._components(job, layout, stack)
+            values = {k: c.value for k, c in components.items()}
+            values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
+            for component in components.values():
+                component.move(device)
+            pipeline = assemble(job, layout, values)
+            self._remember(components, values["scheduler"])
+            self._prepare(stack, components, job)
+            return call(pipeline, job, inputs, on_step)
+
+    def _components(self, job: Job, layout: Layout, stack: ExitStack) -> dict[str, Component]:
+        """Load or find a job's components, and pin them until the stack closes."""
+        parts = list(parts_of(job, layout))
+        held = {p.kind: c.value for p in parts if (c := self.store.find(p.key)) is not None}
+        single = SingleFile(self.loader, job, layout.path, held.get) if layout.is_file and layout.path else None
+        found: dict[str, Component] = {}
+        for part in parts:
+            if part.kind in self._used:
+                found[part.kind] = self._used[part.kind]
+            else:
+                found[part.kind] = stack.enter_context(self.store.use(self._need(part, job, single)))
+        return found
+
+    def _need(self, part: Part, job: Job, single: SingleFile | None) -> Need:
+        size = 0
+        if part.source.option == "vae":
+            load = partial(self.loader.load_vae, part, source_of(job.request))
+        elif single is not None:
+            load = partial(single.part, part)
+        else:
+            load = partial(self.loader.load, part)
+            size = self.loader.weights_bytes(part) if self.store.find(part.key) is None else 0
+        return Need(key=part.key, kind=part.kind, source=part.source.shown, load=load, bytes=size)
+
+    def _prepare(self, stack: ExitStack, components: dict[str, Component], job: Job) -> None:
+        """Set the components up for one call; the stack puts them back."""
+        r = job.request
+        modules = {k: c.value for k, c in components.items()}
+        stack.enter_context(keeping_precision(modules))
+        denoiser = modules.get("unet", modules.get("transformer"))
+        vae = modules.get("vae")
+        stack.enter_context(vae_modes(vae, {"vae_tiling": r.vae_tiling, "vae_slicing": r.vae_slicing}))
+        stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
+        for kind in ENCODERS:
+            if kind in components:
+                stack.enter_context(self.memo.watch(modules[kind], "forward", components[kind].key))
+        if hasattr(vae, "encode"):
+            key = (*components["vae"].key, r.vae_tiling, r.vae_slicing)
+            stack.enter_context(self.memo.watch(vae, "encode", key))
+
+    # ---- what is held ------------------------------------------------------------------------------------------
+
+    def clear(self, kind: str, names: Sequence[str] = ()) -> int:
+        """Drop cached components of a kind of `CACHE_KINDS`; return how many.
+
+        `model`, `pipeline` and `object` mean every kind; `device` those on the devices of `names`; `text_encoder`
+        all text encoders. Names of `object` are kinds of components.
+        """
+        self.memo.clear()
+        wanted = set(names)
+        if kind == "device":
+            return self.store.clear(lambda c: not wanted or c.device in wanted)
+        if kind in ("model", "pipeline") or (kind == "object" and not wanted):
+            return self.store.clear()
+        kinds = wanted if kind == "object" else {kind}
+        return self.store.clear(lambda c: any(c.kind == k or c.kind.startswith(f"{k}_") for k in kinds))
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """List the components that are loaded."""
+        return tuple(
+            Holding(
+                kind=c.kind, source=c.source, class_name=type(c.value).__name__, device=c.device,
+                dtype=str(getattr(c.value, "dtype", "")).removeprefix("torch."), bytes=c.bytes, uses=c.uses,
+            )
+            for c in self.store
+        )  # fmt: skip
+
+    def _remember(self, components: dict[str, Component], scheduler: Any) -> None:
+        """Keep in mind what the last pipeline consisted of, without keeping it alive."""
+        self._last = {k: weakref.ref(c) for k, c in components.items()}
+        own = Component(kind="scheduler", source="", value=scheduler, bytes=0)
+        self._last["scheduler"] = lambda: own
+
+    def save_modules(self, names: Sequence[str]) -> dict[str, Component]:
+        """Keep modules of the last pipeline.
+
+        Raises:
+            EngineError: `unknown-module`: nothing ran yet, or the pipeline has no such module.
+        """
+        if not self._last:
+            raise EngineError("unknown-module", "no pipeline has run yet, so there is nothing to save")
+        saved: dict[str, Component] = {}
+        for name in names:
+            found = self._last[name]() if name in self._last else None
+            if found is None:
+                listed = "it has " + ", ".join(f"`{k}`" for k, held in self._last.items() if held() is not None)
+                raise EngineError(
+                    "unknown-module", f"the last pipeline has no module `{name}`",
+                    help=did_you_mean(name, self._last, listed),
+                )  # fmt: skip
+            saved[name] = found
+        return saved
+
+    def use_modules(self, saved: dict[str, Component] | None) -> None:
+        """Use modules that `save_modules` kept in the next jobs, until None is given."""
+        self._used = saved or {}
+
+    def device_fact(self, name: str, *arguments: Any) -> Any:
+        """Answer `have_cuda`, `have_xpu`, `have_mps`, `default_device` and `total_memory` (device, unit)."""
+        return devices.fact(name, *arguments)

@@ -1,0 +1,136 @@
+"""Reads `--scheduler NAME;argument=value` by the signatures of diffusers, and makes schedulers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from dgen.diagnostic import did_you_mean
+from dgen.engine.protocol import EngineError
+from dgen.families.signatures import Parameter, parameters, scheduler_names
+from dgen.schema import BadValue
+from dgen.values.scalars import Flag, Integer, Real
+from dgen.values.uri import NamedUri
+
+OPTION = "scheduler"
+
+
+def read(uri: NamedUri, legal: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the class and the arguments that a URI names; `legal` are the classes that the model can use.
+
+    Raises:
+        EngineError: `unknown-scheduler`, `bad-uri`.
+    """
+    name = class_named(uri.name, legal)
+    known = {p.name: p for p in parameters(name, "__init__")}
+    found: dict[str, Any] = {}
+    for argument, text in uri.arguments:
+        if argument not in known:
+            listed = "its arguments are " + ", ".join(f"`{_dashed(n)}`" for n in known)
+            near = did_you_mean(_dashed(argument), [_dashed(n) for n in known], listed)
+            raise EngineError("bad-uri", f"{name} has no argument named `{_dashed(argument)}`", OPTION, help=near)
+        found[argument] = _value(name, known[argument], text)
+    return name, found
+
+
+def class_named(name: str, legal: Sequence[str]) -> str:
+    """Return the class that a name means: exact, without `Scheduler`, or a beginning that only one class has.
+
+    Raises:
+        EngineError: `unknown-scheduler`.
+    """
+    for candidates in (_matches(name, legal), _matches(name, scheduler_names())):
+        if len(candidates) == 1 and candidates[0] in legal:
+            return candidates[0]
+        if len(candidates) > 1:
+            listed = ", ".join(f"`{c}`" for c in candidates)
+            raise EngineError("unknown-scheduler", f"`{name}` may be {listed}", OPTION)
+    every = "this model can use " + ", ".join(f"`{n}`" for n in legal)
+    unfit = _matches(name, scheduler_names())
+    if unfit:
+        raise EngineError("unknown-scheduler", f"this model cannot use {unfit[0]}", OPTION, help=every)
+    near = did_you_mean(name, (*legal, *(n.removesuffix("Scheduler") for n in legal)), every)
+    raise EngineError("unknown-scheduler", f"no scheduler named `{name}`", OPTION, help=near)
+
+
+def _matches(name: str, names: Sequence[str]) -> list[str]:
+    wanted = name.strip().casefold()
+    for exact in (wanted, f"{wanted}scheduler"):
+        for candidate in names:
+            if candidate.casefold() == exact:
+                return [candidate]
+    return [n for n in names if wanted and n.casefold().startswith(wanted)]
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _value(scheduler: str, parameter: Parameter, text: str) -> Any:
+    try:
+        return typed(parameter, text)
+    except BadValue as error:
+        message = f"`{_dashed(parameter.name)}` of {scheduler}: {error.message}"
+        raise EngineError("bad-uri", message, OPTION, help=error.help) from None
+
+
+def typed(parameter: Parameter, text: str) -> Any:
+    """Read a word as the annotation of a parameter says.
+
+    Raises:
+        BadValue: the word is no such value.
+    """
+    annotation, word = parameter.annotation, text.strip()
+    may_lack = "None" in annotation or "Optional" in annotation or parameter.default == "None"
+    if may_lack and word.lower() == "none":
+        return None
+    if "Literal[" in annotation:
+        return _choice(annotation, word)
+    if "list" in annotation.lower() or "ndarray" in annotation:
+        return _numbers(word, "int" in annotation)
+    for name, kind in (("bool", Flag()), ("int", Integer()), ("float", Real())):
+        if name in annotation:
+            return kind.parse(word)
+    if "Callable" in annotation:
+        raise BadValue("it cannot be said in a script")
+    return word
+
+
+def _choice(annotation: str, word: str) -> str:
+    start = annotation.index("Literal[") + len("Literal")
+    names = ast.literal_eval(annotation[start : annotation.index("]", start) + 1])
+    if word not in names:
+        listed = ", ".join(f"`{n}`" for n in names)
+        raise BadValue(f"expected one of {listed}, found `{word}`", help=did_you_mean(word, names))
+    return word
+
+
+def _numbers(word: str, whole: bool) -> list[float]:
+    kind = Integer() if whole else Real()
+    return [kind.parse(n) for n in word.strip("[]").split(",")]
+
+
+def make(base: Any, uri: NamedUri | None, legal: Sequence[str]) -> Any:
+    """Make a scheduler of its own for one job, from the configuration of the model's.
+
+    Raises:
+        EngineError: `unknown-scheduler`, `bad-uri`.
+    """
+    if uri is None:
+        return type(base).from_config(base.config)
+    import diffusers
+
+    name, arguments = read(uri, legal)
+    cls = getattr(diffusers, name)
+    try:
+        return cls.from_config(base.config, **arguments)
+    except ImportError as error:
+        message = f"{name} needs a package that is not installed: {_first_line(error)}"
+        raise EngineError("unknown-scheduler", message, OPTION) from error
+    except Exception as error:
+        raise EngineError("bad-uri", f"{name} refuses its arguments: {_first_line(error)}", OPTION) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:240]

@@ -1,0 +1,168 @@
+"""Says which components a job needs and where each comes from; loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dgen.diagnostic import did_you_mean
+from dgen.engine.protocol import MODULES, EngineError
+from dgen.families.rows import FAMILIES, Family, generic
+from dgen.families.signatures import optional_components, parameters
+from dgen.fetch import shown
+from dgen.options.request import Request
+from dgen.plan.resolve import Job, component_key
+from dgen.values.scalars import is_url
+
+ASKED_BY: dict[str, str | None] = {
+    "safety_checker": "safety_checker",
+    "feature_extractor": "safety_checker",
+    "image_encoder": None,
+}
+"""Parts that a pipeline can do without, and the option that asks for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a model, or one part of a model, is found."""
+
+    model: str
+    revision: str | None = None
+    variant: str | None = None
+    subfolder: str | None = None
+    option: str = "model"  # the field of `Request` that names it
+    token: str | None = field(default=None, repr=False, compare=False)
+    offline: bool = field(default=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The source as messages may show it."""
+        return shown(self.model) if is_url(self.model) else self.model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One component of a job: what determines it, and the class that loads it."""
+
+    kind: str
+    key: tuple[Any, ...]
+    source: Source
+    dtype: str
+    library: str = ""  # "" and class_name "": a checkpoint file decides
+    class_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a look at a model's index tells: where it lies, and the class of each of its parts."""
+
+    path: Path | None  # None: not seen
+    index: Mapping[str, Any]  # model_index.json; of its `--model-config` for a checkpoint file; {} when unknown
+    is_file: bool = False
+
+
+def source_of(request: Request) -> Source:
+    """Return where the main model of a request is found."""
+    return Source(
+        model=request.model, revision=request.revision, variant=request.variant, subfolder=request.subfolder,
+        token=request.auth_token, offline=request.offline_mode,
+    )  # fmt: skip
+
+
+def vae_source(request: Request) -> Source | None:
+    """Return where the VAE of `--vae` is found; None when the model's own is used."""
+    uri = request.vae
+    if uri is None:
+        return None
+    return Source(
+        model=uri.model, revision=uri.revision, variant=uri.variant or request.variant, subfolder=uri.subfolder,
+        option="vae", token=request.auth_token, offline=request.offline_mode,
+    )  # fmt: skip
+
+
+def config_source(request: Request) -> Source | None:
+    """Return where the configuration of a checkpoint file is found; None when nobody said."""
+    if request.model_config is None:
+        return None
+    return Source(
+        model=request.model_config, option="model_config", token=request.auth_token, offline=request.offline_mode
+    )
+
+
+def family_of(job: Job) -> Family:
+    """Return the row of a job's family."""
+    return FAMILIES.get(job.family) or generic(job.pipeline)
+
+
+def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
+    """Yield the components that a job's pipeline is made of, in the order of its signature.
+
+    Raises:
+        EngineError: `bad-model`: the model lacks one that the pipeline needs.
+    """
+    package = family_of(job).package
+    optional = optional_components(job.pipeline, package)
+    for parameter in parameters(job.pipeline, "__init__", package):
+        kind = parameter.name
+        asked = ASKED_BY.get(kind)
+        may_lack = kind in optional or parameter.default is not None
+        if may_lack and kind in ASKED_BY and not (asked and getattr(job.request, asked)):
+            continue
+        if kind == "vae" and job.request.vae is not None:
+            yield _other_vae(job.request)
+            continue
+        classes = _classes(kind, layout, job, may_lack)
+        if classes is not None:
+            yield _own(kind, classes, job.request)
+
+
+def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, str] | None:
+    """Return library and class of a part, ("", "") when only loading will tell; None when the pipeline goes without."""
+    entry = layout.index.get(kind)
+    if (
+        isinstance(entry, list)
+        and len(entry) == 2
+        and entry[0] is not None
+        and not (layout.is_file and kind in ASKED_BY)
+    ):
+        return str(entry[0]), str(entry[1])
+    if kind == "safety_checker" and (layout.index or layout.is_file):
+        raise EngineError("bad-model", f"`{job.request.model}` has no safety checker", kind)
+    if layout.is_file and may_lack and kind in ASKED_BY:
+        return None
+    if not layout.index:
+        return ("", "") if kind in MODULES else None
+    if may_lack or entry is not None:
+        return None
+    present = [k for k, v in layout.index.items() if isinstance(v, list)]
+    raise EngineError(
+        "bad-model", f"`{job.request.model}` has no `{kind}`, which {job.pipeline} needs",
+        help=did_you_mean(kind, present, "its parts are " + ", ".join(f"`{p}`" for p in present)),
+    )  # fmt: skip
+
+
+def _own(kind: str, classes: tuple[str, str], request: Request) -> Part:
+    source = source_of(request)
+    keyed = replace(request, scheduler=None) if kind == "scheduler" else request
+    return Part(
+        kind=kind, key=component_key(keyed, kind), source=source, dtype=request.dtype,
+        library=classes[0], class_name=classes[1],
+    )  # fmt: skip
+
+
+def _other_vae(request: Request) -> Part:
+    source = vae_source(request)
+    if source is None or request.vae is None:
+        raise ValueError("the request has no VAE of its own")
+    return Part(
+        kind="vae", key=component_key(request, "vae"), source=source, dtype=request.vae.dtype or request.dtype,
+        library="diffusers", class_name=request.vae.class_name,
+    )  # fmt: skip
+
+
+def options_of(job: Job, layout: Layout) -> dict[str, Any]:
+    """Return what the model's index says to its pipeline besides parts, such as `force_zeros_for_empty_prompt`."""
+    taken = {p.name for p in parameters(job.pipeline, "__init__", family_of(job).package)}
+    return {k: v for k, v in layout.index.items() if k in taken and not isinstance(v, list) and k[:1] != "_"}

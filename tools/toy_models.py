@@ -1,0 +1,182 @@
+"""Makes toy models: real diffusers classes with few, random weights, saved as a user's folder would be.
+
+Run `python tools/toy_models.py KIND PATH`; the kinds are the keys of `KINDS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PIXELS_PER_CELL = 2
+SAMPLE_CELLS = 32
+
+
+def _bytes_as_text() -> list[str]:
+    """Return the 256 characters by which byte-level tokenizers write bytes (Radford et al. 2019)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in plain]
+    return [chr(b) for b in plain] + [chr(256 + n) for n in range(len(others))]
+
+
+def make_tokenizer(words: int = 77) -> Any:
+    """Make a CLIP tokenizer that knows single bytes and a few merges."""
+    from transformers import CLIPTokenizer
+
+    letters = _bytes_as_text()
+    merges = [("r", "e"), ("re", "d</w>"), ("b", "l"), ("u", "e</w>"), ("bl", "ue</w>"), ("a", "r"), ("s", "t")]
+    tokens = [*letters, *(f"{c}</w>" for c in letters), *("".join(m) for m in merges)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=merges, model_max_length=words)
+
+
+def _text_config(projection: int, **more: Any) -> Any:
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(make_tokenizer()), hidden_size=32, intermediate_size=64, num_hidden_layers=3,
+        num_attention_heads=2, projection_dim=projection, bos_token_id=519, eos_token_id=520, pad_token_id=520, **more,
+    )  # fmt: skip
+
+
+def _unet(**more: Any) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    settings: dict[str, Any] = {
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": 32,
+        "attention_head_dim": 2,
+    }
+    return UNet2DConditionModel(
+        sample_size=SAMPLE_CELLS, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
+        norm_num_groups=8, **{**settings, **more},
+    )  # fmt: skip
+
+
+def _vae(**more: Any) -> Any:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, block_out_channels=(16, 32),
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=8,
+        sample_size=SAMPLE_CELLS * PIXELS_PER_CELL, **more,
+    )  # fmt: skip
+
+
+def _scheduler() -> Any:
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1,
+    )  # fmt: skip
+
+
+def _seed(number: int) -> None:
+    import torch
+
+    torch.manual_seed(number)
+
+
+def make_sd(folder: Path, variant: str | None = None, safe: bool = True) -> Path:
+    """Make a Stable Diffusion model of 64x64 pixels."""
+    from diffusers import StableDiffusionPipeline
+    from transformers import CLIPTextModel
+
+    _seed(1)
+    StableDiffusionPipeline(
+        vae=_vae(), text_encoder=CLIPTextModel(_text_config(32)), tokenizer=make_tokenizer(), unet=_unet(),
+        scheduler=_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    ).save_pretrained(folder, variant=variant, safe_serialization=safe)  # fmt: skip
+    return folder
+
+
+def make_sdxl(folder: Path) -> Path:
+    """Make a Stable Diffusion XL model of 64x64 pixels."""
+    from diffusers import StableDiffusionXLPipeline
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    _seed(2)
+    unet = _unet(
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4), use_linear_projection=True, addition_embed_type="text_time",
+        addition_time_embed_dim=8, projection_class_embeddings_input_dim=80, cross_attention_dim=64,
+    )  # fmt: skip
+    StableDiffusionXLPipeline(
+        vae=_vae(), unet=unet, scheduler=_scheduler(),
+        text_encoder=CLIPTextModel(_text_config(32)), tokenizer=make_tokenizer(),
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(32, hidden_act="gelu")), tokenizer_2=make_tokenizer(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_vae(folder: Path) -> Path:
+    """Make a VAE that fits the toy models and is not theirs."""
+    _seed(3)
+    _vae().save_pretrained(folder)
+    return folder
+
+
+def make_pixart(folder: Path) -> Path:
+    """Make a PixArt-alpha model of 32x32 pixels: a text-to-image pipeline without a row of its own."""
+    from diffusers import DPMSolverMultistepScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
+    from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+    _seed(4)
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+    pieces += [(chr(c), -3.0) for c in range(33, 127)]
+    tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
+    text = T5EncoderModel(
+        T5Config(vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, pad_token_id=0)
+    )
+    transformer = PixArtTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2,
+        cross_attention_dim=32, sample_size=16, patch_size=2, caption_channels=32, norm_num_groups=8,
+        use_additional_conditions=False,
+    )  # fmt: skip
+    PixArtAlphaPipeline(
+        tokenizer=tokenizer, text_encoder=text, vae=_vae(), transformer=transformer,
+        scheduler=DPMSolverMultistepScheduler(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_single_file(folder: Path, file: Path) -> Path:
+    """Write the toy model of a folder as one checkpoint in the original layout, as its suffix says.
+
+    `.ckpt` gives a pickle; loading needs `--model-config FOLDER`.
+    """
+    import torch
+    from original_layout import original_tensors
+    from safetensors.torch import save_file
+
+    tensors = original_tensors(folder)
+    if file.suffix == ".safetensors":
+        save_file(tensors, file)
+    else:
+        torch.save({"state_dict": tensors}, file)
+    return file
+
+
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "sd": make_sd,
+    "sdxl": make_sdxl,
+    "vae": make_vae,
+    "pixart": make_pixart,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Make the model that the command line names."""
+    if len(arguments) != 2 or arguments[0] not in KINDS:
+        print(f"usage: toy_models.py {{{'|'.join(KINDS)}}} FOLDER", file=sys.stderr)
+        return 2
+    print(KINDS[arguments[0]](Path(arguments[1])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
