@@ -120,26 +120,26 @@ def make_vae(folder: Path) -> Path:
     return folder
 
 
-def make_pixart(folder: Path) -> Path:
-    """Make a PixArt-alpha model of 32x32 pixels: a text-to-image pipeline without a row of its own."""
-    from diffusers import DPMSolverMultistepScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
-    from transformers import T5Config, T5EncoderModel, T5Tokenizer
+def make_auraflow(folder: Path) -> Path:
+    """Make an AuraFlow model of 64x64 pixels: a text-to-image pipeline without a row of its own."""
+    from diffusers import AuraFlowPipeline, AuraFlowTransformer2DModel, FlowMatchEulerDiscreteScheduler
+    from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
     _seed(4)
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     pieces += [(chr(c), -3.0) for c in range(33, 127)]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
-    text = T5EncoderModel(
-        T5Config(vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, pad_token_id=0)
+    text = UMT5EncoderModel(
+        UMT5Config(vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, pad_token_id=0)
     )
-    transformer = PixArtTransformer2DModel(
-        num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2,
-        cross_attention_dim=32, sample_size=16, patch_size=2, caption_channels=32, norm_num_groups=8,
-        use_additional_conditions=False,
+    transformer = AuraFlowTransformer2DModel(
+        sample_size=SAMPLE_CELLS, patch_size=2, in_channels=4, out_channels=4, num_mmdit_layers=1,
+        num_single_dit_layers=1, attention_head_dim=8, num_attention_heads=4, joint_attention_dim=32,
+        caption_projection_dim=32, pos_embed_max_size=256,
     )  # fmt: skip
-    PixArtAlphaPipeline(
+    AuraFlowPipeline(
         tokenizer=tokenizer, text_encoder=text, vae=_vae(), transformer=transformer,
-        scheduler=DPMSolverMultistepScheduler(),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
     ).save_pretrained(folder)  # fmt: skip
     return folder
 
@@ -165,7 +165,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "sd": make_sd,
     "sdxl": make_sdxl,
     "vae": make_vae,
-    "pixart": make_pixart,
+    "auraflow": make_auraflow,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Hub:
     """Finds models; remembers where they are, so that a repository is asked about once in a session."""
 
     announce: Callable[[str], None] = lambda what: None
+    is_offline: bool = False  # whatever the sources say
     _places: dict[tuple[Any, ...], Path] = field(default_factory=dict[tuple[Any, ...], Path])
 
     def index(self, source: Source) -> Path:
@@ -46,7 +47,7 @@ class Hub:
             return local
         place = self._places.get((source,))
         if place is None:
-            place = self._fetch_index(source)
+            place = self._fetch_index(replace(source, offline=True) if self.is_offline else source)
             self._places[(source,)] = place
         return place
 
@@ -72,10 +73,7 @@ class Hub:
         if is_url(source.model):
             return self._fetch_url(source)
         if not _SLUG.fullmatch(source.model):
-            raise EngineError(
-                "missing-file", f"there is no file or folder `{source.model}`", source.option,
-                help="a hub repository is written `ORGANISATION/NAME`",
-            )  # fmt: skip
+            raise _missing(source)
         prefix = _prefix(source)
         return _inside(Path(self._snapshot(source, [prefix + t for t in _TEXTS])), source)
 
@@ -126,12 +124,7 @@ class Hub:
             )  # fmt: skip
 
     def _fetch_url(self, source: Source) -> Path:
-        path = source.model.partition("?")[0].partition("#")[0]
-        if not path.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES)):
-            raise EngineError(
-                "bad-model", f"`{source.shown}` is no address of a checkpoint file", source.option,
-                help="its path ends in " + ", ".join(f"`{s}`" for s in SAFETENSORS_SUFFIXES + PICKLE_SUFFIXES),
-            )  # fmt: skip
+        _check_address(source)
         order = Order(
             url=source.model, folder="models", limit_bytes=_CHECKPOINT_LIMIT, offline=source.offline,
             types=("application/octet-stream", "binary/", "application/zip", "application/x-"),
@@ -159,6 +152,43 @@ def here(source: Source) -> Path | None:
     if is_local(name):
         raise EngineError("missing-file", f"there is no file or folder `{name}`", source.option)
     return None
+
+
+def cached(source: Source) -> Path | None:
+    """Return the index or checkpoint of a source that was fetched before; None when there is none.
+
+    Raises:
+        EngineError: `missing-file`, `bad-model`.
+    """
+    blob = _BLOB.fullmatch(source.model.partition("?")[0])
+    if blob is None and is_url(source.model):
+        _check_address(source)
+        target = Order(url=source.model, folder="models").target
+        return target if target.exists() else None
+    if blob is None and not _SLUG.fullmatch(source.model):
+        raise _missing(source)
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, revision = (blob["repo"], blob["revision"]) if blob else (source.model, source.revision)
+    file = blob["file"] if blob else f"{_prefix(source)}model_index.json"
+    found = try_to_load_from_cache(repository, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _check_address(source: Source) -> None:
+    path = source.model.partition("?")[0].partition("#")[0]
+    if not path.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES)):
+        raise EngineError(
+            "bad-model", f"`{source.shown}` is no address of a checkpoint file", source.option,
+            help="its path ends in " + ", ".join(f"`{s}`" for s in SAFETENSORS_SUFFIXES + PICKLE_SUFFIXES),
+        )  # fmt: skip
+
+
+def _missing(source: Source) -> EngineError:
+    return EngineError(
+        "missing-file", f"there is no file or folder `{source.model}`", source.option,
+        help="a hub repository is written `ORGANISATION/NAME`",
+    )  # fmt: skip
 
 
 def _builtin(name: str, source: Source) -> Path:
