@@ -16,15 +16,15 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: multiply,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
+    ast.Div: lambda a, b: a / b,
+    ast.FloorDiv: lambda a, b: a // b,
     ast.Mod: modulo,
     ast.Pow: power,
     ast.LShift: shift_left,
-    ast.RShift: operator.rshift,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
+    ast.RShift: lambda a, b: a >> b,
+    ast.BitAnd: lambda a, b: a & b,
+    ast.BitOr: lambda a, b: a | b,
+    ast.BitXor: lambda a, b: a ^ b,
 }
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
@@ -46,7 +46,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _CONVERSIONS: dict[int, Callable[[Any], str]] = {ord("s"): str, ord("r"): repr, ord("a"): ascii}
 _FORBIDDEN_METHODS = ("format", "format_map", "mro", "with_traceback")
-_PLAIN_VALUES = (str, bytes, list, dict, tuple, set, frozenset, int, float, complex, range)
+_PLAIN_VALUES = (Mapping, str, bytes, list, dict, tuple, set, frozenset, int, float, complex, range)
 _MAX_STEPS = 1_000_000
 
 
@@ -187,12 +187,13 @@ class _Evaluator:
         owner = self.value(node.value)
         if node.attr.startswith("_") or node.attr in _FORBIDDEN_METHODS:
             raise self._fail(node, f"the attribute `{node.attr}` is not allowed in an expression")
-        if isinstance(owner, Mapping) and node.attr in owner:
-            return owner[node.attr]  # pyright: ignore[reportUnknownVariableType]
-        if isinstance(owner, type) or not _is_open(owner):
+        if not _is_open(owner):
             kind = getattr(owner, "__name__", type(owner).__name__)
             raise self._fail(node, f"the attributes of `{kind}` are not allowed in an expression")
-        return getattr(owner, node.attr)
+        try:
+            return getattr(owner, node.attr)
+        except AttributeError:
+            return owner[node.attr]
 
     def call(self, node: ast.Call) -> Any:
         called = self._called(node.func)
@@ -258,15 +259,20 @@ class _Evaluator:
             raise self._fail(target, "only names can be bound in a comprehension")
 
 
-def _is_open(value: Any) -> bool:
+def _is_open(value: object) -> bool:
     """Say whether the public attributes of a value may be read: plain values, and dgen's own."""
-    if isinstance(value, _PLAIN_VALUES) or isinstance(value, Mapping):
-        return True
-    return type(value).__module__.split(".")[0] == "dgen"
+    if isinstance(value, type):
+        return False
+    return isinstance(value, _PLAIN_VALUES) or type(value).__module__.split(".")[0] == "dgen"
 
 
 def _title(node: ast.AST) -> str:
-    names = {ast.Lambda: "`lambda`", ast.NamedExpr: "`:=`", ast.Await: "`await`", ast.Yield: "`yield`"}
+    names: dict[type[ast.AST], str] = {
+        ast.Lambda: "`lambda`",
+        ast.NamedExpr: "`:=`",
+        ast.Await: "`await`",
+        ast.Yield: "`yield`",
+    }
     return names.get(type(node), "this kind of expression")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
@@ -40,7 +40,7 @@ def parse_script(text: str) -> list[Tree[Token] | Token]:
     Raises:
         UnexpectedInput: Lark's, where the text stops being a script.
     """
-    return parser().parse(text, start="script").children
+    return _parse(text, "script")
 
 
 def parse_pieces(text: str) -> list[Token]:
@@ -49,4 +49,9 @@ def parse_pieces(text: str) -> list[Token]:
     Raises:
         UnexpectedInput: Lark's, at a piece that is never closed.
     """
-    return [piece for piece in parser().parse(text, start="pieces").children if isinstance(piece, str)]
+    return [piece for piece in _parse(text, "pieces") if isinstance(piece, str)]
+
+
+def _parse(text: str, start: str) -> list[Tree[Token] | Token]:
+    lark: Any = parser()
+    return lark.parse(text, start=start).children

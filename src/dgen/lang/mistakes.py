@@ -38,7 +38,7 @@ def mistakes() -> tuple[Mistake, ...]:
     from dgen.resources import grammar
 
     rows: list[dict[str, Any]] = tomllib.loads(grammar("mistakes.toml"))["mistake"]
-    return tuple(Mistake(**{**row, "samples": tuple(row["samples"])}) for row in rows)
+    return tuple(Mistake(samples=tuple(row.pop("samples")), **row) for row in rows)
 
 
 def find_mistakes(source: Source) -> list[Diagnostic]:
@@ -60,22 +60,25 @@ def find_mistakes(source: Source) -> list[Diagnostic]:
             start = _next_statement(text, max(start, _place(error)[0]))
         else:
             break
-    return found
+    return found or [Diagnostic(code="bad-syntax", message="this is not a script", span=Span(source, 0, 1))]
 
 
 _AHEAD = 1
 
 
-def _parse_sample(text: str) -> None:
+def _parse_sample(text: str) -> Any:
     """Parse after a newline: a parser that has seen a line is in the same state wherever a statement starts."""
-    parse_script(f"\n{text}\n")
+    return parse_script(f"\n{text}\n")
 
 
 def _kind(error: UnexpectedInput) -> str:
     """Return the name of the terminal that was not expected."""
-    from lark import UnexpectedToken
+    token = _token(error)
+    return token.type if token is not None else ""
 
-    return error.token.type if isinstance(error, UnexpectedToken) else ""
+
+def _token(error: UnexpectedInput) -> Token | None:
+    return getattr(error, "token", None)
 
 
 def _next_statement(text: str, position: int) -> int:
@@ -102,7 +105,8 @@ def _fill(text: str, fields: dict[str, str]) -> str:
 def _matching_row(error: UnexpectedInput) -> Mistake | None:
     kind = _kind(error)
     rows = [row for row in mistakes() if _may_be(row, kind, _opened(error) is not None)]
-    named = error.match_examples(
+    match: Any = getattr(error, "match_examples")  # noqa: B009 - Lark leaves it untyped
+    named = match(
         _parse_sample, [(row.name, row.samples) for row in rows], token_type_match_fallback=True, use_accepts=False
     )
     fitting = [row for row in rows if kind in _sample_kinds(row)]
@@ -131,9 +135,7 @@ def _sample_kinds(row: Mistake) -> frozenset[str]:
 
 def _place(error: UnexpectedInput) -> tuple[int, int]:
     """Return start and end of what to point at: the unexpected piece, or the opening tag that lacks its end."""
-    from lark import UnexpectedToken
-
-    token = error.token if isinstance(error, UnexpectedToken) else None
+    token = _token(error)
     if token is not None and token.type == "$END":
         token = _opened(error) or token
     if token is None or token.start_pos is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span
 from dgen.lang.grammar import parse_script
 from dgen.lang.line import Line, block_line, logical_line
 from dgen.lang.nodes import Block, Comment, Directive, Invocation, Pragma, Script, Statement
+from dgen.lang.words import open_quote
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -33,8 +35,23 @@ def parse(source: Source) -> Script:
         mistakes = find_mistakes(source)
         raise DgenError(*mistakes) from None
     statements = tuple(_statement(source, node) for node in found)
-    _check_templates(source, statements)
+    mistakes = [*_open_quotes(source, found), *_broken_templates(source, statements)]
+    if mistakes:
+        raise DgenError(*mistakes)
     return Script(source, statements)
+
+
+def _open_quotes(source: Source, found: list[Tree[Token] | Token]) -> Iterator[Diagnostic]:
+    """Yield the quotes that are never closed after directives that take words; raw text may hold them."""
+    from dgen.lang.directives import directives
+
+    for node in found:
+        if isinstance(node, str) or node.data != "directive":
+            continue
+        lone = [t for t in node.children if isinstance(t, str) and t.type in ("LONE_DOUBLE", "LONE_SINGLE")]
+        row = directives().get(str(node.children[0])[1:]) if lone else None
+        if row is not None and not row.raw:
+            yield open_quote(_span(source, lone[0], lone[0]))
 
 
 def _statement(source: Source, node: Tree[Token] | Token) -> Statement:
@@ -42,6 +59,7 @@ def _statement(source: Source, node: Tree[Token] | Token) -> Statement:
         span = _span(source, node, node)
         if node.type == "BODY":
             return Invocation(span)
+        span = span.part(0, len(span.text.rstrip()))
         return _pragma(span) if node.type == "PRAGMA" else Comment(span)
     tokens = [token for token in node.children if isinstance(token, str)]
     if node.data == "block":
@@ -67,19 +85,16 @@ def _span(source: Source, first: Token, last: Token) -> Span:
     return Span(source, first.start_pos or 0, end)
 
 
-def _check_templates(source: Source, statements: tuple[Statement, ...]) -> None:
+def _broken_templates(source: Source, statements: tuple[Statement, ...]) -> Iterator[Diagnostic]:
     """Compile the templates of a source, so that all their mistakes are known before anything runs."""
     if not _TEMPLATE.search(source.text):
         return
     from dgen.lang.template import check_syntax
 
-    mistakes: list[Diagnostic] = []
     for statement in statements:
         if _TEMPLATE.search(source.text, statement.span.start, statement.span.end):
             line = template_line(statement)
-            mistakes += check_syntax(line) if line is not None else ()
-    if mistakes:
-        raise DgenError(*mistakes)
+            yield from check_syntax(line) if line is not None else ()
 
 
 def template_line(statement: Statement) -> Line | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_NAMESPACE
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import Cycler, Joiner, Namespace
 
 from dgen.diagnostic import DgenError, Diagnostic, Span, did_you_mean
 from dgen.lang.functions import Quoted, functions
@@ -117,17 +117,26 @@ def make_environment(calls: Mapping[str, Any]) -> TemplateEnvironment:
         cache_size=0,
     )
     environment.binop_table = {**environment.binop_table, "*": multiply, "**": power, "%": modulo}
-    environment.globals.clear()
-    environment.filters.update({name: call for name, call in calls.items() if callable(call) and _is_filter(name)})
-    environment.filters["format"] = _format_filter
-    environment.filters["center"] = _center_filter
+    standard = set(_table(environment, "filters"))
+    _table(environment, "globals").clear()
+    filters = _table(environment, "filters")
+    filters.update(
+        {name: call for name, call in calls.items() if callable(call) and (_is_ours(name) or name not in standard)}
+    )
+    filters["format"] = _format_filter
+    filters["center"] = _center_filter
     return environment
 
 
-def _is_filter(name: str) -> bool:
+def _table(environment: TemplateEnvironment, name: str) -> dict[str, Any]:
+    """Return `filters`, `tests` or `globals` of an environment, which Jinja leaves untyped."""
+    return getattr(environment, name)
+
+
+def _is_ours(name: str) -> bool:
+    """Say whether a function is dgen's own: Jinja's `map` and `list` stay as filters what they were."""
     row = functions().get(name)
-    ours = row is not None and not row.call.__module__.endswith((".builtin", "builtins"))
-    return ours or name not in DEFAULT_FILTERS
+    return row is not None and not row.is_builtin
 
 
 def _format_filter(value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -164,7 +173,7 @@ class Renderer:
 
     def __init__(self, scope: Mapping[str, Any], calls: Mapping[str, Any]) -> None:
         """Render with live variables of `scope`, and with the functions `calls`."""
-        own = {name: DEFAULT_NAMESPACE[name] for name in ("cycler", "joiner", "namespace")}
+        own = {"cycler": Cycler, "joiner": Joiner, "namespace": Namespace}
         self.names = Names(scope, calls, own)
         self._environment = make_environment(calls)
         self._compiled: dict[str, Template] = {}
@@ -340,14 +349,20 @@ def check_syntax(line: Line) -> list[Diagnostic]:
 
 
 def _is_known(environment: TemplateEnvironment, node: nodes.Filter | nodes.Test) -> bool:
-    return node.name in (environment.filters if isinstance(node, nodes.Filter) else environment.tests)
+    return node.name in _legal(environment, node)
+
+
+def _legal(environment: TemplateEnvironment, node: nodes.Filter | nodes.Test) -> Mapping[str, Any]:
+    return _table(environment, "filters" if isinstance(node, nodes.Filter) else "tests")
 
 
 def _unknown_filter(environment: TemplateEnvironment, line: Line, node: nodes.Filter | nodes.Test) -> Diagnostic:
-    kind, legal = ("filter", environment.filters) if isinstance(node, nodes.Filter) else ("test", environment.tests)
+    kind = "filter" if isinstance(node, nodes.Filter) else "test"
     span = _name_span(line, _line_bounds(line.text, node.lineno)[0], len(line.text), node.name)
     message = f"no {kind} named `{node.name}`"
-    return Diagnostic(code="unknown-function", message=message, span=span, help=did_you_mean(node.name, legal))
+    return Diagnostic(
+        code="unknown-function", message=message, span=span, help=did_you_mean(node.name, _legal(environment, node))
+    )
 
 
 def _syntax_diagnostic(environment: TemplateEnvironment, line: Line, error: Exception) -> Diagnostic:

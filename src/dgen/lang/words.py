@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 
-from dgen.diagnostic import Piece, Span, Word, fail
+from dgen.diagnostic import DgenError, Diagnostic, Piece, Span, Word
 from dgen.lang.expand import expand_glob, expand_home
 from dgen.lang.grammar import joint
 from dgen.lang.line import Line
@@ -83,7 +83,7 @@ def split(line: Line, *, expand: bool = True) -> tuple[Word, ...]:
     for match in _TOKEN.finditer(line.text):
         shape = match.lastgroup or "text"
         if shape == "open":
-            raise _open_quote(line, match.start())
+            raise DgenError(open_quote(line.at(match.start(), match.end()), line.became))
         if shape != "space":
             draft.parts.append(_Part(_unescape(match[0], shape), match.start(), match.end(), shape))
         elif draft.parts:
@@ -102,11 +102,11 @@ def unquote(text: str) -> str:
     return _ESCAPE.sub(_escaped, text[1:-1])
 
 
-def _open_quote(line: Line, place: int) -> Exception:
-    mark = line.text[place]
-    notes = ((None, f"the line became: {line.became}"),) if line.became is not None else ()
-    help = f"close the quote on the same statement, or write `\\{mark}` for a literal one"
-    return fail("bad-syntax", f"this `{mark}` is never closed", line.at(place, place + 1), help, notes)
+def open_quote(span: Span, became: str | None = None) -> Diagnostic:
+    """Describe a quote that is never closed, in a line that rendering may have changed."""
+    notes = ((None, f"the line became: {became}"),) if became is not None else ()
+    help = f"close the quote on the same statement, or write `\\{span.text[:1]}` for a literal one"
+    return Diagnostic(code="bad-syntax", message="this quote is never closed", span=span, help=help, notes=notes)
 
 
 def _unescape(text: str, shape: str) -> str:

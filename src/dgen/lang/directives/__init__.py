@@ -77,12 +77,12 @@ class Row:
 
 
 def directive(
-    name: str, *, help: str, examples: tuple[tuple[str, str], ...] = (), aliases: tuple[str, ...] = ()
+    name: str, *, help: str = "", examples: tuple[tuple[str, str], ...] = (), aliases: tuple[str, ...] = ()
 ) -> Callable[[F], F]:
-    """Register a function as the directive of a name, and of its aliases."""
+    """Register a function as the directive of a name and its aliases; its docstring, or `help`, describes it."""
 
     def register(call: F) -> F:
-        row = Row(name, call, help, examples, aliases)
+        row = Row(name, call, help or str(call.__doc__), examples, aliases)
         for each in (name, *aliases):
             if each in _ROWS:
                 raise ValueError(f"the directive \\{each} is registered twice")

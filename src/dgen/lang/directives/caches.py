@@ -36,26 +36,26 @@ for _row in _KINDS:
 
 @directive(
     "clear_object_cache",
-    help="Drop the caches of the given names, or all of them.",
     examples=(("\\clear_object_cache", ""),),
 )
 def clear_object_cache(run: Interpreter, span: Span, *names: Word) -> None:
+    """Drop the caches of the given names, or all of them."""
     run.host.clear_cache("object", names)
 
 
 @directive(
     "clear_device_cache",
-    help="Drop what is cached on the given devices.",
     examples=(("\\clear_device_cache cpu", ""),),
 )
 def clear_device_cache(run: Interpreter, span: Span, device: Word, *devices: Word) -> None:
+    """Drop what is cached on the given devices."""
     run.host.clear_cache("device", (device, *devices))
 
 
 @directive(
     "cache",
-    help="Show what is loaded, where, how big it is and how often it was used.",
     aliases=("list_object_caches",),
 )
 def cache(run: Interpreter, span: Span, *names: Word) -> None:
+    """Show what is loaded, where, how big it is and how often it was used."""
     run.host.write(run.host.help("cache", names, run.scope).rstrip("\n") + "\n")

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @directive(
     "env",
-    help="Set environment variables, or write them all.",
     examples=(('\\env DGEN_EXAMPLE="a b"\n\\print $DGEN_EXAMPLE\n\\unset_env DGEN_EXAMPLE', "a b\n"),),
 )
 def env(run: Interpreter, span: Span, *assignments: Word) -> None:
+    """Set environment variables, or write them all."""
     from dgen.lang.words import unquote
 
     pairs = [(word, *word.text.partition("=")) for word in assignments]
@@ -32,10 +32,10 @@ def env(run: Interpreter, span: Span, *assignments: Word) -> None:
 
 @directive(
     "unset_env",
-    help="Forget environment variables; one that is not set is left alone.",
     examples=(("\\env DGEN_EXAMPLE=a\n\\unset_env DGEN_EXAMPLE\n\\print [$DGEN_EXAMPLE]", "[]\n"),),
 )
 def unset_env(run: Interpreter, span: Span, name: Word, *names: Word) -> None:
+    """Forget environment variables; one that is not set is left alone."""
     for each in (name, *names):
         if not each.text or "=" in each.text or "\0" in each.text:
             raise fail("bad-name", f"`{each.text}` is not the name of an environment variable", each.span)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
 
-@directive("exit", help="Stop, with an exit code.", examples=(("\\print a\n\\exit\n\\print b", "a\n"),))
+@directive("exit", examples=(("\\print a\n\\exit\n\\print b", "a\n"),))
 def exit_(run: Interpreter, span: Span, code: Word | None = None) -> None:
+    """Stop, with an exit code."""
     from dgen.lang.evaluate import Exited
 
     if code is not None and not (code.text.isdecimal() and int(code.text) <= 255):

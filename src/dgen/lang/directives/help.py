@@ -13,33 +13,42 @@ if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
 
-@directive("help", help="Describe directives, functions and options; without a name, say what help there is.")
+@directive(
+    "help",
+)
 def help_(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe directives, functions and options; without a name, say what help there is."""
     if not names:
         run.host.write(_OVERVIEW)
     for word in names:
         run.host.write(_describe(run, word).rstrip("\n") + "\n")
 
 
-@directive("directives_help", help="Describe the directives, or those of the given names.")
+@directive(
+    "directives_help",
+)
 def directives_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the directives, or those of the given names."""
     rows = {row.name: row for row in directives().values()}
     chosen = [_pick(directives(), word, "directive", "\\") for word in names] or list(rows.values())
     run.host.write(_sheet(chosen, _directive_entry, full=bool(names)))
 
 
-@directive("functions_help", help="Describe the template functions, or those of the given names.")
+@directive(
+    "functions_help",
+)
 def functions_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the template functions, or those of the given names."""
     chosen = [_pick(functions(), word, "function", "") for word in names] or list(functions().values())
     run.host.write(_sheet(chosen, _function_entry, full=bool(names)))
 
 
 @directive(
     "templates_help",
-    help="Show the variables, their types and current values, or those of the given names.",
     examples=(("\\set a 1\n\\templates_help a", "a: str = '1'\n"),),
 )
 def templates_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Show the variables, their types and current values, or those of the given names."""
     for word in names:
         _pick(run.scope, word, "variable", "")
     shown = [word.text for word in names] or run.scope.names()

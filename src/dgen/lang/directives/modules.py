@@ -12,22 +12,28 @@ if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
 
-@directive("save_modules", help="Keep modules of the last pipeline under a name.")
+@directive(
+    "save_modules",
+)
 def save_modules(run: Interpreter, span: Span, var: Word, module: Word, *modules: Word) -> None:
+    """Keep modules of the last pipeline under a name."""
     run.saved_modules[var.text] = run.host.save_modules((module, *modules))
 
 
-@directive("use_modules", help="Use saved modules in the next invocation.")
+@directive(
+    "use_modules",
+)
 def use_modules(run: Interpreter, span: Span, var: Word) -> None:
+    """Use saved modules in the next invocation."""
     run.host.use_modules(_saved(run, var), var.span)
 
 
 @directive(
     "clear_modules",
-    help="Let saved modules go: those of the given names, or all.",
     examples=(("\\clear_modules", ""),),
 )
 def clear_modules(run: Interpreter, span: Span, *names: Word) -> None:
+    """Let saved modules go: those of the given names, or all."""
     for word in names:
         _saved(run, word)
     for name in [word.text for word in names] or list(run.saved_modules):

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 _NO_TEXT = Line("", ())
 
 
-@directive("print", help="Write the rest of the line.", examples=(("\\print it's {{ 1 + 1 }}", "it's 2\n"),))
+@directive("print", examples=(("\\print it's {{ 1 + 1 }}", "it's 2\n"),))
 def print_text(run: Interpreter, span: Span, text: Line = _NO_TEXT) -> None:
+    """Write the rest of the line."""
     run.host.write(f"{text.text}\n")
 
 
-@directive("echo", help="Write words, with one blank between two.", examples=(('\\echo a   "b  c"', "a b  c\n"),))
+@directive("echo", examples=(('\\echo a   "b  c"', "a b  c\n"),))
 def echo(run: Interpreter, span: Span, *words: Word) -> None:
+    """Write words, with one blank between two."""
     run.host.write(" ".join(word.text for word in words) + "\n")

@@ -18,13 +18,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A row: `examples` are (template, what it gives); `asks_host`: its first argument is the host."""
+    """A row: `examples` are (template, what it gives).
+
+    `asks_host`: its first argument is the host; `is_builtin`: it is Python's own, so a filter of Jinja's that has
+    its name stays what it is.
+    """
 
     name: str
     call: Callable[..., Any]
     help: str
     examples: tuple[tuple[str, str], ...] = ()
     asks_host: bool = False
+    is_builtin: bool = False
 
     @property
     def usage(self) -> str:
@@ -47,18 +52,26 @@ class Quoted(str):
 
 
 def function(
-    *, help: str, examples: tuple[tuple[str, str], ...] = (), name: str = "", asks_host: bool = False
+    *, help: str = "", examples: tuple[tuple[str, str], ...] = (), asks_host: bool = False
 ) -> Callable[[F], F]:
-    """Register a template function under its own name, or under `name`."""
+    """Register a template function; its docstring, or `help`, describes it."""
 
     def register(call: F) -> F:
-        row = Function(name or call.__name__, call, help, examples, asks_host)
-        if row.name in _ROWS:
-            raise ValueError(f"the template function {row.name} is registered twice")
-        _ROWS[row.name] = row
+        add_function(Function(call.__name__.rstrip("_"), call, help or str(call.__doc__), examples, asks_host))
         return call
 
     return register
+
+
+def add_function(row: Function) -> None:
+    """Register a row.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if row.name in _ROWS:
+        raise ValueError(f"the template function {row.name} is registered twice")
+    _ROWS[row.name] = row
 
 
 def functions() -> Mapping[str, Function]:
@@ -70,9 +83,16 @@ def functions() -> Mapping[str, Function]:
 
 def bind_functions(host: Host) -> dict[str, Any]:
     """Return every function and namespace as a template calls it, by name."""
-    from functools import partial
-
     from dgen.lang.functions.namespaces import namespaces
 
-    calls = {row.name: partial(row.call, host) if row.asks_host else row.call for row in functions().values()}
+    calls = {row.name: _bound(row, host) if row.asks_host else row.call for row in functions().values()}
     return {**calls, **namespaces()}
+
+
+def _bound(row: Function, host: Host) -> Callable[..., Any]:
+    """Give a function its host where no template can reach it: in a closure."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return row.call(host, *args, **kwargs)
+
+    return call

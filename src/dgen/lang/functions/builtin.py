@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from dgen.lang.functions import function
+from dgen.lang.functions import Function, add_function
 from dgen.lang.limits import bounded_range, check_format, power
 
 _PLAIN = {
@@ -47,31 +47,27 @@ _PLAIN = {
 }
 
 
-def _register_plain() -> None:
-    for name, text in _PLAIN.items():
-        function(help=text, name=name)(getattr(builtins, name))
-
-
-_register_plain()
-
-
-@function(
-    help="A number or value formatted by a specification such as `.2f`.",
-    examples=(("{{ format(2.5, '.2f') }}", "2.50"),),
-)
-def format(value: object, spec: str = "") -> str:
+def _format(value: object, spec: str = "") -> str:
     return builtins.format(value, check_format(spec))
 
 
-@function(
-    help="Whole numbers from start to before stop.", examples=(("{{ list(range(3)) }}", "[0, 1, 2]"),), name="range"
-)
-def range_(*bounds: int) -> range:
+def _range(*bounds: int) -> range:
     return bounded_range(*bounds)
 
 
-@function(help="A number raised to a power.", examples=(("{{ pow(2, 10) }}", "1024"),), name="pow")
-def pow_(base: float, exponent: float, modulus: int | None = None) -> float:
+def _pow(base: float, exponent: float, modulus: int | None = None) -> float:
     if modulus is not None:
         return pow(int(base), int(exponent), modulus)
     return power(base, exponent)
+
+
+_BOUNDED = (
+    ("format", _format, "A value formatted by a specification such as `.2f`.", "{{ format(2.5, '.2f') }}", "2.50"),
+    ("range", _range, "Whole numbers from start to before stop.", "{{ list(range(3)) }}", "[0, 1, 2]"),
+    ("pow", _pow, "A number raised to a power.", "{{ pow(2, 10) }}", "1024"),
+)
+
+for _name, _help in _PLAIN.items():
+    add_function(Function(_name, getattr(builtins, _name), _help, is_builtin=True))
+for _name, _call, _help, _template, _result in _BOUNDED:
+    add_function(Function(_name, _call, _help, ((_template, _result),), is_builtin=True))

@@ -31,17 +31,17 @@ class Namespace(Mapping[str, Any]):
         return f"<{self._title}>"
 
 
-_PATH = (
-    "abspath basename commonpath commonprefix dirname exists expanduser getatime getctime getmtime getsize isabs "
-    "isdir isfile islink join lexists normcase normpath realpath relpath samefile split splitdrive splitext"
-).split()
+_PATH = """
+    abspath basename commonpath commonprefix dirname exists expanduser getatime getctime getmtime getsize isabs
+    isdir isfile islink join lexists normcase normpath realpath relpath samefile split splitdrive splitext
+"""
 
 
 def namespaces() -> dict[str, Namespace]:
     """Return the namespaces by name."""
     return {
         "glob": Namespace("glob", _glob_members()),
-        "path": Namespace("path", {name: getattr(os.path, name) for name in _PATH}),
+        "path": Namespace("path", {name: getattr(os.path, name) for name in _PATH.split()}),
         "env": Namespace("environment variables", os.environ),
     }
 

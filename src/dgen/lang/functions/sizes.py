@@ -31,31 +31,33 @@ def _answer(size: Size, as_text: bool) -> Any:
     return "x".join(str(side) for side in size) if as_text else size
 
 
-@function(help="A size written WIDTHxHEIGHT.", examples=(("{{ format_size([512, 768]) }}", "512x768"),))
+@function(examples=(("{{ format_size([512, 768]) }}", "512x768"),))
 def format_size(size: Any) -> str:
+    """A size written WIDTHxHEIGHT."""
     return str(_answer(_size(size), as_text=True))
 
 
 @function(
-    help="A size brought down to multiples of a number, never below it.",
     examples=(("{{ align_size('513x770', 8) }}", "512x768"),),
 )
 def align_size(size: Any, align: int, format_size: bool = True) -> Any:
+    """A size brought down to multiples of a number, never below it."""
     if align < 1:
         raise ValueError(f"expected a positive number of pixels, found {align}")
     return _answer(tuple(max(align, side // align * align) for side in _size(size)), format_size)
 
 
 @function(
-    help="A size brought down to powers of two.",
     examples=(("{{ pow2_size('600x300') }}", "512x256"),),
 )
 def pow2_size(size: Any, format_size: bool = True) -> Any:
+    """A size brought down to powers of two."""
     return _answer(tuple(1 << (side.bit_length() - 1) for side in _size(size)), format_size)
 
 
-@function(help="The size of an image file, EXIF orientation honoured.")
+@function()
 def image_size(file: str, format_size: bool = True) -> Any:
+    """The size of an image file, EXIF orientation honoured."""
     from PIL import Image, ImageOps
 
     try:
@@ -67,13 +69,14 @@ def image_size(file: str, format_size: bool = True) -> Any:
 
 
 @function(
-    help="Whether both sides are multiples of a number.",
     examples=(("{{ size_is_aligned('512x768', 64) }}", "True"),),
 )
 def size_is_aligned(size: Any, align: int) -> bool:
+    """Whether both sides are multiples of a number."""
     return all(side % align == 0 for side in _size(size))
 
 
-@function(help="Whether both sides are powers of two.", examples=(("{{ size_is_pow2('512x768') }}", "False"),))
+@function(examples=(("{{ size_is_pow2('512x768') }}", "False"),))
 def size_is_pow2(size: Any) -> bool:
+    """Whether both sides are powers of two."""
     return all(side & (side - 1) == 0 for side in _size(size))

@@ -14,15 +14,17 @@ def _is_many(value: object) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, str | bytes)
 
 
-@function(help="The first item of a list.", examples=(("{{ first([1, 2]) }}", "1"),))
+@function(examples=(("{{ first([1, 2]) }}", "1"),))
 def first(items: Iterable[Any]) -> Any:
+    """The first item of a list."""
     for item in items:
         return item
     raise ValueError("the list is empty")
 
 
-@function(help="The last item of a list.", examples=(("{{ last([1, 2]) }}", "2"),))
+@function(examples=(("{{ last([1, 2]) }}", "2"),))
 def last(items: Iterable[Any]) -> Any:
+    """The last item of a list."""
     kept = list(items)
     if not kept:
         raise ValueError("the list is empty")
@@ -30,20 +32,20 @@ def last(items: Iterable[Any]) -> Any:
 
 
 @function(
-    help="A text as one word that reads back exactly; a list as several words.",
     examples=(("{{ quote('a b') }}", '"a b"'), ("{{ quote(['a', 'b c']) }}", 'a "b c"')),
 )
 def quote(text: Any) -> Quoted:
+    """A text as one word that reads back exactly; a list as several words."""
     if _is_many(text):
         return Quoted(" ".join(quote_word(str(item)) for item in text))
     return Quoted(quote_word(str(text)))
 
 
 @function(
-    help="The words of a text, or of several, as a list; `expand` also expands home folders and globs.",
     examples=(("{{ unquote('\"a b\" c') }}", "['a b', 'c']"),),
 )
 def unquote(text: Any, expand: bool = False) -> list[str]:
+    """The words of a text, or of several, as a list; `expand` also expands home folders and globs."""
     from dgen.lang.line import source_line
     from dgen.lang.words import split
 
@@ -61,24 +63,25 @@ def _prompt(prompt: Any) -> str:
 
 
 @function(
-    help="A prompt, or a list of prompts, as quoted words for `--prompts`.",
     examples=(("{{ format_prompt('a cat; dog') }}", '"a cat; dog"'),),
 )
 def format_prompt(prompts: Any) -> Quoted:
+    """A prompt, or a list of prompts, as quoted words for `--prompts`."""
     many: list[Any] = list(prompts) if _is_many(prompts) else [prompts]
     return Quoted(" ".join(quote_word(_prompt(prompt)) for prompt in many))
 
 
-@function(help="The items with commas between.", examples=(("{{ csv([1, 2, 3]) }}", "1,2,3"),))
+@function(examples=(("{{ csv([1, 2, 3]) }}", "1,2,3"),))
 def csv(items: Iterable[Any]) -> str:
+    """The items with commas between."""
     return ",".join(str(item) for item in items)
 
 
 @function(
-    help="Numbers from start to before stop, in steps that may be fractions.",
     examples=(("{{ csv(frange(0, 0.5, 0.25)) }}", "0.0,0.25"), ("{{ len(frange(1)) }}", "10")),
 )
 def frange(start: float, stop: float | None = None, step: float = 0.1) -> list[float]:
+    """Numbers from start to before stop, in steps that may be fractions."""
     import math
     from decimal import Decimal
 
