@@ -32,12 +32,12 @@ def make_tokenizer(words: int = 77) -> Any:
     return CLIPTokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=merges, model_max_length=words)
 
 
-def _text_config(projection: int, **more: Any) -> Any:
+def _text_config(width: int, **more: Any) -> Any:
     from transformers import CLIPTextConfig
 
     return CLIPTextConfig(
-        vocab_size=len(make_tokenizer()), hidden_size=32, intermediate_size=64, num_hidden_layers=3,
-        num_attention_heads=2, projection_dim=projection, bos_token_id=519, eos_token_id=520, pad_token_id=520, **more,
+        vocab_size=len(make_tokenizer()), hidden_size=width, intermediate_size=64, num_hidden_layers=3,
+        num_attention_heads=2, projection_dim=width, bos_token_id=519, eos_token_id=520, pad_token_id=520, **more,
     )  # fmt: skip
 
 
@@ -103,12 +103,12 @@ def make_sdxl(folder: Path) -> Path:
     unet = _unet(
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=(2, 4), use_linear_projection=True, addition_embed_type="text_time",
-        addition_time_embed_dim=8, projection_class_embeddings_input_dim=80, cross_attention_dim=64,
+        addition_time_embed_dim=8, projection_class_embeddings_input_dim=48 + 6 * 8, cross_attention_dim=32 + 48,
     )  # fmt: skip
     StableDiffusionXLPipeline(
         vae=_vae(), unet=unet, scheduler=_scheduler(),
         text_encoder=CLIPTextModel(_text_config(32)), tokenizer=make_tokenizer(),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config(32, hidden_act="gelu")), tokenizer_2=make_tokenizer(),
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(48, hidden_act="gelu")), tokenizer_2=make_tokenizer(),
     ).save_pretrained(folder)  # fmt: skip
     return folder
 
