@@ -52,7 +52,7 @@ def _replacement(line: Line, match: re.Match[str], raw: bool) -> str | None:
 
 def expand_home(text: str) -> str:
     """Replace a leading `~` or `~user` by that home folder."""
-    return os.path.expanduser(text)
+    return text if "\0" in text else os.path.expanduser(text)
 
 
 def expand_glob(pattern: str, span: Span) -> list[str]:

@@ -83,7 +83,7 @@ def _token(error: UnexpectedInput) -> Token | None:
 
 def _next_statement(text: str, position: int) -> int:
     """Return where the statement after the one at a position starts."""
-    match = re.compile(r"\n(?![ \t]*-)").search(text, position)
+    match = re.compile(r"(?<![\\ \t\r])[ \t\r]*\n(?![ \t]*-)").search(text, position)
     return match.end() if match else len(text) + 1
 
 

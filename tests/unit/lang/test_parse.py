@@ -95,6 +95,8 @@ def test_each_kind_of_statement_has_its_span() -> None:
         ('a "b\n- c" d', ['a "b\n- c" d']),
         ("a\\\\\nb", ["a\\\\", "b"]),
         ("a#b \\#c", ["a#b \\#c"]),
+        ("a b \\\n", ["a b \\\n"]),
+        ("a \\\n\n# c", ["a \\\n\n# c"]),
         ("{{ a }} b\nc", ["{{ a }} b", "c"]),
         ("{% if a %}b{% endif %} \\\n --c\nd", ["{% if a %}b{% endif %} \\\n --c", "d"]),
         ("{% raw %}{% if %}{% endraw %}", ["{% raw %}{% if %}{% endraw %}"]),

@@ -21,11 +21,14 @@ def env(run: Interpreter, span: Span, *assignments: Word) -> None:
     from dgen.lang.words import unquote
 
     pairs = [(word, *word.text.partition("=")) for word in assignments]
-    for word, name, equals, value in pairs:
-        if not equals or not name.isidentifier() or "\0" in value:
+    for word, name, equals, _ in pairs:
+        if not equals or not name.isidentifier():
             raise fail("bad-arguments", f"expected NAME=VALUE, found `{word.text}`", word.span)
-    for _, name, _, value in pairs:
-        os.environ[name] = unquote(value)
+    for word, name, _, value in pairs:
+        try:
+            os.environ[name] = unquote(value)
+        except ValueError as error:
+            raise fail("bad-value", f"the environment cannot hold this value: {error}", word.span) from None
     if not assignments:
         run.host.write("".join(f"{name}={value}\n" for name, value in sorted(os.environ.items())))
 
