@@ -165,10 +165,13 @@ def _misfit(cls: Any, folder: Path, files: Sequence[Path]) -> str | None:
 
 def bad_weights(part: Part, files: Sequence[Path], error: Exception, detail: str | None = None) -> EngineError:
     """Make the error for weights that a class cannot take."""
+    if isinstance(error, EngineError):
+        return error
     reason = detail or _first_line(error)
     named = f"`{files[0].name}` of the {part.kind}" if part.kind else f"`{files[0].name}`"
     fit = f"do not fit {part.class_name}" if part.class_name else "cannot be loaded"
-    return EngineError("bad-weights", f"the weights in {named} {fit}: {reason}", part.source.option)
+    code = "unsafe-weights" if "weights_only" in str(error) or "Weights only" in str(error) else "bad-weights"
+    return EngineError(code, f"the weights in {named} {fit}: {reason}", part.source.option)
 
 
 def _no_weights(part: Part, folder: Path) -> EngineError:

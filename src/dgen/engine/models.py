@@ -10,7 +10,7 @@ from typing import Any
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Layout, config_source, source_of, vae_source
-from dgen.engine.weights import check_headers, weights_of
+from dgen.engine.weights import check_files, weights_of
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder
 from dgen.families.rows import Family, family_named, family_of_class
 from dgen.families.signatures import compatible_schedulers, parameters
@@ -74,15 +74,15 @@ class Models:
         """
         return schedulers_for(self.layout(request))
 
-    def check_files(self, request: Request) -> None:
-        """Check the weights that are on this machine, from their headers.
+    def check(self, request: Request) -> None:
+        """Check the weights that are on this machine, without loading them.
 
         Raises:
-            EngineError: `bad-weights`, `bad-model`, `missing-file`.
+            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `missing-file`.
         """
         layout = self.layout(request)
         if layout.path is not None and layout.is_file:
-            check_headers([layout.path])
+            check_files([layout.path])
         elif layout.path is not None:
             _check_folder(layout.path, layout.index, request)
         self._check_vae(request)
@@ -93,12 +93,12 @@ class Models:
             return
         path = self.hub.index(source)
         if path.is_file():
-            check_headers([path], source.option)
+            check_files([path], source.option)
             return
         folder = vae_folder(path)
         if folder is None:
             raise EngineError("bad-model", f"`{source.shown}` is no VAE: it has no `config.json`", source.option)
-        check_headers(weights_of(folder, source.variant)[0], source.option)
+        check_files(weights_of(folder, source.variant)[0], source.option)
 
 
 def wanted_family(request: Request) -> Family | None:
@@ -136,7 +136,7 @@ def part_folder(folder: Path, kind: str) -> Path:
 def _check_folder(folder: Path, index: Any, request: Request) -> None:
     for kind, entry in index.items():
         if isinstance(entry, list) and (folder / kind / "config.json").is_file():
-            check_headers(weights_of(part_folder(folder, kind), request.variant)[0])
+            check_files(weights_of(part_folder(folder, kind), request.variant)[0])
 
 
 def _read_index(folder: Path, option: str = "model") -> dict[str, Any]:

@@ -130,7 +130,7 @@ def converting(vae: Any, dtype: Any) -> Iterator[None]:
     kept = {name: getattr(vae, name) for name in ("encode", "decode")}
 
     def taking(method: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda tensor, *args, **named: method(tensor.to(vae.dtype), *args, **named)
+        return lambda tensor, *args, **named: _in_precision(method(tensor.to(vae.dtype), *args, **named), dtype)
 
     for name, method in kept.items():
         setattr(vae, name, taking(method))
@@ -139,3 +139,29 @@ def converting(vae: Any, dtype: Any) -> Iterator[None]:
     finally:
         for name in kept:
             delattr(vae, name)
+
+
+def _in_precision(answer: Any, dtype: Any) -> Any:
+    """Bring what a VAE encoded to a precision; pictures that it decoded stay as they are."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+    if hasattr(answer, "latent_dist"):
+        own = answer.latent_dist
+        return type(answer)(latent_dist=DiagonalGaussianDistribution(own.parameters.to(dtype), own.deterministic))
+    return type(answer)(latents=answer.latents.to(dtype)) if hasattr(answer, "latents") else answer
+
+
+@contextmanager
+def as_its_own_text_model(encoder: Any) -> Iterator[None]:
+    """Let a CLIP text encoder answer to `text_model`, by which `clip_skip` of diffusers reaches its last norm.
+
+    transformers 5.6 flattened `CLIPTextModel`; diffusers 0.42 still asks for the inner model.
+    """
+    flat = hasattr(encoder, "final_layer_norm") and not hasattr(encoder, "text_model")
+    if flat:
+        vars(encoder)["text_model"] = encoder  # not `setattr`: a module that contains itself never ends
+    try:
+        yield
+    finally:
+        if flat:
+            del vars(encoder)["text_model"]

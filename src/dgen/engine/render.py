@@ -17,7 +17,7 @@ from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
 from dgen.engine.memory import HostBudget
 from dgen.engine.models import Models, schedulers_for
-from dgen.engine.pipelines import assemble, call, converting, keeping_precision, vae_modes
+from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
 from dgen.engine.protocol import EngineError, Holding, Inputs, OnStep, Result
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import Layout, Part, parts_of, source_of
@@ -82,7 +82,7 @@ class LocalEngine:
         """
         if request.scheduler is not None:
             schedulers.read(request.scheduler, self.models.schedulers(request))
-        self.models.check_files(request)
+        self.models.check(request)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
         """Run a job; what it needs is loaded, or found in the store.
@@ -139,6 +139,7 @@ class LocalEngine:
         stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
         for kind in ENCODERS:
             if kind in components:
+                stack.enter_context(as_its_own_text_model(modules[kind]))
                 stack.enter_context(self.memo.watch(modules[kind], "forward", components[kind].key))
         if hasattr(vae, "encode"):
             key = (*components["vae"].key, r.vae_tiling, r.vae_slicing)

@@ -85,7 +85,7 @@ class TraceEngine:
             schedulers.read(request.scheduler, self.schedulers(request))
         vae = vae_source(request)
         if self.sees(request) and (vae is None or here(vae) is not None or cached(vae) is not None):
-            self._models.check_files(request)
+            self._models.check(request)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
         """Tell what a job would load, find and run; no picture is made and no step is told.

@@ -1,0 +1,78 @@
+"""Toy models on disk, engines, and the plain call of diffusers that they are held against."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toybench import Bench
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Let torch use one thread: toy tensors are too small for more, and other work shares the cores."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every toy model: sd, sdxl, auraflow, vae, and sd and sdxl as checkpoint files."""
+    import toy_models
+
+    folder = tmp_path_factory.mktemp("toys")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for kind, make in toy_models.KINDS.items():
+            make(folder / kind)
+        for name in ("sd.safetensors", "sd.ckpt", "sdxl.safetensors"):
+            toy_models.make_single_file(folder / name.partition(".")[0], folder / name)
+    return folder
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A fresh engine."""
+    return Bench()
+
+
+@pytest.fixture(scope="module")
+def shared_bench() -> Bench:
+    """An engine that the tests of a module share, where what is loaded does not matter."""
+    return Bench()
+
+
+@pytest.fixture(scope="session")
+def plainly(toys: Path) -> Iterator[Callable[..., list[bytes]]]:
+    """Call diffusers as its documentation says: the pixels of each picture."""
+    loaded: dict[tuple[str, str], Any] = {}
+
+    def call(pipeline: str, model: str, seeds: list[int], **named: Any) -> list[bytes]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import diffusers
+            import torch
+
+            if (pipeline, model) not in loaded:
+                cls = getattr(diffusers, pipeline)
+                options = {"safety_checker": None} if model == "sd" else {}
+                loaded[pipeline, model] = cls.from_pretrained(toys / model, **options)
+            pipe = loaded[pipeline, model]
+            own = pipe.scheduler
+            if "scheduler" in named:
+                name, arguments = named.pop("scheduler")
+                pipe.scheduler = getattr(diffusers, name).from_config(own.config, **arguments)
+            pipe.set_progress_bar_config(disable=True)
+            generators = [torch.Generator("cpu").manual_seed(s) for s in seeds]
+            made = pipe(generator=generators[0] if len(seeds) == 1 else generators, **named)
+            pipe.scheduler = own
+        return [i.convert("RGB").tobytes() for i in made.images]
+
+    yield call
+    loaded.clear()

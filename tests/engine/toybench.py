@@ -1,0 +1,75 @@
+"""A bench to run jobs on toy models, and the pictures that they start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from dgen.engine.protocol import Inputs, Result
+from dgen.engine.render import LocalEngine
+from dgen.events import Event
+from dgen.options.request import Request
+from dgen.plan.resolve import Job, resolve
+from dgen.schema import BadValue
+from dgen.values.image_seed import ImageSeed
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+
+
+class Pictures:
+    """Sizes of the pictures of these tests."""
+
+    def size(self, path: str) -> Size:
+        if path != "seed":
+            raise BadValue(f"no picture {path}")
+        return Size(64, 64)
+
+
+def picture() -> Image.Image:
+    """A picture of 64x64 pixels in which every pixel differs from its neighbours."""
+    made = Image.new("RGB", (64, 64))
+    made.putdata([(x * 4, y * 4, (x * y) % 256) for y in range(64) for x in range(64)])
+    return made
+
+
+def mask() -> Image.Image:
+    """A mask of which the right half is repainted."""
+    made = Image.new("L", (64, 64), 0)
+    made.paste(255, (32, 0, 64, 64))
+    return made
+
+
+SEEDS = {"txt2img": None, "img2img": ImageSeed("seed"), "inpaint": ImageSeed("seed", mask="mask")}
+INPUTS = {"txt2img": Inputs(), "img2img": Inputs(picture()), "inpaint": Inputs(picture(), mask())}
+
+
+class Bench:
+    """An engine whose events are kept, and the way of a request through it."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.engine = LocalEngine(self.events.append)
+
+    def job(self, model: Path | str, mode: str = "txt2img", **said: Any) -> Job:
+        """Resolve a request: a red circle in two steps, from seed 7, unless something else is said."""
+        prompt = said.pop("prompt", Prompt("a red circle", "blurry"))
+        chosen = {"prompt": prompt, "seed": 7, "num_inference_steps": 2, "image_seed": SEEDS[mode]}
+        request = Request(model=str(model), **{**chosen, **said})
+        facts = self.engine.inspect(request)
+        self.engine.check(request, facts)
+        return resolve(request, facts, self.engine.device_kind(request.device), Pictures())
+
+    def render(self, model: Path | str, mode: str = "txt2img", **said: Any) -> Result:
+        """Run a job."""
+        return self.engine.render(self.job(model, mode, **said), INPUTS[mode], lambda step, steps: None)
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        """The events of one type, in order."""
+        return [e for e in self.events if type(e) is kind]
+
+
+def pixels(result: Result) -> list[bytes]:
+    """The pixels of each picture."""
+    return [i.tobytes() for i in result.images]
