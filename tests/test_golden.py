@@ -6,10 +6,10 @@ import random
 from pathlib import Path
 
 import pytest
+from dgen.engine.trace import TraceEngine
 
 from dgen.cli.main import main
 from dgen.diagnostic import DgenError, Source, render
-from dgen.engine.trace import TraceEngine
 from dgen.events import Event, Failed, Printed, Warned
 from dgen.session import Session
 

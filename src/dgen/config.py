@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -38,7 +39,7 @@ def config(job: Job, folder: Path, ingredients: tuple[Ingredient, ...] = ()) -> 
         "# Relative paths in it are read from the folder it lies in (--relative-inputs).",
         *(str(i) for i in ingredients),
         "",
-        quote(_renamed(ROWS["model"], job.request.model, rename)),
+        *(_value(w) for w in _words(ROWS["model"], job.request.model, rename)),
         "--relative-inputs",
         *_option_lines(job, rename),
     ]
@@ -50,8 +51,7 @@ def _option_lines(job: Job, rename: Callable[[str], str]) -> Iterator[str]:
         value = getattr(job.request, row.name)
         if not row.is_recorded or row.positional or not is_worth_saying(row, value):
             continue
-        words = row.words(_renamed(row, value, rename))
-        yield " ".join((row.flag, *(quote(w) for w in words)))
+        yield " ".join((row.flag, *(_value(w) for w in _words(row, value, rename))))
 
 
 def is_worth_saying(row: Option, value: Any) -> bool:
@@ -59,8 +59,20 @@ def is_worth_saying(row: Option, value: Any) -> bool:
     return value is not None and value is not False and value != ()
 
 
-def _renamed(row: Option, value: Any, rename: Callable[[str], str]) -> Any:
-    return row.value.map_paths(value, rename) if isinstance(row.value, NamesPaths) else value
+def _value(word: str) -> str:
+    """Quote a value; one that starts like an option stands in quotes, which make it a value."""
+    written = quote(word)
+    return f'"{written}"' if written.startswith("-") else written
+
+
+def _words(row: Option, value: Any, rename: Callable[[str], str]) -> tuple[str, ...]:
+    """Write a value with its paths renamed, and addresses in it without their queries, which may hold tokens."""
+    if not isinstance(row.value, NamesPaths):
+        return row.words(value)
+    return tuple(_QUERY.sub(r"\1", w) for w in row.words(row.value.map_paths(value, rename)))
+
+
+_QUERY = re.compile(r"(https?://[^\s?;\"']+)\?[^\s;\"']*")
 
 
 def _relative_to(folder: Path) -> Callable[[str], str]:

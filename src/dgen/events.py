@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
@@ -144,6 +145,17 @@ class Failed(Event):
 
 
 Listener = Callable[[Event], None]
+
+
+def serial(listener: Listener) -> Listener:
+    """Return a listener that is told one event at a time, whichever threads they come from."""
+    lock = threading.Lock()
+
+    def listen(event: Event) -> None:
+        with lock:
+            listener(event)
+
+    return listen
 
 
 def diagnostic_fields(d: Diagnostic) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-import threading
+import shutil
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from dgen import help as helps
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Span, Word, fail
 from dgen.engine.protocol import Engine, EngineError, Inputs, Result
 from dgen.events import (
-    Event,
     Failed,
     Fetching,
     FileSaved,
@@ -37,8 +37,8 @@ from dgen.lang.scope import Scope
 from dgen.media.names import stem
 from dgen.media.read import PictureFiles
 from dgen.media.write import Page, WriterPool, Written, grid, make_folder, publish
-from dgen.options.request import Request
-from dgen.plan.bind import Bound, bind, map_paths, request_table, value_error
+from dgen.options.request import ROWS, Request
+from dgen.plan.bind import Bound, bind, relative_to, request_table, root, value_error
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job, check_support, resolve
@@ -52,22 +52,16 @@ class Session:
     """Holds what lives from one statement to the next: variables, loaded models, the writer pool."""
 
     def __init__(self, engine: Engine, listener: Listener = lambda event: None) -> None:
-        """`listener` is told what happens, from whichever thread it happens on, one event at a time."""
+        """`listener` is told what happens, also from the threads that write files: see `dgen.events.serial`."""
         self.engine = engine
         self.scope = Scope()
         self.rng: random.Random = random.SystemRandom()
         self.pictures = PictureFiles(lambda what: self.emit(Fetching(what=what)))
         self.failed = False
         self.injected: tuple[Word, ...] = ()
-        self._listener = listener
-        self._lock = threading.Lock()
+        self.emit = listener
         self._pool = WriterPool(self._saved)
-        self.provide(last_images=[], last_animations=[])
-
-    def emit(self, event: Event) -> None:
-        """Tell the listener."""
-        with self._lock:
-            self._listener(event)
+        self.provide(**last_variables(None, None), last_images=[], last_animations=[])
 
     def close(self) -> None:
         """End the writer's threads, after what they are writing."""
@@ -89,6 +83,22 @@ class Session:
         interpreter.argv = self.injected
         interpreter.keep_going = keep_going
         interpreter.run(parse(source))
+
+    def replay(self, source: Source) -> None:
+        """Run a config that an output carries. It is inert: no template, variable, directive or network is used.
+
+        Raises:
+            DgenError: `not-replayable`: it is more than one invocation, or says what no config says.
+        """
+        from dgen.lang.replay import replay_words
+
+        words = replay_words(source)
+        for name, held in bind(words, request_table(), words[0].span).given.items():
+            if not ROWS[name].is_recorded and name != "relative_inputs":
+                raise fail("not-replayable", f"a config never says `{held.flag.text}`", held.flag.span)
+        offline = Source("replay", "--offline-mode")
+        no_network = Word(offline.text, offline.span(0, len(offline.text)))
+        self.invoke((*words, no_network, *self.injected), words[0].span.to(words[-1].span))
 
     def report(self, error: DgenError) -> None:
         """Tell of a statement that failed while the script goes on."""
@@ -156,15 +166,15 @@ class Session:
     def _missing_files(self, bound: Bound) -> Iterator[Diagnostic]:
         held = bound.given.get("image_seed")
         for word, seed in zip(held.words, held.values, strict=True) if held else ():
-            for path in seed.paths:
-                if is_url(path):
-                    continue
-                try:
-                    self.pictures.size(path)
-                except BadValue as error:
-                    start = max(0, word.text.find(path))
-                    error.start, error.end = (start, start + len(path)) if path in word.text else (0, None)
-                    yield value_error(error, word, held.flag.text if held else "")
+            checks: list[tuple[Callable[[], object], str]] = [(partial(self.pictures.size, p), p) for p in seed.paths]
+            keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
+            if seed.mask is not None and keeps_aspect:
+                checks.append((partial(self.pictures.check_mask, seed.mask, seed.image), seed.mask))
+            if any(map(is_url, seed.paths)):
+                continue
+            broken = next(filter(None, (_blame(check, path, word) for check, path in checks)), None)
+            if broken is not None:
+                yield value_error(broken, word, held.flag.text if held else "")
 
     def _check_schedulers(
         self, bound: Bound, request: Request, given: tuple[ModelFacts, Sequence[Any]]
@@ -226,8 +236,7 @@ class Session:
         seed = job.request.image_seed
         if seed is None:
             return Inputs()
-        aspect = seed.aspect if seed.aspect is not None else not job.request.no_aspect
-        mask = self.pictures.mask(seed.mask, job.size, aspect) if seed.mask is not None else None
+        mask = self.pictures.mask(seed.mask, job.size) if seed.mask is not None else None
         return Inputs(self.pictures.image(seed.image, job.size), mask)
 
     def _pages(self, job: Job, result: Result, number: int) -> Iterator[Page]:
@@ -336,7 +345,7 @@ class Session:
         if path is None:
             return str(found)
         if overwrite or not Path(path).exists():
-            publish(Path(path), lambda file: file.write(found.read_bytes()) and None)
+            publish(Path(path), partial(shutil.copyfileobj, found.open("rb")))
         return path
 
     def device_fact(self, name: str, *arguments: object) -> object:
@@ -349,12 +358,21 @@ class Session:
 
 
 def _in_folder_of(bound: Bound, span: Span) -> Bound:
-    source = span.source
-    while source.origin is not None:
-        source = source.origin.span.source
-    script = Path(source.name)
+    script = Path(root(span.source).name)
     folder = script.resolve().parent if script.is_file() else Path.cwd()
-    return map_paths(bound, request_table(), lambda path: str(folder / Path(path).expanduser()))
+    return relative_to(bound, str(folder), ROWS)
+
+
+def _blame(check: Callable[[], object], path: str, word: Word) -> BadValue | None:
+    """Return the error of a check, pointing at a path in a word."""
+    try:
+        check()
+    except BadValue as error:
+        written = path if path in word.text else Path(path).name
+        start = word.text.rfind(written)
+        error.start, error.end = (start, start + len(written)) if start >= 0 else (0, None)
+        return error
+    return None
 
 
 def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:

@@ -35,7 +35,8 @@ def _seeds() -> st.SearchStrategy[Any]:
     path = PATHS.filter(lambda p: bool(p.strip()))
     return st.builds(
         image_seed.ImageSeed,
-        image=path, mask=st.none() | path, resize=st.none() | SIZES | st.builds(scalars.Size, st.integers(1, 9999), st.just(0)),
+        image=path, mask=st.none() | path,
+        resize=st.none() | SIZES | st.builds(scalars.Size, st.integers(1, 9999), st.just(0)),
         aspect=st.none() | st.booleans(), align=st.none() | st.integers(1, 4096),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from dgen.cli.arguments import CommandLine, is_script, read_command_line, read_s
 from dgen.cli.fronts import make_front
 from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.engine.render import LocalEngine
+from dgen.events import serial
 from dgen.lang.evaluate import Exited
 from dgen.session import Session
 
@@ -32,7 +33,8 @@ def run(argv: Sequence[str]) -> int:
     sources = list(_sources(line))
     front = make_front(quiet="quiet" in line.asked, json="json" in line.asked, verbose=_is_verbose(line))
     with front:
-        session = Session(LocalEngine(front.listen), front.listen)
+        listen = serial(front.listen)
+        session = Session(LocalEngine(listen), listen)
         try:
             return _run_session(session, line, sources)
         finally:

@@ -68,5 +68,5 @@ def expand_glob(pattern: str, span: Span) -> list[str]:
     except (re.error, ValueError, RecursionError):
         paths = []
     if not paths:
-        raise fail("missing-file", f"no file matches `{span.text}`", span, "put the word in quotes if it is not a glob")
+        raise fail("missing-file", f"no file matches `{pattern}`", span, "put the word in quotes if it is not a glob")
     return paths

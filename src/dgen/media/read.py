@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +51,7 @@ class PictureFiles:
         return self._size(found, found.stat().st_mtime_ns)
 
     def _measure(self, path: Path, _changed: int) -> Size:
-        with _opened(path) as image:
+        with _reading(path) as image:
             turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
             return Size(image.height, image.width) if turned else Size(image.width, image.height)
 
@@ -57,20 +59,22 @@ class PictureFiles:
         """Return a picture as RGB of a size in pixels, resampled with Lanczos when it differs."""
         return _brought_to(self._decoded(path), size)
 
-    def mask(self, path: str, size: Size, aspect: bool) -> Image:
-        """Return a mask as L (white is repainted) of a size in pixels.
+    def mask(self, path: str, size: Size) -> Image:
+        """Return a mask as L (white is repainted) of a size in pixels."""
+        return _brought_to(self._decoded(path).convert("L"), size)
+
+    def check_mask(self, mask: str, image: str) -> None:
+        """Refuse a mask whose aspect differs from its image's by more than 2 %.
 
         Raises:
-            BadValue: `size-mismatch`: its aspect is another one, and `aspect` forbids to stretch it.
+            BadValue: `size-mismatch`, or one of the two cannot be read.
         """
-        mask = self._decoded(path).convert("L")
-        height = round(mask.height * size.width / mask.width)
-        if aspect and abs(height - size.height) > 8:
+        one, other = self.size(mask), self.size(image)
+        if abs(one.height * other.width - other.height * one.width) > 0.02 * other.height * one.width:
             raise BadValue(
-                f"the mask is {mask.width}x{mask.height}, which does not fit an image of {size}",
-                code="size-mismatch", help="give a mask of the image's aspect, or `aspect=false` to stretch it",
+                f"the mask is {one}, which does not fit an image of {other}", code="size-mismatch",
+                help="give a mask of the image's aspect, or `aspect=false` to stretch it",
             )  # fmt: skip
-        return _brought_to(mask, size)
 
     def _decoded(self, path: str) -> Image:
         found = self.find(path)
@@ -82,37 +86,35 @@ class PictureFiles:
         return self._kept[key]
 
 
-def _opened(path: Path) -> Image:
+@contextmanager
+def _reading(path: Path) -> Generator[Image]:
+    """Open a picture; whatever its decoder raises becomes an error with a code."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path)
+            with Image.open(path) as image:
+                yield image
     except UnidentifiedImageError:
         raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadValue(f"`{path.name}` has more than {PIXEL_LIMIT:,} pixels", code="bad-file") from None
-    except OSError as error:
-        raise BadValue(f"`{path.name}` cannot be read: {error.strerror or error}", code="bad-file") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
+        raise BadValue(f"`{path.name}` is damaged: {error}", code="bad-file") from None
 
 
 def _decode(path: Path) -> Image:
     from PIL import Image, ImageOps
 
-    try:
-        with _opened(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
-                rgba = image.convert("RGBA")
-                white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-                return Image.alpha_composite(white, rgba).convert("RGB")
-            return _eight_bit(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, BadValue):
-            raise
-        raise BadValue(f"`{path.name}` is damaged: {error}", code="bad-file") from None
+    with _reading(path) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+            rgba = image.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+            return Image.alpha_composite(white, rgba).convert("RGB")
+        return _eight_bit(image).convert("RGB")
 
 
 def _eight_bit(image: Image) -> Image:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from dgen.diagnostic import DgenError, Diagnostic, Span, Word, did_you_mean
-from dgen.schema import BadValue, NamesPaths, Option
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, did_you_mean
+from dgen.schema import BadValue, NamesPaths, Option, Stage
 
 _NUMBER = re.compile(r"-(\d|\.\d).*")
 
@@ -96,13 +98,14 @@ def bind(words: Sequence[Word], table: Table, span: Span) -> Bound:
     errors: list[Diagnostic] = []
     given: dict[str, Given] = {}
     warnings: list[Diagnostic] = []
-    loose: list[Word] = []
+    loose: list[tuple[Word, Option | None]] = []  # with the option that had its fill before it
+    full: Option | None = None
     index, count = 0, len(words)
     while index < count:
         word = words[index]
         index += 1
         if not is_flag(word):
-            loose.append(word)
+            loose.append((word, full))
             continue
         row, attached = _lookup(word, table)
         first = index
@@ -117,6 +120,7 @@ def bind(words: Sequence[Word], table: Table, span: Span) -> Bound:
         if row.name in given and given[row.name].flag.span.source is word.span.source:
             warnings.append(_repeated(word, given[row.name]))
         given[row.name] = Given(word, taken, _values(row, word, taken, errors))
+        full = row
     _place(loose, table, given, errors)
     errors += _contradictions(table, given)
     if errors:
@@ -194,20 +198,29 @@ def value_error(error: BadValue, word: Word, option: str = "") -> Diagnostic:
     )
 
 
-def _place(loose: list[Word], table: Table, given: dict[str, Given], errors: list[Diagnostic]) -> None:
+def _place(
+    loose: list[tuple[Word, Option | None]], table: Table, given: dict[str, Given], errors: list[Diagnostic]
+) -> None:
     row = table.positional
     if row is not None and loose:
-        first = loose.pop(0)
+        first, _ = loose.pop(0)
         given[row.name] = Given(first, (first,), _values(row, first, (first,), errors))
-    for word in loose:
-        errors.append(_unexpected(word))
+    for _, run in itertools.groupby(loose, key=lambda pair: id(pair[1])):
+        pairs = list(run)
+        errors.append(_unexpected([w for w, _ in pairs], pairs[0][1]))
 
 
-def _unexpected(word: Word) -> Diagnostic:
+def _unexpected(words: list[Word], full: Option | None) -> Diagnostic:
+    first = words[0]
+    if full is None:
+        code, message = "unexpected-word", f"`{first.text}` belongs to no option"
+    elif full.takes_value:
+        code, message = "too-many-values", f"`{full.flag}` takes 1 value, got {1 + len(words)}"
+    else:
+        code, message = "too-many-values", f"`{full.flag}` takes no value, got {len(words)}"
     return Diagnostic(
-        code="unexpected-word", message=f"`{word.text}` belongs to no option", span=word.span, notes=became(word),
-        help="quote a value that holds white space",
-    )  # fmt: skip
+        code=code, message=message, span=first.span, notes=became(first), help="quote a value that holds white space"
+    )
 
 
 def _contradictions(table: Table, given: dict[str, Given]) -> Iterable[Diagnostic]:
@@ -238,14 +251,24 @@ def _exclude(given: dict[str, Given], names: tuple[str, str]) -> Iterable[Diagno
     )  # fmt: skip
 
 
-def map_paths(bound: Bound, table: Table, change: Callable[[str], str]) -> Bound:
-    """Return the statement with every path in its values changed."""
-    given = {n: _mapped(table.rows[n], held, change) for n, held in bound.given.items()}
-    return Bound(given, bound.span, bound.warnings)
+def relative_to(bound: Bound, folder: str, rows: Mapping[str, Option]) -> Bound:
+    """Read the relative input paths of a statement from a folder; injected ones and outputs stay as they are."""
+    own = root(bound.span.source)
+
+    def change(path: str) -> str:
+        return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
+
+    def mapped(row: Option, held: Given) -> Given:
+        kind = row.value
+        if not isinstance(kind, NamesPaths) or row.stage is Stage.OUTPUT or root(held.flag.span.source) is not own:
+            return held
+        return Given(held.flag, held.words, tuple(kind.map_paths(v, change) for v in held.values))
+
+    return Bound({n: mapped(rows[n], held) for n, held in bound.given.items()}, bound.span, bound.warnings)
 
 
-def _mapped(row: Option, held: Given, change: Callable[[str], str]) -> Given:
-    kind = row.value
-    if not isinstance(kind, NamesPaths):
-        return held
-    return Given(held.flag, held.words, tuple(kind.map_paths(v, change) for v in held.values))
+def root(source: Source) -> Source:
+    """Return the source that a user wrote, from what templates made of it."""
+    while source.origin is not None:
+        source = source.origin.span.source
+    return source

@@ -10,11 +10,17 @@ from dgen.plan.expand import Expansion
 from dgen.schema import Option
 
 
-def last_variables(bound: Bound, expansion: Expansion) -> dict[str, Any]:
-    """Return the variables of every option: lists for what takes several values, None for what was not said."""
+def last_variables(bound: Bound | None, expansion: Expansion | None) -> dict[str, Any]:
+    """Return the variables of every option: lists for what takes several values, None for what was not said.
+
+    Before the first invocation (None) every list is empty and everything else None.
+    """
     variables: dict[str, Any] = {}
     for row in ROWS.values():
-        value = _last_value(row, bound, expansion)
+        if bound is None or expansion is None:
+            value: Any = [] if row.takes_many else None
+        else:
+            value = _last_value(row, bound, expansion)
         variables.update(dict.fromkeys((row.variable, *row.last), value))
     return variables
 

@@ -34,10 +34,10 @@ class Point(NamedTuple):
 
 def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
+        return f" from {low} to {high}"
     if low is not None:
-        return f" of at least {low:g}"
-    return "" if high is None else f" of at most {high:g}"
+        return f" of at least {low}"
+    return "" if high is None else f" of at most {high}"
 
 
 @dataclass(frozen=True, slots=True)

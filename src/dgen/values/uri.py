@@ -16,6 +16,7 @@ _PART = re.compile(
     re.DOTALL,
 )
 _CONCEPT = re.compile(_PART.pattern.replace(r"(?:(?P<name>[\w-]+)\s*=\s*)?", "(?P<name>)"), re.DOTALL)
+_OPENED = re.compile(r"[\w-]+\s*=\s*[\"']")
 _PLAIN = re.compile(r"[^;\"'\s](?:[^;]*[^;\s])?", re.DOTALL)
 
 
@@ -44,6 +45,8 @@ def split_uri(text: str) -> Iterator[Part]:
         end = found.end(group)
         start = end - len(found[0][: end - found.start()].lstrip())
         if position and not found["name"]:
+            if _OPENED.match(text, start):
+                raise _unreadable(text, start)
             raise BadValue(
                 f"expected `name=value`, found `{text[start:end]}`", start, max(end, start + 1), code="bad-uri"
             )
