@@ -6,11 +6,12 @@ import random
 from pathlib import Path
 
 import pytest
-from dgen.engine.trace import TraceEngine
+from dgen.engine.trace import Traced, TraceEngine
 
 from dgen.cli.main import main
 from dgen.diagnostic import DgenError, Source, render
 from dgen.events import Event, Failed, Printed, Warned
+from dgen.lang.evaluate import Exited
 from dgen.session import Session
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,6 +50,8 @@ def test_script_does_exactly_this(
     def listen(event: Event) -> None:
         if isinstance(event, Printed):
             lines.append(event.text.rstrip("\n"))
+        elif isinstance(event, Traced):
+            lines.append(event.text)
         elif isinstance(event, Warned):
             lines.append(render([event.diagnostic]))
         elif isinstance(event, Failed):
@@ -61,6 +64,8 @@ def test_script_does_exactly_this(
         session.run(Source(path.name, path.read_text(encoding="utf-8")))
     except DgenError as error:
         lines.append(str(error))
+    except Exited as stop:
+        lines.append(f"exit {stop.code}")
     finally:
         session.close()
     text = "\n".join(lines).replace(str(at_work), "…") + "\n"
