@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -65,7 +65,7 @@ class Store:
     _clock: int = 0
 
     @contextmanager
-    def use(self, need: Need) -> Iterator[Component]:
+    def use(self, need: Need) -> Generator[Component]:
         """Give a component, loading it when it is not held; while it is in use it is not dropped."""
         component = self._held.get(need.key)
         if component is None:

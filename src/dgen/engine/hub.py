@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +102,13 @@ class Hub:
     def _listing(self, source: Source) -> list[str] | None:
         """List the files of a repository; None when the hub is out of reach."""
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
         with _refusals(source):
             try:
-                return HfApi(token=source.token).list_repo_files(source.model, revision=source.revision)
-            except HfHubHTTPError:
-                raise
-            except (HTTPError, OSError):
+                told = HfApi(token=source.token).model_info(source.model, revision=source.revision)
+            except _unreachable():
                 return None
+        return [s.rfilename for s in told.siblings or ()]
 
     def _fetch_blob(self, source: Source, blob: re.Match[str]) -> Path:
         from huggingface_hub import hf_hub_download
@@ -233,7 +232,7 @@ def _silent_bar() -> Any:
 
 
 @contextmanager
-def _refusals(source: Source) -> Iterator[None]:
+def _refusals(source: Source) -> Generator[None]:
     """Turn the hub's exceptions into errors; no token and no query reaches a message."""
     from huggingface_hub import errors
 
@@ -255,20 +254,35 @@ def _refusals(source: Source) -> Iterator[None]:
             "hub-refused", f"the hub has no repository `{name}` that you can see, and there is no such folder here",
             option, help="a private one needs a token: `--auth-token`",
         ) from None  # fmt: skip
-    except errors.LocalEntryNotFoundError:
-        raise _offline(source) from None
+    except errors.LocalEntryNotFoundError as error:
+        cause = error.__cause__
+        raise (_refused(source, cause) if _status(cause) is not None else _offline(source)) from None
     except errors.EntryNotFoundError:
         raise EngineError("hub-refused", f"the hub has no file `{name}`", option) from None
     except errors.HFValidationError:
         raise EngineError("missing-file", f"there is no file or folder `{name}`", option) from None
     except errors.HfHubHTTPError as error:
-        raise EngineError("hub-refused", f"the hub refused `{name}` with status {_status(error)}", option) from None
-    except (errors.HTTPError, ConnectionError) as error:
+        raise _refused(source, error) from None
+    except _unreachable() as error:
         raise _offline(source, type(error).__name__) from None
 
 
-def _status(error: Exception) -> Any:
-    return getattr(getattr(error, "response", None), "status_code", "unknown")
+def _unreachable() -> tuple[type[Exception], ...]:
+    """Return the exceptions that mean that no answer came; which library speaks HTTP depends on the hub's release."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    http = import_module(HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
+    return (http.TransportError, ConnectionError, TimeoutError)
+
+
+def _refused(source: Source, error: BaseException | None) -> EngineError:
+    status = _status(error)
+    return EngineError("hub-refused", f"the hub refused `{source.shown}` with status {status}", source.option)
+
+
+def _status(error: BaseException | None) -> int | None:
+    """Return the status of the hub's answer; None when it gave none."""
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def _offline(source: Source, reason: str | None = None) -> EngineError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -24,7 +24,7 @@ def silence() -> None:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """Hide the warnings of the libraries: they speak to programmers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

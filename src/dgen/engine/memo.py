@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
@@ -27,7 +27,7 @@ class Memo:
     _bytes: int = 0
 
     @contextmanager
-    def watch(self, module: Any, method: str, key: Key) -> Iterator[None]:
+    def watch(self, module: Any, method: str, key: Key) -> Generator[None]:
         """Answer calls of a module's method from memory inside the block.
 
         `key` tells everything that determines the answer besides the arguments: the component and the state of

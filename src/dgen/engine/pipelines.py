@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,7 +87,7 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def vae_modes(vae: Any, wanted: Mapping[str, bool]) -> Iterator[None]:
+def vae_modes(vae: Any, wanted: Mapping[str, bool]) -> Generator[None]:
     """Switch tiling and slicing of a VAE as a job wants them, and back afterwards; keys are options of `Request`.
 
     Raises:
@@ -110,7 +110,7 @@ def vae_modes(vae: Any, wanted: Mapping[str, bool]) -> Iterator[None]:
 
 
 @contextmanager
-def keeping_precision(modules: Mapping[str, Any]) -> Iterator[None]:
+def keeping_precision(modules: Mapping[str, Any]) -> Generator[None]:
     """Give modules that a pipeline converted for itself (SDXL's VAE) their own precision back."""
     before = {k: m.dtype for k, m in modules.items() if hasattr(m, "parameters") and hasattr(m, "dtype")}
     try:
@@ -122,7 +122,7 @@ def keeping_precision(modules: Mapping[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def converting(vae: Any, dtype: Any) -> Iterator[None]:
+def converting(vae: Any, dtype: Any) -> Generator[None]:
     """Let a VAE of another precision than its pipeline take tensors of the pipeline's, as long as the block lasts."""
     if vae is None or dtype is None or getattr(vae, "dtype", dtype) == dtype:
         yield
@@ -152,7 +152,7 @@ def _in_precision(answer: Any, dtype: Any) -> Any:
 
 
 @contextmanager
-def as_its_own_text_model(encoder: Any) -> Iterator[None]:
+def as_its_own_text_model(encoder: Any) -> Generator[None]:
     """Let a CLIP text encoder answer to `text_model`, by which `clip_skip` of diffusers reaches its last norm.
 
     transformers 5.6 flattened `CLIPTextModel`; diffusers 0.42 still asks for the inner model.

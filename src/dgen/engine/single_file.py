@@ -42,7 +42,7 @@ class SingleFile:
         self.loader.read([self.path], part.source.option)
         family = family_of(self.job)
         cls = class_named("diffusers", family.pipelines[TXT2IMG])
-        present = {k: v for k in self._kinds(cls) if (v := self.held(k)) is not None}
+        present = {k: v for k in cls._get_signature_keys(cls)[0] if (v := self.held(k)) is not None}
         described = self._description(part)
         try:
             with quiet():
@@ -54,18 +54,25 @@ class SingleFile:
             raise bad_weights(_whole(part), [self.path], error) from error
         return {k: v for k, v in made.components.items() if v is not None and k not in present}
 
-    @staticmethod
-    def _kinds(cls: Any) -> set[str]:
-        return set(cls._get_signature_keys(cls)[0])
-
     def _description(self, part: Part) -> dict[str, Any]:
         """Return the keywords that say how the model is built: configurations that lie on this machine."""
         request = self.job.request
-        source = config_source(request) or _inferred(self.path, part)
-        found: dict[str, Any] = {"config": str(self.loader.hub.index(source))}
+        found: dict[str, Any] = {"config": str(self._configuration(part))}
         if request.original_config is not None:
             found["original_config"] = request.original_config
         return found
+
+    def _configuration(self, part: Part) -> Path:
+        said = config_source(self.job.request)
+        if said is not None:
+            return self.loader.hub.index(said)
+        try:
+            return self.loader.hub.index(_inferred(self.path, part))
+        except EngineError as error:
+            raise EngineError(
+                error.code, f"the configuration of `{self.path.name}`: {error.message}",
+                help="name a folder with its configuration: `--model-config FOLDER`",
+            ) from error  # fmt: skip
 
 
 def _inferred(path: Path, part: Part) -> Source:

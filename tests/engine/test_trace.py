@@ -1,0 +1,100 @@
+"""The trace engine tells what the real one does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toybench import INPUTS, Bench, Pictures
+
+from dgen.engine.protocol import EngineError
+from dgen.engine.trace import Traced, TraceEngine
+from dgen.events import ComponentLoaded, ComponentReused
+from dgen.options.request import Request
+from dgen.options.submodels import VaeUri
+from dgen.plan.resolve import resolve
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+from dgen.values.uri import NamedUri
+
+
+def lines(*requests: Request) -> list[str]:
+    told: list[str] = []
+    engine = TraceEngine(lambda event: told.append(event.text) if isinstance(event, Traced) else None)
+    for request in requests:
+        facts = engine.inspect(request)
+        engine.check(request, facts)
+        assert (
+            engine.render(resolve(request, facts, "cpu", Pictures()), INPUTS["txt2img"], lambda *step: None).images
+            == ()
+        )
+    return told
+
+
+def test_trace_says_what_the_real_engine_loads_and_finds(bench: Bench, toys: Path) -> None:
+    vae = VaeUri(class_name="AutoencoderKL", model=str(toys / "vae"))
+    said: list[dict[str, Any]] = [
+        {}, {"scheduler": NamedUri("EulerDiscrete")}, {"vae": vae}, {"dtype": "bfloat16"}, {}, {"model": "sdxl"},
+        {"model": "auraflow"},
+    ]  # fmt: skip
+    requests = []
+    for one in said:
+        model = one.pop("model", "sd")
+        requests.append(bench.job(toys / model, **one).request)
+        bench.render(toys / model, **one)
+    word = {ComponentLoaded: "load", ComponentReused: "hit"}
+    done = [f"{word[type(e)]} {e.kind} {Path(e.source).name}" for e in bench.events if type(e) in word]
+    assert [t.rsplit(" ", 1)[0] for t in lines(*requests) if not t.startswith("job")] == done
+
+
+def test_job_line_gives_what_determines_the_picture(toys: Path) -> None:
+    request = Request(model=str(toys / "sdxl"), prompt=Prompt("a red circle", "blurry"), seed=3, vae_tiling=True,
+                      original_size=Size(10, 20), scheduler=NamedUri("DDIM"))  # fmt: skip
+    assert lines(request)[-1] == (
+        "job txt2img StableDiffusionXLPipeline size=64x64 vae_tiling=yes "
+        "prompt='a red circle; blurry' seed=3 guidance_scale=5.0 "
+        "num_inference_steps=30 num_images_per_prompt=1 original_size=10x20 scheduler=DDIM"
+    )
+
+
+def test_model_that_cannot_be_seen_is_taken_as_its_type_says() -> None:
+    engine = TraceEngine()
+    assert engine.inspect(Request(model="org/unseen-model")).family.name == "sd"
+    facts = engine.inspect(Request(model="org/unseen-model", model_type="torch-sdxl"))
+    assert (facts.pipeline, facts.default_size, facts.parts) == ("StableDiffusionXLPipeline", Size(1024, 1024), ())
+    assert len(lines(Request(model="org/unseen-model", seed=1, prompt=Prompt("x")))) == 6
+
+
+def test_what_is_wrong_is_found_without_loading(toys: Path, tmp_path: Path) -> None:
+    (tmp_path / "vae").mkdir()
+    for said, code in (
+        ({"model": str(tmp_path)}, "bad-model"),
+        ({"model": str(tmp_path / "none")}, "missing-file"),
+        ({"model": str(toys / "sd"), "scheduler": NamedUri("Eulr")}, "unknown-scheduler"),
+        ({"model": str(toys / "sd"), "vae": VaeUri(class_name="AutoencoderKL", model=str(tmp_path))}, "bad-model"),
+        ({"model": str(toys / "sd"), "model_type": "sdd"}, "unknown-model-type"),
+        ({"model": "org/unseen", "model_type": "flax"}, "removed-feature"),
+    ):
+        with pytest.raises(EngineError) as caught:
+            lines(Request(**said))
+        assert caught.value.code == code
+
+
+def test_neither_engine_imports_torch_before_it_must(toys: Path) -> None:
+    program = f"""
+import sys
+from dgen.engine.render import LocalEngine
+from dgen.engine.trace import TraceEngine
+from dgen.options.request import Request
+from dgen.values.uri import NamedUri
+for engine in (LocalEngine(), TraceEngine()):
+    request = Request(model={str(toys / "sd")!r}, scheduler=NamedUri("EulerDiscrete"))
+    engine.check(request, engine.inspect(request))
+    engine.schedulers(request)
+    engine.device_kind("cpu")
+assert not {{"torch", "diffusers", "transformers", "numpy", "PIL", "huggingface_hub"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
