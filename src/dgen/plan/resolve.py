@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -83,7 +84,34 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, held.flag.text, held.flag.span, facts, seeds))
     found += _misaligned(bound, facts.family)
+    if any(p for p in pipelines if accepts(p, "strength", facts.family.package)):
+        found += _without_steps(bound)
     return found
+
+
+def _without_steps(bound: Bound) -> Iterator[Diagnostic]:
+    """Find the strengths that leave no step to take: pipelines run the last `strength * steps` of the schedule."""
+    steps = (
+        bound.given["num_inference_steps"].values
+        if "num_inference_steps" in bound
+        else (ROWS["num_inference_steps"].implied,)
+    )
+    strengths = bound.given["strength"].values if "strength" in bound else (ROWS["strength"].implied,)
+    for index, strength in enumerate(strengths):
+        short = [n for n in steps if int(n * strength) < 1]
+        if short:
+            name = "strength" if "strength" in bound else "num_inference_steps"
+            place = index if name == "strength" else steps.index(short[0])
+            yield Diagnostic(
+                code="bad-value", message=f"a strength of {strength} leaves none of {short[0]} steps to take",
+                span=bound.span_of(name, place), help=_more_steps(strength),
+            )  # fmt: skip
+
+
+def _more_steps(strength: float) -> str:
+    if strength <= 0:
+        return "give a strength above 0"
+    return f"give at least {math.ceil(1 / strength)} steps, or a strength of 1"
 
 
 def _takes(family: Family, pipeline: str, row: Option) -> bool:
