@@ -6,9 +6,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dgen import __version__
-from dgen.diagnostic import did_you_mean
 from dgen.options.command import CommandOptions
-from dgen.options.request import ROWS
+from dgen.options.rows import ROWS
 from dgen.schema import BadValue, Option, Stage, rows_of
 
 WIDTH = 96
@@ -74,6 +73,8 @@ def _one(name: str) -> str:
     for row in all_rows().values():
         if name in (row.flag, row.short, row.name, f"--{row.name}", *row.aliases) or f"{name}s" == row.flag:
             return _described(row)
+    from dgen.diagnostic import did_you_mean
+
     legal = [*grouped, "all", *(s for r in all_rows().values() for s in r.spellings)]
     raise BadValue(
         f"there is no help on `{name}`", code="unknown-topic",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, auto
-from inspect import get_annotations
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, dataclass_transform, runtime_checkable
 
 
@@ -78,6 +77,18 @@ class Value(Protocol):
         ...
 
 
+@dataclass_transform(frozen_default=True)
+class Kind:
+    """A kind of value with settings: its annotated class attributes are their names, in order, and their defaults.
+
+    A dataclass in all but the making, which would cost every start of the program half a millisecond a kind.
+    """
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        """Take settings by place or by name."""
+        self.__dict__.update(zip(type(self).__annotations__, positional, strict=False), **named)
+
+
 @runtime_checkable
 class NamesPaths(Protocol):
     """A kind of value in which paths can stand."""
@@ -113,7 +124,7 @@ class Row(TypedDict, total=False):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Option:
     """One row: an option of an invocation, a command, a URI or a plugin."""
 
@@ -183,39 +194,48 @@ class Option:
         return tuple(self.value.format(v) for v in values)
 
 
-_KEY = "dgen_option"
 T = TypeVar("T")
 
 
 def opt(default: Any, **row: Unpack[Row]) -> Any:
-    """Declare a field of an `@options` class as an option."""
-    return field(default=default, metadata={_KEY: Option(default=default, **row)})
+    """Declare a field of an `@options` class as an option; a default of `...` means that it must be given."""
+    return Option(default=default, **row)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(opt,))
 def options(topic: str) -> Callable[[type[T]], type[T]]:
-    """Make a class of `opt()` fields a frozen dataclass whose rows can be listed; `topic` is its name in help."""
+    """Make the `opt()` fields of a class rows that can be listed; `topic` is their name in help.
+
+    The class itself stays a list of rows, which costs nothing at start-up; `@record` makes one that has instances.
+    """
 
     def decorate(cls: type[T]) -> type[T]:
-        made = dataclass(frozen=True, kw_only=True)(cls)
-        rows = {f.name: replace(f.metadata[_KEY], name=f.name, topic=topic) for f in _own_fields(made)}
-        made.__rows__ = rows  # type: ignore[attr-defined]
-        return made
+        own = {n: o for n, o in vars(cls).items() if isinstance(o, Option)}
+        cls.__rows__ = {n: replace(o, name=n, topic=topic) for n, o in own.items()}  # type: ignore[attr-defined]
+        return cls
 
     return decorate
 
 
-def _own_fields(cls: type) -> Iterator[Any]:
-    own = get_annotations(cls)
-    return (f for f in fields(cls) if f.name in own and _KEY in f.metadata)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(opt,))
+def record(cls: type[T]) -> type[T]:
+    """Make a class a frozen dataclass of its own rows and of those of the classes it joins."""
+    rows = rows_of(cls)
+    required = object()
+    defaults = {n: required if r.default is ... else r.default for n, r in rows.items()}
+    for name, default in defaults.items():
+        if default is required:
+            delattr(cls, name)
+        else:
+            setattr(cls, name, default)
+    cls.__annotations__ = dict.fromkeys(rows, "Any")
+    return dataclass(frozen=True, kw_only=True)(cls)
 
 
 def rows_of(cls: type) -> dict[str, Option]:
     """List the rows of an `@options` class and of those it joins, by field name, in the order of declaration."""
     found: dict[str, Option] = {}
-    for part in (*cls.__bases__, cls):
-        if "__rows__" in part.__dict__:
-            found.update(part.__dict__["__rows__"])
-        elif part is not cls and part is not object:
-            found.update(rows_of(part))
+    for part in cls.__bases__:
+        found.update(rows_of(part))
+    found.update(cls.__dict__.get("__rows__", {}))
     return found

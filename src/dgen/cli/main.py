@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from dgen import __version__
-from dgen.diagnostic import DgenError, Exit, render, wants_color
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,32 +16,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _guarded(lambda: _dispatch(arguments))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.JOB_FAILED
+        return 1
 
 
 def _guarded(command: Callable[[], int]) -> int:
     try:
         return command()
-    except DgenError as error:
-        sys.stdout.flush()
-        print(render(error.diagnostics, color=wants_color()), file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        return 130
     except BrokenPipeError:
         raise
-    except Exception:
-        import traceback
+    except Exception as error:
+        return _explain(error)
 
-        traceback.print_exc()
-        print(f"\nthis is a bug of dgen {__version__}; please report it with the lines above", file=sys.stderr)
-        return Exit.JOB_FAILED
+
+def _explain(error: Exception) -> int:
+    """Show what went wrong: a mistake of the user's as such, anything else as the bug it is."""
+    from dgen.diagnostic import DgenError, Exit, render, wants_color
+
+    sys.stdout.flush()
+    if isinstance(error, DgenError):
+        print(render(error.diagnostics, color=wants_color()), file=sys.stderr)
+        return error.exit_code
+    import traceback
+
+    traceback.print_exception(error)
+    print(f"\nthis is a bug of dgen {__version__}; please report it with the lines above", file=sys.stderr)
+    return Exit.JOB_FAILED
 
 
 def _dispatch(argv: list[str]) -> int:
     if argv == ["--version"]:
         print(f"dgen {__version__}")
-        return Exit.OK
+        return 0
     wanted = next((i for i, a in enumerate(argv) if a in {"--help", "-h"}), None)
     if wanted is not None:
         return _help(argv[wanted + 1 :])
@@ -52,12 +58,13 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _help(names: list[str]) -> int:
-    from dgen.diagnostic import fail
     from dgen.help import page
     from dgen.schema import BadValue
 
     try:
         sys.stdout.write(page(names))
     except BadValue as error:
+        from dgen.diagnostic import fail
+
         raise fail(error.code, error.message, help=error.help) from None
-    return Exit.OK
+    return 0

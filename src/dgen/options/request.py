@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dgen.options.images import ImageOptions
-from dgen.options.model import ModelOptions
-from dgen.options.output import OutputOptions
-from dgen.options.prompts import PromptOptions
-from dgen.options.sampling import SamplingOptions
-from dgen.options.sdxl import SdxlOptions
-from dgen.options.submodels import SubModelOptions
-from dgen.schema import Option, options, rows_of
+from dgen.options.rows import ROWS, InvocationOptions
+from dgen.schema import record
 
 
-@options("request")
-class Request(ModelOptions, SubModelOptions, PromptOptions, SamplingOptions, SdxlOptions, ImageOptions, OutputOptions):
+@record
+class Request(InvocationOptions):
     """One combination of the values of an invocation; None is what was not said."""
 
 
-ROWS: dict[str, Option] = rows_of(Request)
+__all__ = ["ROWS", "Request"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dgen.options.model import DTYPES
-from dgen.schema import Stage, Sweep, opt, options
+from dgen.schema import Stage, Sweep, opt, options, record
 from dgen.values.scalars import Choice, ModelSource, Text
 from dgen.values.uri import NamedUri, OpenUri, Uri
 
 VAE_CLASSES = ("AutoencoderKL", "AsymmetricAutoencoderKL", "AutoencoderTiny", "ConsistencyDecoderVAE")
 
 
+@record
 @options("vae")
 class VaeUri:
     """A VAE from elsewhere: `AutoencoderKL;model=SOURCE`."""

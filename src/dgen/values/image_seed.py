@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-from dgen.diagnostic import did_you_mean
-from dgen.resources import grammar
-from dgen.schema import BadValue, Value
+from dgen.schema import BadValue, Kind, Value
 from dgen.values.scalars import FilePath, Flag, Integer, Size, SizeText, is_url
 
-_PLAIN = re.compile(r"[^;,+|\"'\s=]([^;,+|=]*[^;,+|=\s])?")
+_PLAIN = r"[^;,+|\"'\s=]([^;,+|=]*[^;,+|=\s])?"
 _SIZE = SizeText(single="width")
 
 ARGUMENTS: dict[str, Value] = {
@@ -50,7 +48,7 @@ class ImageSeed:
 
 
 def _quote(path: str) -> str:
-    if _PLAIN.fullmatch(path) and not re.fullmatch(r"\d+([xX]\d+)?", path):
+    if re.fullmatch(_PLAIN, path) and not re.fullmatch(r"\d+([xX]\d+)?", path):
         return path
     return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -65,11 +63,12 @@ def _unquote(text: str) -> str:
 def _parser() -> Any:
     from lark import Lark
 
+    from dgen.resources import grammar
+
     return Lark(grammar("image_seed.lark"), parser="lalr", maybe_placeholders=False, propagate_positions=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSeedText:
+class ImageSeedText(Kind):
     """An image seed in one word."""
 
     metavar: str = "IMAGE[;MASK][;SIZE][;NAME=VALUE]"
@@ -142,6 +141,8 @@ def _part(node: Any) -> tuple[str, Any, Any]:
     name, argument = node.children
     token = argument if not hasattr(argument, "data") else argument.children[0]
     if name not in ARGUMENTS:
+        from dgen.diagnostic import did_you_mean
+
         listed = "its parts are " + ", ".join(f"`{n}`" for n in ARGUMENTS)
         raise _bad(f"an image seed has no part named `{name}`", name, did_you_mean(str(name), ARGUMENTS, listed))
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_MARK = re.compile(r"(\\*)([;\"'])")
+from dgen.schema import Kind
+
+_MARK = r"(\\*)([;\"'])"  # a run of backslashes and what it may escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,11 @@ class Prompt:
 
 
 def _escape(text: str, quotes: bool) -> str:
-    return _MARK.sub(lambda m: m[1] * 2 + ("\\" if quotes or m[2] == ";" else "") + m[2], text)
+    return re.sub(_MARK, lambda m: m[1] * 2 + ("\\" if quotes or m[2] == ";" else "") + m[2], text)
 
 
 def _unescape(text: str) -> str:
-    return _MARK.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], text)
+    return re.sub(_MARK, lambda m: "\\" * (len(m[1]) // 2) + m[2], text)
 
 
 def read_prompt(text: str) -> Prompt:
@@ -53,7 +55,7 @@ def read_prompt(text: str) -> Prompt:
 def _separator(text: str) -> int | None:
     """Find the `;` that splits a prompt."""
     closed = -1
-    for found in _MARK.finditer(text):
+    for found in re.finditer(_MARK, text):
         place = found.end() - 1
         if len(found[1]) % 2 or place <= closed:
             continue
@@ -72,8 +74,7 @@ def _closing(text: str, place: int) -> int:
     return end
 
 
-@dataclass(frozen=True, slots=True)
-class PromptText:
+class PromptText(Kind):
     """A prompt in one word."""
 
     metavar: str = '"PROMPT; NEGATIVE"'

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from dgen.diagnostic import did_you_mean
-from dgen.schema import BadValue
+from dgen.schema import BadValue, Kind
 
 
 class Size(NamedTuple):
@@ -40,8 +39,7 @@ def _range(low: float | None, high: float | None) -> str:
     return "" if high is None else f" of at most {high}"
 
 
-@dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(Kind):
     """A whole number, within bounds that belong to it."""
 
     low: int | None = None
@@ -62,8 +60,7 @@ class Integer:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Real:
+class Real(Kind):
     """A number, within bounds that belong to it; never infinite."""
 
     low: float | None = None
@@ -86,8 +83,7 @@ class Real:
         return repr(float(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Kind):
     """Any text; `forbidden` lists characters that cannot stand in it."""
 
     metavar: str = "TEXT"
@@ -105,12 +101,11 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Kind):
     """One of several names; `aliases` are accepted and written as what they stand for."""
 
     names: tuple[str, ...]
-    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    aliases: Mapping[str, str] = MappingProxyType({})
     metavar: str = "NAME"
 
     def parse(self, text: str) -> str:
@@ -118,6 +113,8 @@ class Choice:
         name = text.strip().lower()
         name = self.aliases.get(name, name)
         if name not in self.names:
+            from dgen.diagnostic import did_you_mean
+
             listed = ", ".join(f"`{n}`" for n in self.names)
             raise BadValue(f"expected one of {listed}, found `{text}`", help=did_you_mean(name, self.names))
         return name
@@ -127,8 +124,7 @@ class Choice:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Kind):
     """A truth value inside a URI."""
 
     metavar: str = "BOOL"
@@ -154,8 +150,7 @@ class Flag:
         return "true" if value else "false"
 
 
-@dataclass(frozen=True, slots=True)
-class SizeText:
+class SizeText(Kind):
     """A size in pixels, `WIDTHxHEIGHT`; one number where `single` says what it means."""
 
     single: str = "square"  # "square": N is NxN; "width": N is the width alone; "": not allowed
@@ -179,8 +174,7 @@ class SizeText:
         return str(Size(*value))
 
 
-@dataclass(frozen=True, slots=True)
-class PointText:
+class PointText(Kind):
     """Coordinates in pixels, `X,Y`."""
 
     metavar: str = "X,Y"
@@ -197,8 +191,7 @@ class PointText:
         return str(Point(*value))
 
 
-@dataclass(frozen=True, slots=True)
-class FilePath:
+class FilePath(Kind):
     """The path of a file or folder."""
 
     metavar: str = "PATH"
@@ -218,8 +211,7 @@ class FilePath:
         return change(value)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSource:
+class ModelSource(Kind):
     """Where a model comes from: a hub repository, a folder, a file, a URL, or `builtin:NAME`."""
 
     metavar: str = "MODEL"
@@ -248,6 +240,6 @@ def is_local(source: str) -> bool:
     """Whether a model source is a path of this machine rather than a hub repository, a URL or a built-in model."""
     if is_url(source) or source.startswith("builtin:"):
         return False
-    if source.startswith((".", "~", "/", "\\")) or Path(source).is_absolute():
+    if source.startswith((".", "~", "/", "\\")) or os.path.isabs(source):
         return True
-    return Path(source).exists() or Path(source).suffix.lower() in {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}
+    return os.path.exists(source) or source.lower().endswith((".safetensors", ".ckpt", ".pt", ".pth", ".bin"))

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from dgen.diagnostic import did_you_mean
-from dgen.schema import BadValue, NamesPaths, Option, rows_of
+from dgen.schema import BadValue, Kind, NamesPaths, Option, rows_of
 
+# Patterns are compiled when they are first needed (`re` keeps them): help never needs one.
 _QUOTED = r"""(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
-_PART = re.compile(
-    rf"""\s*(?:(?P<name>[\w-]+)\s*=\s*)?(?:{_QUOTED}|(?P<plain>(?:[^;"'\s](?:[^;]*[^;\s])?)?))\s*(?P<end>;|$)""",
-    re.DOTALL,
-)
-_CONCEPT = re.compile(_PART.pattern.replace(r"(?:(?P<name>[\w-]+)\s*=\s*)?", "(?P<name>)"), re.DOTALL)
-_OPENED = re.compile(r"[\w-]+\s*=\s*[\"']")
-_PLAIN = re.compile(r"[^;\"'\s](?:[^;]*[^;\s])?", re.DOTALL)
+_REST = rf"""(?:{_QUOTED}|(?P<plain>(?:[^;"'\s](?:[^;]*[^;\s])?)?))\s*(?P<end>;|$)"""
+_NAME = r"(?:(?P<name>[\w-]+)\s*=\s*)?"
+_OPENED = r"[\w-]+\s*=\s*[\"']"
+_PLAIN = r"[^;\"'\s](?:[^;]*[^;\s])?"
 
 
 class Part(NamedTuple):
@@ -38,14 +35,14 @@ def split_uri(text: str) -> Iterator[Part]:
     """
     position = 0
     while True:
-        found = (_PART if position else _CONCEPT).match(text, position)
+        found = re.compile(r"\s*" + (_NAME if position else "(?P<name>)") + _REST, re.DOTALL).match(text, position)
         if found is None:
             raise _unreadable(text, position)
         group = "plain" if found["quoted"] is None else "quoted"
         end = found.end(group)
         start = end - len(found[0][: end - found.start()].lstrip())
         if position and not found["name"]:
-            if _OPENED.match(text, start):
+            if re.compile(_OPENED).match(text, start):
                 raise _unreadable(text, start)
             raise BadValue(
                 f"expected `name=value`, found `{text[start:end]}`", start, max(end, start + 1), code="bad-uri"
@@ -73,13 +70,12 @@ def _unquote(text: str) -> str:
 
 def quote_part(text: str) -> str:
     """Write a text so that it reads back as one part of a URI."""
-    if _PLAIN.fullmatch(text):
+    if re.compile(_PLAIN, re.DOTALL).fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(Kind):
     """A URI whose arguments are the rows of an `@options` class; its positional row is the concept."""
 
     cls: type
@@ -96,6 +92,8 @@ class Uri:
         for part in split_uri(text):
             row = rows.get(part.name.replace("_", "-")) if part.name else concept
             if row is None or (row.positional and part.name):
+                from dgen.diagnostic import did_you_mean
+
                 legal = [n for n, r in rows.items() if not r.positional]
                 listed = "its arguments are " + ", ".join(f"`{n}`" for n in legal)
                 raise BadValue(
@@ -124,10 +122,10 @@ class Uri:
     def map_paths(self, value: Any, change: Callable[[str], str]) -> Any:
         """Change the paths in every argument that names one."""
         changed: dict[str, Any] = {}
-        for f in fields(value):
-            row, held = rows_of(self.cls)[f.name], getattr(value, f.name)
+        for row in rows_of(self.cls).values():
+            held = getattr(value, row.name)
             if isinstance(row.value, NamesPaths) and held is not None:
-                changed[f.name] = row.value.map_paths(held, change)
+                changed[row.name] = row.value.map_paths(held, change)
         return replace(value, **changed)
 
 
@@ -143,8 +141,7 @@ def _read(row: Option, part: Part) -> Any:
         raise BadValue(error.message, part.value_start + error.start, end, code="bad-uri", help=error.help) from None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenUri:
+class OpenUri(Kind):
     """A URI whose arguments are known only to the class that it names: `NAME;argument=value`."""
 
     metavar: str = "NAME;ARG=VALUE"

@@ -1,0 +1,22 @@
+"""The rows of every topic, joined: what an invocation can say."""
+
+from __future__ import annotations
+
+from dgen.options.images import ImageOptions
+from dgen.options.model import ModelOptions
+from dgen.options.output import OutputOptions
+from dgen.options.prompts import PromptOptions
+from dgen.options.sampling import SamplingOptions
+from dgen.options.sdxl import SdxlOptions
+from dgen.options.submodels import SubModelOptions
+from dgen.schema import Option, options, rows_of
+
+
+@options("invocation")
+class InvocationOptions(
+    ModelOptions, SubModelOptions, PromptOptions, SamplingOptions, SdxlOptions, ImageOptions, OutputOptions
+):
+    """Everything that an invocation can say."""
+
+
+ROWS: dict[str, Option] = rows_of(InvocationOptions)

@@ -1,0 +1,67 @@
+"""Generated pages are current, and what docs and README show is what happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dgen.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(kind: str) -> list[tuple[str, str]]:
+    return [(p.name, m[2]) for p in PAGES for m in BLOCK.finditer(p.read_text(encoding="utf-8")) if m[1] == kind]
+
+
+def commands() -> list[str]:
+    """Every `dgen` command of a shell block, comments taken off."""
+    lines = [line for _, text in blocks("sh") for line in text.splitlines()]
+    return [line.partition("  #")[0].strip() for line in lines if line.startswith("dgen ")]
+
+
+def test_generated_pages_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "make_docs.py", "--check"], check=False, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the commands of the README run one after another."""
+    folder = tmp_path_factory.mktemp("tour")
+    for number, (_, text) in enumerate(blocks("")):
+        if text.startswith("#! dgen"):
+            (folder / f"{'story' if not number else number}.dgen").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_readme_tour_runs(tour: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tour)
+    monkeypatch.setenv("DGEN_CACHE", str(tour / "cache"))
+    for command in commands():
+        assert (
+            main([*shlex.split(command)[1:], "--quiet"] if "--help" not in command else shlex.split(command)[1:]) == 0
+        ), command + capfd.readouterr().err
+    assert main(["story.dgen", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.dgen")), ids=lambda p: p.stem)
+def test_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([str(path), "--quiet"]) == 0
+    assert list((tmp_path / "output").iterdir())
