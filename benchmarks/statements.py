@@ -14,7 +14,13 @@ from dgen.plan.bind import bind, request_table
 from dgen.plan.expand import expand
 
 COUNT, ROUNDS = 2_000, 7
-PLAIN = 'some/model --prompts "a red circle number {n}; blurry"\n--seeds 1 2 3\n--inference-steps 20 30\n--guidance-scales 5 7.5\n\n'
+PLAIN = """\
+some/model --prompts "a red circle number {n}; blurry"
+--seeds 1 2 3
+--inference-steps 20 30
+--guidance-scales 5 7.5
+
+"""
 TEMPLATED = PLAIN.replace("red", "{{{{ colour }}}}")
 
 

@@ -44,9 +44,8 @@ def test_links_lead_somewhere() -> None:
 def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the commands of the README run one after another."""
     folder = tmp_path_factory.mktemp("tour")
-    for number, (_, text) in enumerate(blocks("")):
-        if text.startswith("#! dgen"):
-            (folder / f"{'story' if not number else number}.dgen").write_text(text, encoding="utf-8")
+    stories = [text for _, text in blocks("") if text.startswith("#! dgen")]
+    (folder / "story.dgen").write_text(stories[0], encoding="utf-8")
     return folder
 
 

@@ -6,10 +6,10 @@ import random
 from pathlib import Path
 
 import pytest
-from dgen.engine.trace import Traced, TraceEngine
 
 from dgen.cli.main import main
 from dgen.diagnostic import DgenError, Source, render
+from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import Event, Failed, Printed, Warned
 from dgen.lang.evaluate import Exited
 from dgen.session import Session

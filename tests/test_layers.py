@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": BASE | {"options", "families", "plan", "events", "fetch"},
     "media": BASE | {"options", "plan", "fetch"},
     "help": BASE | {"options"},
-    "config": BASE | {"options", "plan", "lang"},
+    "config": BASE | {"options", "plan", "lang", "engine"},
     "session": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch"},
     "cli": BASE | {"options", "plan", "session", "events", "help", "lang", "engine", "media"},
     "__main__": {"cli"},

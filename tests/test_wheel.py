@@ -43,7 +43,9 @@ def test_wheel_finds_its_grammar_and_plugins(installed: Path, tmp_path: Path) ->
 
 def test_wheel_runs_a_script(installed: Path, workshop: Path, tmp_path: Path) -> None:
     (tmp_path / "s.dgen").write_text(
-        f'{{% for n in [1, 2] %}}\n"{workshop}/toy" --prompts x --seeds {{{{ n }}}} --inference-steps 1\n{{% endfor %}}\n'
+        "{% for n in [1, 2] %}\n"
+        f'"{workshop}/toy" --prompts x --seeds {{{{ n }}}} --inference-steps 1\n'
+        "{% endfor %}\n"
     )
     python(installed, "-m", "dgen", "s.dgen", "--quiet", cwd=tmp_path)
     assert len(list((tmp_path / "output").glob("*.png"))) == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dgen import __version__
+from dgen.engine.protocol import ModelFiles
 from dgen.lang.format import quote
 from dgen.options.request import ROWS
 from dgen.plan.resolve import Job
@@ -93,7 +94,7 @@ def _relative_to(folder: Path) -> Callable[[str], str]:
 @cache
 def _digest(path: str, _changed: int, _size: int) -> str:
     with Path(path).open("rb") as file:
-        return "sha256 " + hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(path: Path) -> str:
@@ -102,11 +103,19 @@ def digest_of(path: Path) -> str:
     return _digest(str(path), facts.st_mtime_ns, facts.st_size)
 
 
+def model_ingredient(model: ModelFiles) -> Ingredient:
+    """Name a model with its commit, and one digest over those of its weights files in their order."""
+    digests = [digest_of(f) for f in model.files]
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    commit = f"revision {model.commit}, " if model.commit else ""
+    return Ingredient(name=model.name, digest=f"{commit}sha256 {whole}")
+
+
 def input_ingredients(job: Job, find: Callable[[str], Path]) -> tuple[Ingredient, ...]:
     """Name the picture files a job starts from, with their digests; an address without its query."""
     seed = job.request.image_seed
     paths = seed.paths if seed is not None else ()
-    return tuple(Ingredient(name=_short(p), digest=digest_of(find(p))) for p in paths)
+    return tuple(Ingredient(name=_short(p), digest=f"sha256 {digest_of(find(p))}") for p in paths)
 
 
 def _short(path: str) -> str:

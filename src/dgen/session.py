@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -244,23 +244,28 @@ class Session:
         if not images:
             return
         r = job.request
-        folder = Path(r.output_path)
-        keeps_text = not r.no_output_metadata
-        text = self._config_text(job, folder) if keeps_text or r.output_configs else None
-        texts = {"DgenerateConfig": text} if text is not None and keeps_text else {}
-        if r.output_auto1111_metadata:
-            texts["parameters"] = configs.a1111_parameters(job)
         if r.batch_grid_size is not None:
             images = (grid(images, *r.batch_grid_size),)
+        text = self._config_maker(job)
         for index, image in enumerate(images, 1):
             yield Page(
-                image=image, folder=folder, stem=stem(job, number, index if len(images) > 1 else None),
-                ending=r.image_format, texts=texts, config=text if r.output_configs else None,
-                overwrite=r.output_overwrite,
+                image=image, folder=Path(r.output_path), stem=stem(job, number, index if len(images) > 1 else None),
+                ending=r.image_format, config=text, embeds_config=not r.no_output_metadata,
+                writes_config=r.output_configs, overwrite=r.output_overwrite,
+                parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
             )  # fmt: skip
 
-    def _config_text(self, job: Job, folder: Path) -> str:
-        return configs.config(job, folder, configs.input_ingredients(job, self.pictures.find))
+    def _config_maker(self, job: Job) -> Callable[[], str]:
+        """Return what writes a job's config: once, when it is first asked for."""
+        models = self.engine.model_files(job.request)
+
+        @cache
+        def make() -> str:
+            inputs = configs.input_ingredients(job, self.pictures.find)
+            made_from = (*map(configs.model_ingredient, models), *inputs)
+            return configs.config(job, Path(job.request.output_path), made_from)
+
+        return make
 
     def _saved(self, number: int, files: Written) -> None:
         self.emit(FileSaved(number=number, path=str(files.image), kind="image"))

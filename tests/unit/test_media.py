@@ -118,7 +118,7 @@ def test_taken_name_gets_a_number(tmp_path: Path) -> None:
 def test_picture_and_config_keep_one_name(tmp_path: Path) -> None:
     (tmp_path / "a.dgen").write_text("mine", encoding="utf-8")
     pool = write.WriterPool(lambda number, files: None)
-    pool.submit(1, page(tmp_path, config="x"))
+    pool.submit(1, page(tmp_path, config=lambda: "x", writes_config=True))
     (files,) = pool.finish()
     pool.close()
     assert files.image.stem == "a_duplicate_1"
@@ -155,9 +155,13 @@ def test_full_disk_is_named_and_the_picture_kept(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(write, "publish", publish)
     pool = write.WriterPool(lambda number, files: None)
-    with pytest.raises(BadValue) as caught:  # at once, or when the pool is asked to finish
+
+    def write_all() -> None:  # it fails at once, or when the pool is asked to finish
         pool.submit(1, page(full))
         pool.finish()
+
+    with pytest.raises(BadValue) as caught:
+        write_all()
     pool.close()
     assert caught.value.code == "disk-full"
     assert [p.name for p in elsewhere.rglob("*.png")] == ["a.png"]

@@ -161,24 +161,33 @@ class LiveFront(PlainFront):
 
     def listen(self, event: Event) -> None:
         """Show an event."""
+        if isinstance(event, StatementStarted):
+            self._open(event)
+        elif isinstance(event, (StatementFinished, Interrupted, Failed)):
+            self._close()
+        elif self._progress is not None and self._advance(event):
+            return
+        super().listen(event)
+
+    def _advance(self, event: Event) -> bool:
+        """Move the bars; say whether they show the event well enough."""
+        update = self._progress.update
         match event:
-            case StatementStarted():
-                self._open(event)
             case JobStarted():
-                self._progress.update(self._all, completed=event.number - 1)
+                update(self._all, completed=event.number - 1)
                 name = f"{event.mode} {event.number}/{event.jobs}"
-                self._progress.reset(self._steps, total=event.steps, description=name)
+                self._progress.reset(self._steps, total=event.steps, description=name, note="")
+            case ComponentLoaded():
+                update(self._steps, note=f"loaded {event.kind}")
             case StepDone():
-                self._progress.update(self._steps, completed=event.step, total=event.steps)
-                self._progress.update(self._all, completed=event.number - 1 + event.step / max(1, event.steps))
-            case FileSaved(kind="image") if self._progress is not None:
-                self._progress.update(self._all, note=event.path)
-            case StatementFinished() | Interrupted() | Failed():
-                self._close()
+                update(self._steps, completed=event.step, total=event.steps, note="")
+                update(self._all, completed=event.number - 1 + event.step / max(1, event.steps))
+            case FileSaved(kind="image"):
+                update(self._all, note=event.path)
+                return True
             case _:
                 pass
-        if not isinstance(event, FileSaved) or self._progress is None:
-            super().listen(event)
+        return False
 
     def show(self, text: str) -> None:
         """Write a line above the bars."""

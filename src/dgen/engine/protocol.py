@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dgen.families.inspection import ModelFacts
@@ -67,6 +68,15 @@ class Holding:
     uses: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The weights files of a model, and its commit when it comes from the hub."""
+
+    name: str
+    commit: str | None
+    files: tuple[Path, ...]
+
+
 class Engine(Protocol):
     """Loads models and runs jobs."""
 
@@ -104,6 +114,10 @@ class Engine(Protocol):
         Raises:
             EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `out-of-memory`, `render-failed` …
         """
+        ...
+
+    def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
+        """Name the weights files that a rendered job was made from."""
         ...
 
     def clear(self, kind: str, names: Sequence[str] = ()) -> int:

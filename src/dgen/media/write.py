@@ -9,12 +9,12 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dgen.media.metadata import save_keywords
+from dgen.media.metadata import CONFIG, PARAMETERS, save_keywords
 from dgen.schema import BadValue
 
 if TYPE_CHECKING:
@@ -33,9 +33,16 @@ class Page:
     folder: Path
     stem: str
     ending: str
-    texts: dict[str, str] = field(default_factory=dict[str, str])
-    config: str | None = None
+    config: Callable[[], str] | None = None  # computed on the writer's thread
+    embeds_config: bool = False
+    writes_config: bool = False
+    parameters: str | None = None  # what other programs read
     overwrite: bool = False
+
+    def texts(self) -> dict[str, str]:
+        """Return what the picture itself carries."""
+        found = {PARAMETERS: self.parameters} if self.parameters is not None else {}
+        return found | {CONFIG: self.config()} if self.config is not None and self.embeds_config else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,7 @@ class WriterPool:
             BadValue: an earlier page could not be written.
         """
         self._room.acquire()
-        endings = [page.ending, "dgen"] if page.config is not None else [page.ending]
+        endings = [page.ending, "dgen"] if page.writes_config else [page.ending]
         name = self._names.claim(page.folder, page.stem, endings, page.overwrite)
         task = self._pool.submit(self._write, number, page, name)
         task.add_done_callback(lambda _: self._room.release())
@@ -163,12 +170,12 @@ class WriterPool:
 
     def _write(self, number: int, page: Page, name: str) -> Written:
         image = page.folder / f"{name}.{page.ending}"
-        config = page.folder / f"{name}.dgen" if page.config is not None else None
+        config = page.folder / f"{name}.dgen" if page.writes_config else None
         try:
-            publish(image, lambda file: encode(page.image, page.ending, page.texts, file))
-            if config is not None:
-                text = (page.config or "").encode()
-                publish(config, lambda file: _put(file, text))
+            texts = page.texts()
+            publish(image, lambda file: encode(page.image, page.ending, texts, file))
+            if config is not None and page.config is not None:
+                publish(config, partial(_put, page.config()))
         except OSError as error:
             raise self._rescue(page, name, error) from None
         finally:
@@ -183,13 +190,13 @@ class WriterPool:
         with contextlib.suppress(OSError), self._rescuing:
             self._rescue_folder = self._rescue_folder or Path(tempfile.mkdtemp(prefix="dgen-rescued-"))
             kept = self._rescue_folder / f"{name}.{page.ending}"
-            publish(kept, lambda file: encode(page.image, page.ending, page.texts, file))
+            publish(kept, lambda file: encode(page.image, page.ending, page.texts(), file))
             trouble.help = f"what was rendered is kept in `{self._rescue_folder}`"
         return trouble
 
 
-def _put(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+def _put(text: str, file: BinaryIO) -> None:
+    file.write(text.encode())
 
 
 def encode(image: Image, ending: str, texts: dict[str, str], file: BinaryIO) -> None:
