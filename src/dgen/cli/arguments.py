@@ -107,7 +107,7 @@ def script_paths(words: Sequence[Word]) -> Iterator[tuple[str, Word]]:
         paths = [word.text] if os.path.exists(word.text) else sorted(glob.glob(word.text, recursive=True))
         if not paths:
             what = "matches no file" if glob.has_magic(word.text) else "does not exist"
-            missing.append(Diagnostic(code="missing-file", message=f"the script `{word.text}` {what}", span=word.span))
+            missing.append(Diagnostic(code="missing-file", message=f"the file `{word.text}` {what}", span=word.span))
         found += [(p, word) for p in paths]
     if missing:
         raise DgenError(*missing)

@@ -89,9 +89,9 @@ def _sources(line: CommandLine) -> Iterator[Source]:
             names = " ".join(w.text for w in line.asked[name])
             yield Source("command line", f"\\{LANGUAGE_HELP[name]} {names}\n")
             return
+    if line.command and not line.positional + line.files:
+        raise fail("bad-arguments", f"`{line.command}` takes at least 1 file, got 0", line.span)
     if line.command == "replay":
-        if not line.positional:
-            raise fail("bad-arguments", "`replay` takes at least 1 file, got 0", line.span)
         for path, word in script_paths(line.positional):
             yield _replay_source(path, word)
         return
@@ -113,11 +113,18 @@ def _only_scripts(line: CommandLine) -> None:
 def _standard_input(line: CommandLine) -> Source:
     if "no_stdin" in line.asked or sys.stdin is None or sys.stdin.isatty():
         if line.rest:
-            raise fail("missing-model", "an invocation starts with a model", line.span, help="as in `builtin:shapes`")
+            raise _no_model(line)
         from dgen.help import short_page
 
         raise fail("missing-model", "nothing to do: no script and no model", help="try one of these\n\n" + short_page())
-    return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8-sig", errors="replace"))
+    text = sys.stdin.buffer.read().decode("utf-8-sig", errors="replace")
+    if line.rest and not text.strip():
+        raise _no_model(line)
+    return Source("<stdin>", text)
+
+
+def _no_model(line: CommandLine) -> DgenError:
+    return fail("missing-model", "an invocation starts with a model", line.span, help="as in `builtin:shapes`")
 
 
 def _replay_source(path: str, word: Word) -> Source:
