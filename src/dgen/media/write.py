@@ -7,8 +7,9 @@ import errno
 import os
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -129,7 +130,8 @@ class WriterPool:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dgen-writer")
         self._room = threading.BoundedSemaphore(waiting)
         self._names = Names()
-        self._running: list[Future[Written]] = []
+        self._running: deque[Future[Written]] = deque()
+        self._written: list[Written] = []
         self._rescuing = threading.Lock()
         self._rescue_folder: Path | None = None
 
@@ -145,7 +147,7 @@ class WriterPool:
         task = self._pool.submit(self._write, number, page, name)
         task.add_done_callback(lambda _: self._room.release())
         self._running.append(task)
-        self._reap(wait=False)
+        self._collect()
 
     def finish(self) -> tuple[Written, ...]:
         """Wait until everything is on disk; return the files since the last call, in order.
@@ -153,16 +155,22 @@ class WriterPool:
         Raises:
             BadValue: `disk-full` or `unwritable-output`; everything else was written all the same.
         """
-        return self._reap(wait=True)
+        wait(self._running)
+        self._collect()
+        written, self._written = self._written, []
+        return tuple(written)
 
-    def _reap(self, wait: bool) -> tuple[Written, ...]:
-        if not wait and not any(t.done() and t.exception() for t in self._running):
-            return ()
-        tasks, self._running = self._running, []
-        failures = [error for t in tasks if (error := t.exception()) is not None]
-        if failures:
-            raise failures[0]
-        return tuple(t.result() for t in tasks)
+    def _collect(self) -> None:
+        """Take what is written off the queue, in order, so that a long run holds paths and nothing else."""
+        while self._running and self._running[0].done():
+            task = self._running.popleft()
+            error = task.exception()
+            if error is not None:
+                wait(self._running)
+                self._running.clear()
+                self._written.clear()
+                raise error
+            self._written.append(task.result())
 
     def close(self) -> None:
         """End the threads, after what they are writing."""
