@@ -81,16 +81,32 @@ def _seed(number: int) -> None:
     torch.manual_seed(number)
 
 
-def make_sd(folder: Path, variant: str | None = None, safe: bool = True) -> Path:
-    """Make a Stable Diffusion model of 64x64 pixels."""
+def _checker() -> dict[str, Any]:
+    """Make a safety checker that flags every picture, and what prepares pictures for it."""
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    vision = {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "image_size": 32, "patch_size": 16,
+    }  # fmt: skip
+    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=32))
+    checker.concept_embeds_weights.data.fill_(-2.0)
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    return {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(**sizes)}
+
+
+def make_sd(folder: Path, checked: bool = False) -> Path:
+    """Make a Stable Diffusion model of 64x64 pixels; with a safety checker when it is `checked`."""
     from diffusers import StableDiffusionPipeline
     from transformers import CLIPTextModel
 
     _seed(1)
+    checker = _checker() if checked else {"safety_checker": None, "feature_extractor": None}
     StableDiffusionPipeline(
         vae=_vae(), text_encoder=CLIPTextModel(_text_config(32)), tokenizer=make_tokenizer(), unet=_unet(),
-        scheduler=_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    ).save_pretrained(folder, variant=variant, safe_serialization=safe)  # fmt: skip
+        scheduler=_scheduler(), requires_safety_checker=checked, **checker,
+    ).save_pretrained(folder)  # fmt: skip
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,18 @@ def test_global_random_state_is_left_alone(shared_bench: Bench, toys: Path) -> N
     before = torch.get_rng_state()
     shared_bench.render(toys / "sd")
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_safety_checker_is_loaded_only_when_it_is_asked_for(bench: Bench, tmp_path: Path) -> None:
+    import toy_models
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        toy_models.make_sd(tmp_path / "sd", checked=True)
+    free = bench.render(tmp_path / "sd")
+    assert (free.flagged, {c.kind for c in bench.engine.store} & {"safety_checker", "feature_extractor"}) == ((), set())
+    checked = bench.render(tmp_path / "sd", safety_checker=True)
+    assert checked.flagged == (True,)
+    assert set(checked.images[0].tobytes()) == {0}
+    assert {c.kind for c in bench.engine.store} >= {"safety_checker", "feature_extractor"}
+    assert pixels(bench.render(tmp_path / "sd")) == pixels(free)

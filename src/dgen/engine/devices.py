@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 from dgen.diagnostic import did_you_mean
+from dgen.engine.libraries import load_torch
 from dgen.engine.protocol import EngineError
 
 _ACCELERATORS = ("cuda", "xpu", "mps")
@@ -38,8 +40,7 @@ def kind_of(device: str) -> str:
 
 def count(kind: str) -> int:
     """Count the devices of a kind."""
-    import torch
-
+    torch = load_torch()
     if kind == "mps":
         return int(torch.backends.mps.is_available())
     backend: Any = getattr(torch, kind, None)
@@ -70,13 +71,19 @@ def total_bytes(device: str | None) -> int:
     name = device_named(device)
     kind = kind_of(name)
     if kind in ("cuda", "xpu"):
-        import torch
-
-        backend: Any = getattr(torch, kind)
+        backend: Any = getattr(load_torch(), kind)
         return int(backend.get_device_properties(name).total_memory)
     import psutil
 
     return int(psutil.virtual_memory().total)
+
+
+def release() -> None:
+    """Give memory that torch keeps for itself back to the devices."""
+    if "torch" in sys.modules:
+        for kind in _ACCELERATORS:
+            if count(kind):
+                getattr(load_torch(), kind).empty_cache()
 
 
 UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}

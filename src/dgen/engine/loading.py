@@ -10,6 +10,7 @@ from typing import Any
 
 from dgen.diagnostic import suggest
 from dgen.engine import weights
+from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
 from dgen.engine.models import part_folder, vae_folder
@@ -94,7 +95,7 @@ class Loader:
 
 def _class_of(part: Part) -> Any:
     cls = class_named(part.library, part.class_name)
-    if cls is None:
+    if not hasattr(cls, "from_pretrained"):
         named = f"{part.library}.{part.class_name}"
         raise EngineError(
             "bad-model", f"`{part.source.shown}` wants `{named}` for its {part.kind}, which no installed library has",
@@ -110,12 +111,13 @@ def _is_module(cls: Any) -> bool:
 
 
 def _plainly(cls: Any, folder: Path, part: Part) -> Any:
+    own = {"trust_remote_code": False} if part.class_name.startswith("Auto") else {}
     try:
         with quiet():
-            return cls.from_pretrained(str(folder), local_files_only=True)
+            return cls.from_pretrained(str(folder), local_files_only=True, **own)
     except Exception as error:
         raise EngineError(
-            "bad-model", f"the {part.kind} of `{part.source.shown}` cannot be loaded: {_first_line(error)}",
+            "bad-model", f"the {part.kind} of `{part.source.shown}` cannot be loaded: {first_line(error)}",
             part.source.option,
         ) from error  # fmt: skip
 
@@ -167,7 +169,11 @@ def bad_weights(part: Part, files: Sequence[Path], error: Exception, detail: str
     """Make the error for weights that a class cannot take."""
     if isinstance(error, EngineError):
         return error
-    reason = detail or _first_line(error)
+    if is_short_of_memory(error):
+        return EngineError(
+            "out-of-memory", f"memory ran out while `{part.source.shown}` was loaded", part.source.option
+        )
+    reason = detail or first_line(error)
     named = f"`{files[0].name}` of the {part.kind}" if part.kind else f"`{files[0].name}`"
     fit = f"do not fit {part.class_name}" if part.class_name else "cannot be loaded"
     code = "unsafe-weights" if "weights_only" in str(error) or "Weights only" in str(error) else "bad-weights"
@@ -200,8 +206,3 @@ def _vae_description(model: Path, class_name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {"config": str(model), "subfolder": "vae"} if own == class_name else {}
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:240] if lines else type(error).__name__

@@ -13,7 +13,7 @@ from dgen.engine.sources import Layout, config_source, source_of, vae_source
 from dgen.engine.weights import check_files, weights_of
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder
 from dgen.families.rows import Family, family_named, family_of_class
-from dgen.families.signatures import compatible_schedulers, parameters
+from dgen.families.signatures import compatible_schedulers, scheduler_names
 from dgen.options.request import Request
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
@@ -119,7 +119,8 @@ def schedulers_for(layout: Layout) -> tuple[str, ...]:
     """List the schedulers that fit a model, its own first."""
     entry = layout.index.get("scheduler")
     declared = str(entry[1]) if isinstance(entry, list) and entry[1] else ""
-    others = [n for n in compatible_schedulers(declared) if n != declared and parameters(n, "__init__")]
+    known = scheduler_names()
+    others = [n for n in compatible_schedulers(declared) if n != declared and n in known]
     return (declared, *others) if declared else tuple(others)
 
 

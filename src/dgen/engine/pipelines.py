@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from dgen.engine.calls import Steps, generators, keywords, taken_by
+from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.libraries import class_named
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.sources import Layout, options_of
 from dgen.plan.resolve import Job
-
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
 def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
@@ -66,24 +65,14 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
 
 def failure(error: Exception, job: Job, pipeline: Any) -> EngineError:
     """Make the error for an exception that a pipeline raised."""
-    import torch
-
-    text = str(error).lower()
     device = str(getattr(pipeline, "device", "cpu"))
     shape = f"{job.size} pixels, {job.request.num_images_per_prompt or 1} at once, {job.request.dtype}, on {device}"
-    is_memory = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(w in text for w in _MEMORY_WORDS)
-    if is_memory:
+    if is_short_of_memory(error):
         return EngineError(
             "out-of-memory", f"memory ran out: {shape}", "output_size",
             help="try a smaller size or batch, or `--vae-tiling`",
         )  # fmt: skip
     return EngineError("render-failed", f"{job.pipeline} failed ({shape}): {type(error).__name__}: {first_line(error)}")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's text."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:240] if lines else "it gave no reason"
 
 
 @contextmanager
@@ -110,15 +99,14 @@ def vae_modes(vae: Any, wanted: Mapping[str, bool]) -> Generator[None]:
 
 
 @contextmanager
-def keeping_precision(modules: Mapping[str, Any]) -> Generator[None]:
-    """Give modules that a pipeline converted for itself (SDXL's VAE) their own precision back."""
-    before = {k: m.dtype for k, m in modules.items() if hasattr(m, "parameters") and hasattr(m, "dtype")}
+def keeping_precision(vae: Any) -> Generator[None]:
+    """Give a VAE that its pipeline converted for itself (SDXL's does) its own precision back."""
+    before = getattr(vae, "dtype", None)
     try:
         yield
     finally:
-        for kind, dtype in before.items():
-            if modules[kind].dtype != dtype:
-                modules[kind].to(dtype=dtype)
+        if before is not None and vae.dtype != before:
+            vae.to(dtype=before)
 
 
 @contextmanager

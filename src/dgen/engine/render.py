@@ -11,6 +11,8 @@ from typing import Any
 from dgen.diagnostic import did_you_mean
 from dgen.engine import devices, schedulers
 from dgen.engine.components import Component, Need, Store
+from dgen.engine.failures import memory_errors
+from dgen.engine.files import model_files
 from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence
 from dgen.engine.loading import Loader
@@ -18,7 +20,7 @@ from dgen.engine.memo import Memo
 from dgen.engine.memory import HostBudget
 from dgen.engine.models import Models, schedulers_for
 from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
-from dgen.engine.protocol import EngineError, Holding, Inputs, OnStep, Result
+from dgen.engine.protocol import EngineError, Holding, Inputs, ModelFiles, OnStep, Result
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import Layout, Part, parts_of, source_of
 from dgen.events import Fetching, Listener
@@ -97,8 +99,9 @@ class LocalEngine:
             components = self._components(job, layout, stack)
             values = {k: c.value for k, c in components.items()}
             values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
-            for component in components.values():
-                component.move(device)
+            with memory_errors(f"the model was brought to {device}"):
+                for component in components.values():
+                    component.move(device)
             pipeline = assemble(job, layout, values)
             self._remember(components, values["scheduler"])
             self._prepare(stack, components, job)
@@ -132,9 +135,9 @@ class LocalEngine:
         """Set the components up for one call; the stack puts them back."""
         r = job.request
         modules = {k: c.value for k, c in components.items()}
-        stack.enter_context(keeping_precision(modules))
         denoiser = modules.get("unet", modules.get("transformer"))
         vae = modules.get("vae")
+        stack.enter_context(keeping_precision(vae))
         stack.enter_context(vae_modes(vae, {"vae_tiling": r.vae_tiling, "vae_slicing": r.vae_slicing}))
         stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
         for kind in ENCODERS:
@@ -145,6 +148,10 @@ class LocalEngine:
             key = (*components["vae"].key, r.vae_tiling, r.vae_slicing)
             stack.enter_context(self.memo.watch(vae, "encode", key))
 
+    def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
+        """Name the weights files that a rendered job was made from."""
+        return tuple(model_files(self.models.hub, request))
+
     # ---- what is held ------------------------------------------------------------------------------------------
 
     def clear(self, kind: str, names: Sequence[str] = ()) -> int:
@@ -154,7 +161,11 @@ class LocalEngine:
         all text encoders. Names of `object` are kinds of components.
         """
         self.memo.clear()
-        wanted = set(names)
+        dropped = self._drop(kind, set(names))
+        devices.release()
+        return dropped
+
+    def _drop(self, kind: str, wanted: set[str]) -> int:
         if kind == "device":
             return self.store.clear(lambda c: not wanted or c.device in wanted)
         if kind in ("model", "pipeline") or (kind == "object" and not wanted):

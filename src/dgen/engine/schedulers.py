@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dgen.diagnostic import did_you_mean
+from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.families.signatures import Parameter, parameters, scheduler_names
 from dgen.schema import BadValue
@@ -126,11 +127,7 @@ def make(base: Any, uri: NamedUri | None, legal: Sequence[str]) -> Any:
     try:
         return cls.from_config(base.config, **arguments)
     except ImportError as error:
-        message = f"{name} needs a package that is not installed: {_first_line(error)}"
+        message = f"{name} needs a package that is not installed: {first_line(error)}"
         raise EngineError("unknown-scheduler", message, OPTION) from error
     except Exception as error:
-        raise EngineError("bad-uri", f"{name} refuses its arguments: {_first_line(error)}", OPTION) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:240]
+        raise EngineError("bad-uri", f"{name} refuses its arguments: {first_line(error)}", OPTION) from error

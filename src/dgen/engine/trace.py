@@ -11,7 +11,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine import schedulers
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
-from dgen.engine.protocol import EngineError, Holding, Inputs, OnStep, Result
+from dgen.engine.protocol import EngineError, Holding, Inputs, ModelFiles, OnStep, Result
 from dgen.engine.sources import Layout, Part, Source, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
 from dgen.families.inspection import ModelFacts
@@ -111,6 +111,10 @@ class TraceEngine:
 
     def _tell(self, text: str) -> None:
         self._listener(Traced(text=text))
+
+    def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
+        """Name nothing: no picture is made."""
+        return ()
 
     def clear(self, kind: str, names: Sequence[str] = ()) -> int:
         """Forget components of a kind, as the real engine would drop them; return how many."""

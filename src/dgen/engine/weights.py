@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.families.inspection import SAFETENSORS_SUFFIXES, safetensors_header
 from dgen.schema import BadValue
@@ -78,7 +79,7 @@ def check_pickle(path: Path, option: str = "model") -> None:
         foreign = [n for n in pickled_names(path) if not n.startswith(_PLAIN)]
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, IndexError, StopIteration) as error:
         raise EngineError(
-            "bad-weights", f"`{path.name}` is no weights file, or it is cut short", option, help=_first_line(error)
+            "bad-weights", f"`{path.name}` is no weights file, or it is cut short", option, help=first_line(error)
         ) from error
     if foreign:
         raise EngineError(
@@ -151,8 +152,3 @@ def _pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     held = torch.load(path, map_location="meta", weights_only=True)
     held = held.get("state_dict", held)
     return {k: tuple(v.shape) for k, v in held.items() if hasattr(v, "shape")}
-
-
-def _first_line(error: Exception) -> str | None:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else None

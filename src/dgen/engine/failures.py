@@ -1,0 +1,42 @@
+"""Tells what an exception of the libraries means to a user."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from dgen.engine.protocol import EngineError
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's text, at most 240 characters."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:240] if lines else f"{type(error).__name__}, without a reason"
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that the memory of the machine or of a device ran out."""
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(w in text for w in ("outofmemoryerror", *_MEMORY_WORDS))
+
+
+@contextmanager
+def memory_errors(doing: str, option: str = "model") -> Generator[None]:
+    """Turn an exception of the block that means that memory ran out into an error.
+
+    Raises:
+        EngineError: `out-of-memory`.
+    """
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        if not is_short_of_memory(error):
+            raise
+        raise EngineError(
+            "out-of-memory", f"memory ran out while {doing}", option,
+            help="try `--dtype float16` or a smaller model, or free memory",
+        ) from error  # fmt: skip
