@@ -27,8 +27,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "media": BASE | {"options", "plan", "fetch"},
     "help": BASE | {"options"},
     "config": BASE | {"options", "plan", "lang", "engine"},
-    "session": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch"},
-    "cli": BASE | {"options", "plan", "session", "events", "help", "lang", "engine", "media"},
+    "plugins": BASE | {"lang"},
+    "preflight": BASE | {"options", "families", "plan", "engine", "media", "help"},
+    "session": BASE
+    | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"},
+    "check": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
+    "cli": BASE | {"options", "plan", "session", "events", "help", "lang", "engine", "media", "check"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

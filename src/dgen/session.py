@@ -32,18 +32,27 @@ from dgen.events import (
 )
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES
-from dgen.fetch import Order, fetch
+from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
+from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.media.names import stem
 from dgen.media.read import PictureFiles
 from dgen.media.write import Page, WriterPool, Written, grid, make_folder, publish
 from dgen.options.request import ROWS, Request
-from dgen.plan.bind import Bound, bind, relative_to, request_table, root, value_error
+from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job, check_support, resolve
+from dgen.preflight import (
+    asks_for_help,
+    check_schedulers,
+    engine_diagnostic,
+    in_folder_of_script,
+    missing_files,
+    option_help,
+    value_diagnostic,
+)
 from dgen.schema import BadValue
-from dgen.values.scalars import is_url
 
 _FAILURES = {"out-of-memory", "render-failed", "disk-full", "unwritable-output"}
 
@@ -59,6 +68,7 @@ class Session:
         self.pictures = PictureFiles(lambda what: self.emit(Fetching(what=what)))
         self.failed = False
         self.injected: tuple[Word, ...] = ()
+        self.permissions = Permissions()
         self.emit = listener
         self._pool = WriterPool(self._saved)
         self.provide(**last_variables(None, None), last_images=[], last_animations=[])
@@ -82,6 +92,7 @@ class Session:
         interpreter = Interpreter(self.scope, self)
         interpreter.argv = self.injected
         interpreter.keep_going = keep_going
+        interpreter.permissions = self.permissions
         interpreter.run(parse(source))
 
     def replay(self, source: Source) -> None:
@@ -96,9 +107,7 @@ class Session:
         for name, held in bind(words, request_table(), words[0].span).given.items():
             if not ROWS[name].is_recorded and name != "relative_inputs":
                 raise fail("not-replayable", f"a config never says `{held.flag.text}`", held.flag.span)
-        offline = Source("replay", "--offline-mode")
-        no_network = Word(offline.text, offline.span(0, len(offline.text)))
-        self.invoke((*words, no_network, *self.injected), words[0].span.to(words[-1].span))
+        self.invoke((*words, _no_network("replay"), *self.injected), words[0].span.to(words[-1].span))
 
     def report(self, error: DgenError) -> None:
         """Tell of a statement that failed while the script goes on."""
@@ -112,12 +121,13 @@ class Session:
             DgenError: it is wrong, or a job failed; what was rendered before is on disk.
         """
         bound = bind(words, request_table(), span)
+        if not self.permissions.network and not bound.value("offline_mode"):
+            bound = bind((*words, _no_network("--sandbox")), request_table(), span)
         for warning in bound.warnings:
             self.emit(Warned(diagnostic=warning))
         if "model" not in bound:
             raise fail("missing-model", "an invocation starts with a model", span, help="as in `builtin:shapes`")
-        if bound.value("relative_inputs"):
-            bound = _in_folder_of(bound, span)
+        bound = in_folder_of_script(bound)
         self.pictures.offline = bool(bound.value("offline_mode"))
         if self._answer_help(bound):
             return
@@ -128,10 +138,9 @@ class Session:
             self._render_all(bound, expansion, (facts, device))
 
     def _answer_help(self, bound: Bound) -> bool:
-        held = bound.given.get("scheduler")
-        asked = [v.name for v in held.values] if held else []
-        if not {"help", "helpargs"} & set(asked):
+        if not asks_for_help(bound):
             return False
+        asked = [v.name for v in bound.given["scheduler"].values]
         if len(asked) > 1:
             raise fail("bad-value", f"`{asked[0]}` stands alone", bound.span_of("scheduler"))
         with self._blaming(bound):
@@ -145,46 +154,24 @@ class Session:
 
         The device comes last: it is the first question that imports torch.
         """
-        found = [*self._missing_files(bound)]
+        found = [*missing_files(bound, self.pictures)]
         first = next(iter(expansion))
+        self.permissions.require_write(first.output_path, bound.span_of("output_path"))
         facts: ModelFacts | None = None
         try:
             facts = self.engine.inspect(first)
         except EngineError as error:
-            found.append(_engine_diagnostic(error, bound))
+            found.append(engine_diagnostic(error, bound))
         if facts is not None:
             found += check_support(bound, facts)
-            found += self._check_schedulers(bound, first, (facts, expansion.values("scheduler")))
+            found += check_schedulers(self.engine, bound, first, (facts, expansion.values("scheduler")))
         try:
             make_folder(Path(first.output_path))
         except BadValue as error:
-            found.append(_diagnostic(error, bound.span_of("output_path")))
+            found.append(value_diagnostic(error, bound.span_of("output_path")))
         if found or facts is None:
             raise DgenError(*found)
         return facts, self.engine.device_kind(first.device)
-
-    def _missing_files(self, bound: Bound) -> Iterator[Diagnostic]:
-        held = bound.given.get("image_seed")
-        for word, seed in zip(held.words, held.values, strict=True) if held else ():
-            checks: list[tuple[Callable[[], object], str]] = [(partial(self.pictures.size, p), p) for p in seed.paths]
-            keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
-            if seed.mask is not None and keeps_aspect:
-                checks.append((partial(self.pictures.check_mask, seed.mask, seed.image), seed.mask))
-            if any(map(is_url, seed.paths)):
-                continue
-            broken = next(filter(None, (_blame(check, path, word) for check, path in checks)), None)
-            if broken is not None:
-                yield value_error(broken, word, held.flag.text if held else "")
-
-    def _check_schedulers(
-        self, bound: Bound, request: Request, given: tuple[ModelFacts, Sequence[Any]]
-    ) -> Iterator[Diagnostic]:
-        facts, schedulers = given
-        for index, scheduler in enumerate(schedulers or (None,)):
-            try:
-                self.engine.check(replace(request, scheduler=scheduler), facts)
-            except EngineError as error:
-                yield _engine_diagnostic(error, bound, index)
 
     def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
         started = time.monotonic()
@@ -278,10 +265,10 @@ class Session:
         try:
             yield
         except EngineError as error:
-            raise _as_error(_engine_diagnostic(error, bound)) from error
+            raise _as_error(engine_diagnostic(error, bound)) from error
         except BadValue as error:
             option = {"disk-full": "output_path", "unwritable-output": "output_path"}.get(error.code, "image_seed")
-            raise _as_error(_diagnostic(error, bound.span_of(option))) from error
+            raise _as_error(value_diagnostic(error, bound.span_of(option))) from error
 
     # ---- variables ---------------------------------------------------------------------------------------------
 
@@ -308,10 +295,7 @@ class Session:
         """Return help on options or on what is loaded."""
         if topic == "cache":
             return self._cache_table()
-        try:
-            return helps.page([w.text for w in names])
-        except BadValue as error:
-            raise DgenError(_diagnostic(error, names[0].span if names else None)) from None
+        return option_help(names)
 
     def _cache_table(self) -> str:
         held = self.engine.holdings()
@@ -345,12 +329,17 @@ class Session:
 
     def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
         """Fetch a URL into the cache, or to a path, and return where it lies."""
-        types = () if text else Order(url=url).types
-        found = fetch(Order(url=url, types=types), lambda what: self.emit(Fetching(what=what)))
+        self.permissions.require("network", None, "use the network")
+        if path is not None:
+            self.permissions.require_write(path, None)
+        if path is not None and Path(path).exists() and not overwrite:
+            return path
+        order = Order(url=url, folder="text" if text else "web", types=(), text=text, limit_bytes=DOWNLOAD_BYTES)
+        found = fetch(order, lambda what: self.emit(Fetching(what=what)))
         if path is None:
             return str(found)
-        if overwrite or not Path(path).exists():
-            publish(Path(path), partial(shutil.copyfileobj, found.open("rb")))
+        with found.open("rb") as file:
+            publish(Path(path), partial(shutil.copyfileobj, file))
         return path
 
     def device_fact(self, name: str, *arguments: object) -> object:
@@ -362,24 +351,6 @@ class Session:
         return tuple(FAMILIES)
 
 
-def _in_folder_of(bound: Bound, span: Span) -> Bound:
-    script = Path(root(span.source).name)
-    folder = script.resolve().parent if script.is_file() else Path.cwd()
-    return relative_to(bound, str(folder), ROWS)
-
-
-def _blame(check: Callable[[], object], path: str, word: Word) -> BadValue | None:
-    """Return the error of a check, pointing at a path in a word."""
-    try:
-        check()
-    except BadValue as error:
-        written = path if path in word.text else Path(path).name
-        start = word.text.rfind(written)
-        error.start, error.end = (start, start + len(written)) if start >= 0 else (0, None)
-        return error
-    return None
-
-
 def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:
     from dgen.families.signatures import parameters
 
@@ -387,15 +358,6 @@ def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str
         yield name
         for p in parameters(name, "__init__") if with_arguments else ():
             yield f"    {p.name.replace('_', '-')}={p.default if p.default is not None else ''}"
-
-
-def _diagnostic(error: BadValue, span: Span | None) -> Diagnostic:
-    return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)
-
-
-def _engine_diagnostic(error: EngineError, bound: Bound, index: int = 0) -> Diagnostic:
-    span = bound.span_of(error.option, index)
-    return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)
 
 
 def _as_error(diagnostic: Diagnostic) -> DgenError:

@@ -1,0 +1,96 @@
+"""Checks of an invocation that need no loaded model: what a session asks before it starts, and `check` in its stead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dgen import help as helps
+from dgen.diagnostic import DgenError, Diagnostic, Span, Word
+from dgen.engine.protocol import Engine, EngineError
+from dgen.families.inspection import ModelFacts
+from dgen.media.read import PictureFiles
+from dgen.options.request import ROWS, Request
+from dgen.plan.bind import Bound, relative_to, root, value_error
+from dgen.schema import BadValue
+from dgen.values.scalars import is_url
+
+
+def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the pictures that image seeds name, one mistake a seed; URLs are not looked at."""
+    held = bound.given.get("image_seed")
+    for word, seed in zip(held.words, held.values, strict=True) if held else ():
+        checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.paths]
+        keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
+        if seed.mask is not None and keeps_aspect:
+            checks.append((partial(pictures.check_mask, seed.mask, seed.image), seed.mask))
+        if any(map(is_url, seed.paths)):
+            continue
+        broken = next(filter(None, (_blame(check, path, word) for check, path in checks)), None)
+        if broken is not None:
+            yield value_error(broken, word, held.flag.text if held else "")
+
+
+def _blame(check: Callable[[], object], path: str, word: Word) -> BadValue | None:
+    """Return the error of a check, pointing at a path in a word."""
+    try:
+        check()
+    except BadValue as error:
+        written = path if path in word.text else Path(path).name
+        start = word.text.rfind(written)
+        error.start, error.end = (start, start + len(written)) if start >= 0 else (0, None)
+        return error
+    return None
+
+
+def check_schedulers(
+    engine: Engine, bound: Bound, request: Request, given: tuple[ModelFacts, Sequence[Any]]
+) -> Iterator[Diagnostic]:
+    """Yield what an engine has against each scheduler of a statement, and against the parts of its model."""
+    facts, schedulers = given
+    for index, scheduler in enumerate(schedulers or (None,)):
+        try:
+            engine.check(replace(request, scheduler=scheduler), facts)
+        except EngineError as error:
+            yield engine_diagnostic(error, bound, index)
+
+
+def asks_for_help(bound: Bound) -> bool:
+    """Whether a statement asks which schedulers there are instead of rendering."""
+    held = bound.given.get("scheduler")
+    return bool({"help", "helpargs"} & {v.name for v in held.values}) if held else False
+
+
+def in_folder_of_script(bound: Bound) -> Bound:
+    """Read the relative paths of a statement from the folder of its script, when `--relative-inputs` says so."""
+    if not bound.value("relative_inputs"):
+        return bound
+    script = Path(root(bound.span.source).name)
+    folder = script.resolve().parent if script.is_file() else Path.cwd()
+    return relative_to(bound, str(folder), ROWS)
+
+
+def option_help(names: Sequence[Word]) -> str:
+    r"""Return help on options, as `\help` shows it.
+
+    Raises:
+        DgenError: `unknown-topic`.
+    """
+    try:
+        return helps.page([w.text for w in names])
+    except BadValue as error:
+        raise DgenError(value_diagnostic(error, names[0].span if names else None)) from None
+
+
+def value_diagnostic(error: BadValue, span: Span | None) -> Diagnostic:
+    """Give an error of a value its place."""
+    return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)
+
+
+def engine_diagnostic(error: EngineError, bound: Bound, index: int = 0) -> Diagnostic:
+    """Give an engine's error its place: a value of the option that it is about."""
+    span = bound.span_of(error.option, index)
+    return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)
