@@ -25,6 +25,14 @@ def furnish(folder: Path) -> None:
     toy_models.make_vae(folder / "other-vae")
     _pictures(folder)
     _bad_models(folder)
+    _inpainting_model(folder)
+
+
+def _inpainting_model(folder: Path) -> None:
+    """An inpainting model as its index tells it; its weights are never asked for."""
+    shutil.copytree(folder / "toy", folder / "toy-inpaint")
+    config = folder / "toy-inpaint" / "unet" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"in_channels": 4', '"in_channels": 9'))
 
 
 def _pictures(folder: Path) -> None:

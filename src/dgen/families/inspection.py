@@ -26,6 +26,12 @@ class ModelFacts:
     pipeline: str  # the class that the model itself names
     default_size: Size  # pixels
     parts: tuple[str, ...] = ()  # component kinds the model brings; () when unknown
+    denoiser_channels: int | None = None  # of its UNet's or transformer's input; None when unknown
+
+    def has_mode(self, mode: str) -> bool:
+        """Whether the model's denoiser can run a mode of its family."""
+        fitting = self.family.denoiser_channels.get(mode)
+        return fitting is None or self.denoiser_channels is None or self.denoiser_channels in fitting
 
 
 def is_single_file(path: Path) -> bool:
@@ -50,7 +56,8 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
         raise BadValue(f"`{folder / 'model_index.json'}` names no pipeline class", code="bad-model")
     family = wanted or family_of_class(pipeline)
     parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
-    return ModelFacts(family=family, pipeline=pipeline, default_size=_own_size(folder, family), parts=parts)
+    size, channels = _denoiser(folder, family)
+    return ModelFacts(family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels)
 
 
 def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
@@ -107,15 +114,17 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _own_size(folder: Path, family: Family) -> Size:
-    """Return the size the model was made for: latent cells of its denoiser times the VAE's factor."""
+def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
+    """Return the size the model was made for (latent cells times the VAE's factor) and its input channels."""
+    size = Size(family.default_size, family.default_size)
     for part in ("unet", "transformer"):
         config = _read_json(folder / part / "config.json")
-        sample = config.get("sample_size") if config else None
-        if isinstance(sample, int) and sample > 0:
-            pixels = sample * _vae_factor(folder)
-            return Size(pixels, pixels)
-    return Size(family.default_size, family.default_size)
+        if config is not None:
+            sample, channels = config.get("sample_size"), config.get("in_channels")
+            if isinstance(sample, int) and sample > 0:
+                size = Size(sample * _vae_factor(folder), sample * _vae_factor(folder))
+            return size, channels if isinstance(channels, int) else None
+    return size, None
 
 
 def _vae_factor(folder: Path) -> int:

@@ -25,13 +25,17 @@ class Family:
     accelerated_dtype: str = "float16"  # what `--dtype auto` means off the CPU
     checkpoint_keys: tuple[str, ...] = ()  # tensors that a checkpoint file of this family holds
     single_file: bool = False  # whether checkpoint files can be loaded
-    also: tuple[str, ...] = field(default=())  # further classes a model's index may name
+    also: tuple[str, ...] = ()  # further classes a model's index may name
+    denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Every pipeline class that means this family."""
         return (*self.pipelines.values(), *self.also)
 
+
+_LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
 
 SD = Family(
     name="sd",
@@ -45,6 +49,7 @@ SD = Family(
     },
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model."),
     single_file=True,
+    denoiser_channels=_LATENT_4,
 )
 
 SDXL = Family(
@@ -60,6 +65,7 @@ SDXL = Family(
     default_size=1024,
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders."),
     single_file=True,
+    denoiser_channels=_LATENT_4,
 )
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL)}

@@ -64,6 +64,8 @@ def mode_of(seed: ImageSeed | None) -> str:
 def pipeline_of(facts: ModelFacts, mode: str) -> str | None:
     """Return the class that runs a mode of a model; None when the family has none."""
     family = facts.family
+    if not facts.has_mode(mode):
+        return None
     declared = next((m for m, c in family.pipelines.items() if c == facts.pipeline), None)
     return facts.pipeline if declared == mode else family.pipelines.get(mode)
 
@@ -123,6 +125,13 @@ def _takes(family: Family, pipeline: str, row: Option) -> bool:
 
 
 def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
+    if not facts.has_mode(mode):
+        able = [m for m in facts.family.pipelines if facts.has_mode(m)]
+        made_for = " and ".join(able) or f"a family other than {facts.family.name}"
+        return Diagnostic(
+            code="unsupported-mode", message=f"this model has no {mode}: it is made for {made_for}", span=span,
+            help="give an image seed with a mask" if able == [INPAINT] else None,
+        )  # fmt: skip
     others = [f.name for f in FAMILIES.values() if mode in f.pipelines and f.name != facts.family.name]
     return Diagnostic(
         code="unsupported-mode", message=f"{facts.family.label} has no {mode}", span=span,
@@ -196,7 +205,7 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     family = facts.family
     pipeline = pipeline_of(facts, mode)
     if pipeline is None:
-        raise BadValue(f"{family.label} has no {mode}", code="unsupported-mode")
+        raise BadValue(f"this model of {family.label} has no {mode}", code="unsupported-mode")
     multiple = family.multiple_of
     if seed is not None:
         size = align(seed_size(request, seed, multiple, pictures), multiple)
