@@ -53,6 +53,14 @@ CODES: dict[str, str] = {
     "not-replayable": "A file carries no dgen config, so it cannot be replayed.",
     "unknown-module": "A module name is not one of a pipeline's, or the pipeline has no such module.",
     "sandboxed": "A permission is missing for what the script asks.",
+    "include-circle": "A script includes itself, at once or by way of others.",
+    "limit-exceeded": "A script is too long or includes too deep, or a template takes too many steps or too much room.",
+    "program-failed": "A program that `\\exec` started ended with an exit code other than 0, or was killed.",
+    "file-failed": "The system refused what a directive asks of files: no permission, not empty, there already.",
+    "bad-plugin": "A plugin module cannot be imported, or registers what is there already.",
+    "unused-variable": "A script sets a variable that nothing reads.",
+    "unset-environment": "A script uses an environment variable that is not set; it becomes nothing.",
+    "old-spelling": "A name is written as an older version called it; it still works.",
     "render-failed": "The model failed while it rendered a job.",
 }
 

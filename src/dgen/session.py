@@ -360,5 +360,10 @@ def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str
             yield f"    {p.name.replace('_', '-')}={p.default if p.default is not None else ''}"
 
 
+def _no_network(why: str) -> Word:
+    source = Source(why, "--offline-mode")
+    return Word(source.text, source.span(0, len(source.text)))
+
+
 def _as_error(diagnostic: Diagnostic) -> DgenError:
     return DgenError(diagnostic, exit_code=Exit.JOB_FAILED if diagnostic.code in _FAILURES else Exit.USAGE)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.options.command import CommandOptions
 from dgen.plan.bind import Table, bind, is_flag
 from dgen.schema import rows_of
@@ -112,19 +112,3 @@ def script_paths(words: Sequence[Word]) -> Iterator[tuple[str, Word]]:
     if missing:
         raise DgenError(*missing)
     yield from found
-
-
-def read_script(path: str, word: Word | None = None) -> Source:
-    """Read a script file.
-
-    Raises:
-        DgenError: `missing-file` or `bad-file`.
-    """
-    span = word.span if word else None
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return Source(path, file.read())
-    except UnicodeDecodeError as error:
-        raise fail("bad-file", f"`{path}` is no UTF-8 text (byte {error.start})", span) from None
-    except OSError as error:
-        raise fail("missing-file", f"`{path}` cannot be read: {error.strerror}", span) from None

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from dgen import __version__
-from dgen.cli.arguments import CommandLine, is_script, read_command_line, read_script, script_paths
+from dgen.cli.arguments import CommandLine, is_script, read_command_line, script_paths
 from dgen.cli.fronts import make_front
 from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.engine.render import LocalEngine
 from dgen.events import serial
 from dgen.lang.evaluate import Exited
+from dgen.lang.files import read_script
+from dgen.lang.permissions import Permissions
+from dgen.plan.bind import request_table
 from dgen.session import Session
 
 LANGUAGE_HELP = {
@@ -47,6 +51,8 @@ def _is_verbose(line: CommandLine) -> bool:
 
 def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> int:
     inject(session, line.rest)
+    if "sandbox" in line.asked:
+        session.permissions = Permissions.sandbox(_output_folder(line))
     _assign(session, line)
     try:
         if line.command == "replay":
@@ -71,6 +77,14 @@ def inject(session: Session, words: Sequence[Word]) -> None:
         injected_args=texts, injected_device=device, injected_verbose=bool({"-v", "--verbose"} & set(texts)),
         injected_plugin_modules=[],
     )  # fmt: skip
+
+
+def _output_folder(line: CommandLine) -> Path:
+    """Return the output folder that the command line names, or the usual one: a script in a sandbox writes there."""
+    row = request_table().rows["output_path"]
+    texts = [w.text for w in line.rest]
+    named = [after for text, after in pairwise(texts) if text in row.spellings]
+    return Path(named[-1] if named else row.default)
 
 
 def _assign(session: Session, line: CommandLine) -> None:
@@ -99,7 +113,7 @@ def _sources(line: CommandLine) -> Iterator[Source]:
     if scripts:
         _only_scripts(line)
         for path, word in script_paths(scripts):
-            yield read_script(path, word)
+            yield read_script(path, word.span)
     elif not line.positional:
         yield _standard_input(line)
 
@@ -129,7 +143,7 @@ def _no_model(line: CommandLine) -> DgenError:
 
 def _replay_source(path: str, word: Word) -> Source:
     if is_script(path):
-        return read_script(path, word)
+        return read_script(path, word.span)
     from dgen.media.metadata import read_config
     from dgen.schema import BadValue
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgen.diagnostic import DgenError, Diagnostic, Source, Word
 from dgen.lang.directives import call_directive, find_directive
 from dgen.lang.expand import expand_environment
+from dgen.lang.files import script_file
 from dgen.lang.functions import bind_functions
 from dgen.lang.host import Host
 from dgen.lang.line import Line
 from dgen.lang.nodes import Block, Comment, Directive, Invocation, Pragma, Script, Statement
 from dgen.lang.parse import parse, template_line
+from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.lang.version import pragma_warning
-from dgen.lang.words import split, split_plain
+from dgen.lang.words import Operator, split, split_operators, split_plain
 
 if TYPE_CHECKING:
     from dgen.lang.template import Renderer
@@ -43,6 +47,9 @@ class Interpreter:
         self.host = host
         self.argv = argv
         self.keep_going = keep_going
+        self.permissions = Permissions()
+        self.files: tuple[Path | None, ...] = ()  # the script that runs, last, and those that include it
+        self.folders: list[Path] = []  # where `\\popd` goes back to
         self.saved_modules: dict[str, object] = {}
         scope.provide("saved_modules", self.saved_modules)
 
@@ -53,11 +60,22 @@ class Interpreter:
             DgenError: the first statement that failed, unless `keep_going`.
             Exited: the script said `\exit`.
         """
+        if not self.files:
+            self.files = (script_file(script.source),)
         for statement in script.statements:
             try:
                 self._run(statement)
             except DgenError as error:
                 self._report(error)
+
+    def within(self, file: Path, scope: Scope | None = None) -> Interpreter:
+        """Return an interpreter that runs an included file, in this scope or in one of its own."""
+        inner = copy.copy(self)
+        inner.files = (*self.files, file)
+        if scope is not None:
+            inner.scope = scope
+            vars(inner).pop("renderer", None)
+        return inner
 
     def run_source(self, source: Source) -> None:
         """Parse a source and run it, as `run` does: a syntax mistake in it is the failure of one statement."""
@@ -84,6 +102,10 @@ class Interpreter:
         plain = split_plain(statement.body if isinstance(statement, Directive) else statement.span)
         return plain if plain is not None else split(expand_environment(self.render(statement), raw=False))
 
+    def words_and_operators(self, statement: Directive) -> tuple[Word | Operator, ...]:
+        """Render, expand and split a statement in which `|`, `<` and `>` mean something outside quotes."""
+        return split_operators(expand_environment(self.render(statement), raw=False))
+
     def text(self, statement: Directive) -> Line:
         """Return what follows a directive's name as raw text: rendered, and with its environment variables."""
         return expand_environment(self.render(statement), raw=True).strip()
@@ -94,6 +116,11 @@ class Interpreter:
         if line is None:
             return Line("", ())
         return self.renderer.render(line) if _TEMPLATE.search(line.text) else line
+
+    def forget_functions(self) -> None:
+        """Look the functions of templates up anew: a plugin has brought some."""
+        for name in ("calls", "renderer"):
+            vars(self).pop(name, None)
 
     @cached_property
     def calls(self) -> Mapping[str, Any]:

@@ -33,12 +33,12 @@ def expand_environment(line: Line, *, raw: bool) -> Line:
     return built.line()
 
 
-def variable_names(line: Line) -> Iterator[tuple[str, Span]]:
-    """Yield the environment variables that a line names, for `check`."""
+def variable_names(line: Line) -> Iterator[tuple[str, int, int]]:
+    """Yield the environment variables that a line names and where, for `check`."""
     for match in _VARIABLE.finditer(line.text):
         name = match[1] or match[2] or match[3]
         if name:
-            yield name, line.at(match.start(), match.end())
+            yield name, match.start(), match.end()
 
 
 def _replacement(line: Line, match: re.Match[str], raw: bool) -> str | None:

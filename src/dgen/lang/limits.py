@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-MAX_LENGTH = 10_000_000
-MAX_BITS = 100_000
-MAX_RANGE = 1_000_000
+MAX_SOURCE = 10_000_000  # characters of a script
+MAX_DEPTH = 30  # files that include one another
+MAX_LENGTH = 1_000_000  # characters or items of one value
+MAX_BITS = 100_000  # of an integer
+MAX_RANGE = 100_000  # numbers of a range
 _WIDE = re.compile(r"\d{6,}|\*")
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dgen.diagnostic import DgenError, Diagnostic, Source, Span
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, fail
 from dgen.lang.grammar import parse_script
+from dgen.lang.limits import MAX_SOURCE
 from dgen.lang.line import Line, block_line, logical_line
 from dgen.lang.nodes import Block, Comment, Directive, Invocation, Pragma, Script, Statement
 from dgen.lang.words import open_quote
@@ -15,6 +16,7 @@ from dgen.lang.words import open_quote
 if TYPE_CHECKING:
     from lark import Token, Tree
 
+_BRING_FILTERS = ("import_plugins", "include")
 _TEMPLATE = re.compile(r"\{[{%#]")
 _PRAGMA = re.compile(r"#![ \t]*(\w+)[ \t]+v?([0-9][^\s#]*)")
 
@@ -23,10 +25,14 @@ def parse(source: Source) -> Script:
     """Parse a whole source.
 
     Raises:
-        DgenError: `bad-syntax`, `bad-template`, `unknown-function`: every syntax mistake that can be found.
+        DgenError: `bad-syntax`, `bad-template`, `unknown-function`: every syntax mistake that can be found;
+            `limit-exceeded`: the source is too long.
     """
     from lark.exceptions import UnexpectedInput
 
+    if len(source.text) > MAX_SOURCE:
+        message = f"a script of {len(source.text)} characters is too long: {MAX_SOURCE} are the most"
+        raise fail("limit-exceeded", message)
     try:
         found = parse_script(source.text + "\n")
     except UnexpectedInput:
@@ -91,10 +97,12 @@ def _broken_templates(source: Source, statements: tuple[Statement, ...]) -> Iter
         return
     from dgen.lang.template import check_syntax
 
+    may_grow = False
     for statement in statements:
+        may_grow = may_grow or (isinstance(statement, Directive) and statement.name in _BRING_FILTERS)
         if _TEMPLATE.search(source.text, statement.span.start, statement.span.end):
             line = template_line(statement)
-            yield from check_syntax(line) if line is not None else ()
+            yield from check_syntax(line, all_known=not may_grow) if line is not None else ()
 
 
 def template_line(statement: Statement) -> Line | None:

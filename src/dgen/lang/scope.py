@@ -27,6 +27,16 @@ class Scope(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._values.keys() | self._provided.keys())
 
+    def child(self) -> Scope:
+        """Return a scope without variables that sees the names which dgen provides, now and later."""
+        scope = Scope()
+        scope._provided = self._provided
+        return scope
+
+    def own(self) -> dict[str, Any]:
+        """Return the variables that scripts have set."""
+        return dict(self._values)
+
     def names(self) -> tuple[str, ...]:
         """Return all names, sorted."""
         return tuple(sorted(self._values.keys() | self._provided.keys()))
@@ -37,11 +47,19 @@ class Scope(Mapping[str, Any]):
         Raises:
             DgenError: `bad-name`, `read-only-variable`.
         """
+        self.check_name(name, span)
+        self._values[name] = value
+        self._set_at[name] = span
+
+    def check_name(self, name: str, span: Span | None) -> None:
+        """Refuse what a script cannot set.
+
+        Raises:
+            DgenError: `bad-name`, `read-only-variable`.
+        """
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
             raise fail("bad-name", f"`{name}` is not a variable's name", span, _NAME_RULE)
         self._refuse_provided(name, span)
-        self._values[name] = value
-        self._set_at[name] = span
 
     def unset(self, name: str, span: Span | None) -> None:
         """Forget a variable of the script.

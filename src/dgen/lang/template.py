@@ -106,9 +106,11 @@ class Names(Mapping[str, Any]):
         return len(list(iter(self)))
 
 
-def make_environment(calls: Mapping[str, Any]) -> TemplateEnvironment:
+def make_environment(
+    calls: Mapping[str, Any], kind: type[TemplateEnvironment] = TemplateEnvironment
+) -> TemplateEnvironment:
     """Make an environment whose filters are Jinja's and the given functions."""
-    environment = TemplateEnvironment(
+    environment = kind(
         extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", MarkExtension],
         undefined=_Missing,
         finalize=_finalize,
@@ -171,11 +173,13 @@ class _Place:
 class Renderer:
     """Renders lines with the variables and functions of a session."""
 
-    def __init__(self, scope: Mapping[str, Any], calls: Mapping[str, Any]) -> None:
+    def __init__(
+        self, scope: Mapping[str, Any], calls: Mapping[str, Any], environment: TemplateEnvironment | None = None
+    ) -> None:
         """Render with live variables of `scope`, and with the functions `calls`."""
         own = {"cycler": Cycler, "joiner": Joiner, "namespace": Namespace}
         self.names = Names(scope, calls, own)
-        self._environment = make_environment(calls)
+        self._environment = environment or make_environment(calls)
         self._compiled: dict[str, Template] = {}
 
     def render(self, line: Line) -> Line:
@@ -334,13 +338,18 @@ def _checker() -> TemplateEnvironment:
     return make_environment({**{row.name: row.call for row in functions().values()}, **namespaces()})
 
 
-def check_syntax(line: Line) -> list[Diagnostic]:
-    """Return what is wrong with the templates of a line, without rendering them: `bad-template`, `unknown-function`."""
+def check_syntax(line: Line, *, all_known: bool = True) -> list[Diagnostic]:
+    """Return what is wrong with the templates of a line, without rendering them: `bad-template`, `unknown-function`.
+
+    `all_known`: no filter can come from a plugin that is not loaded yet.
+    """
     environment = _checker()
     try:
         tree = environment.parse(line.text)
         used = [*tree.find_all(nodes.Filter), *tree.find_all(nodes.Test)]
         unknown = [node for node in used if not _is_known(environment, node)]
+        if unknown and not all_known:
+            return []
         if not unknown:
             environment.compile(line.text, raw=True)
     except Exception as error:

@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     re.X | re.S,
 )
 _ESCAPE = re.compile(r"\\(?:u\{(?P<code>(?:10|0?[0-9a-fA-F])?[0-9a-fA-F]{1,4})\}|(?P<char>[\\\"' $%#{]))")
+_OPERATOR = re.compile(r"(?<!\S)2>&1|(?<!\S)2>>?|(?<!\S)&>>?|\|\||&&|>>?|<|\||(?<!\S)&(?!\S)")
 _END = r"(?=[ \t\r\f\v\n]|\Z)"
 
 
@@ -32,6 +33,12 @@ class _Part:
     start: int
     end: int
     shape: str
+
+
+class Operator(Word):
+    """A word that is no argument: it joins programs or says where their input and output go."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +99,25 @@ def split(line: Line, *, expand: bool = True) -> tuple[Word, ...]:
     if draft.parts:
         words += _finish(draft, line, expand)
     return tuple(words)
+
+
+def split_operators(line: Line) -> tuple[Word | Operator, ...]:
+    """Split a rendered line in which the operators of a shell stand, outside quotes and what `quote()` made.
+
+    Raises:
+        DgenError: as for `split`.
+    """
+    words: list[Word | Operator] = []
+    place = 0
+    for token in _TOKEN.finditer(line.text):
+        found = _OPERATOR.finditer(line.text, token.start(), token.end()) if token.lastgroup == "text" else ()
+        for match in found:
+            if any(low <= match.start() < high for low, high in line.verbatim):
+                continue
+            words += split(line.cut(place, match.start()))
+            words.append(Operator(match[0], line.at(match.start(), match.end())))
+            place = match.end()
+    return (*words, *split(line.cut(place, len(line.text))))
 
 
 def unquote(text: str) -> str:

@@ -29,6 +29,10 @@ class CommandOptions:
     )  # fmt: skip
     no_stdin: bool = opt(False, flag="--no-stdin", help="Never read a script from standard input.")
     keep_going: bool = opt(False, flag="--keep-going", help="Run the rest of a script after a statement failed.")
+    sandbox: bool = opt(
+        False, flag="--sandbox",
+        help="Run no programs, no Python and no network, and write nowhere but in the output folder.",
+    )  # fmt: skip
     quiet: bool = opt(False, flag="--quiet", help="Show nothing but errors.")
     json: bool = opt(False, flag="--json", help="Print what happens as JSON, one event a line.")
     directives_help: tuple[str, ...] | None = opt(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,10 @@ ROWS = list({id(row): row for row in directives().values()}.values())
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.examples], ids=lambda row: row.name)
-def test_the_examples_of_a_directive_hold(row: Row, make_session: Callable[..., Session]) -> None:
+def test_the_examples_of_a_directive_hold(
+    row: Row, make_session: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for script, output in row.examples:
         session = make_session()
         with suppress(Exited):

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from dgen.diagnostic import Span, Word, did_you_mean, fail
+from dgen.diagnostic import DgenError, Span, Word, did_you_mean, fail
 from dgen.lang.line import Line
 from dgen.lang.nodes import Directive
 
 if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
-_TOPICS = ("variables", "printing", "environment", "flow", "help", "caches", "modules")
+_TOPICS = (
+    "variables", "printing", "environment", "flow", "help", "caches", "modules", "files", "folders", "programs", "web",
+    "plugins",
+)  # fmt: skip
 _ROWS: dict[str, Row] = {}
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -52,6 +55,8 @@ class Row:
     help: str
     examples: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
+    operators: bool = False  # `|`, `<` and `>` are words of their own
+    arguments: str = ""  # how the usage line shows them, when the signature cannot say it
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -73,20 +78,28 @@ class Row:
     @property
     def usage(self) -> str:
         """The statement as a user writes it."""
-        return " ".join([f"\\{self.name}", *(parameter.shown for parameter in self.parameters)])
+        shown = [self.arguments] if self.arguments else [parameter.shown for parameter in self.parameters]
+        return " ".join([f"\\{self.name}", *shown])
 
 
-def directive(
-    name: str, *, help: str = "", examples: tuple[tuple[str, str], ...] = (), aliases: tuple[str, ...] = ()
-) -> Callable[[F], F]:
+class RowFields(TypedDict, total=False):
+    """What `directive()` takes beside the name; `Row` says what each means."""
+
+    examples: tuple[tuple[str, str], ...]
+    aliases: tuple[str, ...]
+    operators: bool
+    arguments: str
+
+
+def directive(name: str, *, help: str = "", **row_fields: Unpack[RowFields]) -> Callable[[F], F]:
     """Register a function as the directive of a name and its aliases; its docstring, or `help`, describes it."""
 
     def register(call: F) -> F:
-        row = Row(name, call, help or str(call.__doc__), examples, aliases)
-        for each in (name, *aliases):
-            if each in _ROWS:
-                raise ValueError(f"the directive \\{each} is registered twice")
-            _ROWS[each] = row
+        row = Row(name, call, help or str(call.__doc__), **row_fields)
+        taken = [each for each in (name, *row.aliases) if each in _ROWS]
+        if taken:
+            raise ValueError(f"the directive \\{taken[0]} is registered twice")
+        _ROWS.update(dict.fromkeys((name, *row.aliases), row))
         return call
 
     return register
@@ -97,6 +110,17 @@ def directives() -> Mapping[str, Row]:
     for topic in _TOPICS:
         import_module(f"{__name__}.{topic}")
     return MappingProxyType(_ROWS)
+
+
+def registered_directives() -> frozenset[str]:
+    """Return the names that are registered now."""
+    return frozenset(directives())
+
+
+def forget_directives(names: frozenset[str]) -> None:
+    """Take names back: the plugin that registered them failed."""
+    for name in names:
+        del _ROWS[name]
 
 
 def find_directive(name: str, span: Span) -> Row:
@@ -122,15 +146,15 @@ def call_directive(run: Interpreter, row: Row, statement: Directive) -> None:
     if row.raw:
         row.call(run, statement.name_span, *_raw_arguments(run, row, statement))
         return
-    words = run.words(statement)
+    words = run.words_and_operators(statement) if row.operators else run.words(statement)
     required = sum(1 for parameter in row.parameters if parameter.required)
     most = None if any(parameter.many for parameter in row.parameters) else len(row.parameters)
     if len(words) < required:
         missing = [p.shown for p in row.parameters if p.required][len(words) :]
-        raise _bad_arguments(row, f"lacks {' and '.join(missing)}", statement.name_span)
+        raise bad_arguments(row.name, f"lacks {' and '.join(missing)}", statement.name_span)
     if most is not None and len(words) > most:
         message = f"takes {_count(most)}, got {len(words)}"
-        raise _bad_arguments(row, message, words[most].span)
+        raise bad_arguments(row.name, message, words[most].span)
     row.call(run, statement.name_span, *words)
 
 
@@ -141,19 +165,20 @@ def _raw_arguments(run: Interpreter, row: Row, statement: Directive) -> list[Any
     for parameter in row.parameters:
         if parameter.raw:
             if parameter.required and not rest.text:
-                raise _bad_arguments(row, f"lacks {parameter.shown}", statement.name_span)
+                raise bad_arguments(row.name, f"lacks {parameter.shown}", statement.name_span)
             arguments.append(rest)
             break
         if not rest.text:
-            raise _bad_arguments(row, f"lacks {parameter.shown}", statement.name_span)
+            raise bad_arguments(row.name, f"lacks {parameter.shown}", statement.name_span)
         length = len(rest.text.split(None, 1)[0])
         arguments.append(Word(rest.text[:length], rest.at(0, length)))
         rest = rest.cut(length, len(rest.text)).strip()
     return arguments
 
 
-def _bad_arguments(row: Row, message: str, span: Span) -> Exception:
-    return fail("bad-arguments", f"`\\{row.name}` {message}", span, f"usage: {row.usage}")
+def bad_arguments(name: str, message: str, span: Span) -> DgenError:
+    """Make the error of a directive that got words which it does not take; its usage is the help."""
+    return fail("bad-arguments", f"`\\{name}` {message}", span, f"usage: {_ROWS[name].usage}")
 
 
 def _count(number: int) -> str:

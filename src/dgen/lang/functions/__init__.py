@@ -81,6 +81,17 @@ def functions() -> Mapping[str, Function]:
     return MappingProxyType(_ROWS)
 
 
+def registered_functions() -> frozenset[str]:
+    """Return the names that are registered now."""
+    return frozenset(functions())
+
+
+def forget_functions(names: frozenset[str]) -> None:
+    """Take names back: the plugin that registered them failed."""
+    for name in names:
+        del _ROWS[name]
+
+
 def bind_functions(host: Host) -> dict[str, Any]:
     """Return every function and namespace as a template calls it, by name."""
     from dgen.lang.functions.namespaces import namespaces
