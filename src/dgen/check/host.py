@@ -1,0 +1,102 @@
+"""The host of a script that is followed: answers like a session, but runs nothing and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dgen.check.files import MadeFiles
+from dgen.check.invocations import Invocations
+from dgen.check.scope import FollowedScope
+from dgen.check.unknown import MARK, Oracle
+from dgen.diagnostic import DgenError, Diagnostic, Span, Word, did_you_mean, fail, render
+from dgen.engine.protocol import MODULES
+from dgen.families.rows import FAMILIES
+from dgen.lang.scope import Scope
+from dgen.plan.remember import last_variables
+from dgen.preflight import option_help
+
+_FROM_COMMAND_LINE = ("injected_args", "injected_device", "injected_verbose", "injected_plugin_modules")
+
+
+class FollowingHost:
+    """Collects what is wrong; whatever only a run can tell is unknown."""
+
+    def __init__(self, oracle: Oracle, scope: FollowedScope, made: MadeFiles) -> None:
+        """Set in `scope` what a session sets."""
+        self.found: list[Diagnostic] = []
+        self._told: set[str] = set()
+        self._oracle, self._scope = oracle, scope
+        self._invocations = Invocations(oracle, made)
+        nothing: list[str] = []
+        for name, value in {**last_variables(None, None), "last_images": nothing, "last_animations": nothing}.items():
+            scope.provide(name, value)
+        for name in _FROM_COMMAND_LINE:
+            scope.provide(name, oracle.unknown())
+
+    def tell(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Keep diagnostics, each once: a statement may be followed along several paths."""
+        for each in diagnostics:
+            drawn = render([each])
+            if drawn not in self._told:
+                self._told.add(drawn)
+                self.found.append(each)
+
+    def invoke(self, words: tuple[Word, ...], span: Span) -> None:
+        """Check an invocation; afterwards nobody knows which pictures it made."""
+        self.tell(self._invocations.check(words, span))
+        for name, value in self._invocations.last.items():
+            self._scope.provide(name, self._oracle.seen(value))
+        self.lose_pictures()
+
+    def lose_pictures(self) -> None:
+        """Let the pictures of the last statement be unknown."""
+        self._scope.provide("last_images", self._oracle.unknown())
+        self._scope.provide("last_animations", self._oracle.unknown())
+
+    def write(self, text: str) -> None:
+        """Write nothing."""
+
+    def warn(self, diagnostic: Diagnostic) -> None:
+        """Keep a warning."""
+        self.tell([diagnostic])
+
+    def report(self, error: DgenError) -> None:
+        """Keep an error."""
+        self.tell(error.diagnostics)
+
+    def help(self, topic: str, names: tuple[Word, ...], scope: Scope) -> str:
+        """Return help on options, so that a topic that does not exist is told."""
+        return option_help(names) if topic == "options" else ""
+
+    def clear_cache(self, kind: str, names: tuple[Word, ...]) -> None:
+        """Drop nothing."""
+
+    def save_modules(self, names: tuple[Word, ...]) -> object:
+        """Keep nothing; refuse names that no pipeline's module has.
+
+        Raises:
+            DgenError: `unknown-module`.
+        """
+        for word in names:
+            if word.text not in MODULES and MARK not in word.text:
+                near = did_you_mean(word.text, MODULES, "modules are " + ", ".join(MODULES))
+                raise fail("unknown-module", f"no pipeline has a module `{word.text}`", word.span, near)
+        return self._oracle.unknown()
+
+    def use_modules(self, saved: object, span: Span) -> None:
+        """Use nothing."""
+
+    def clear_modules(self, saved: object) -> None:
+        """Let nothing go."""
+
+    def device_fact(self, name: str, *args: object) -> object:
+        """Leave the machine that the script will run on open."""
+        return self._oracle.unknown()
+
+    def model_types(self) -> tuple[str, ...]:
+        """List the model families."""
+        return tuple(FAMILIES)
+
+    def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
+        """Fetch nothing; where a file will lie is unknown."""
+        return str(self._oracle.unknown())
