@@ -1,0 +1,1 @@
+"""Everything the built-in model is made with: drawings, captions, training loops and the judge."""
