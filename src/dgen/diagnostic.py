@@ -177,7 +177,10 @@ Note = tuple[Span | None, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """One thing that is wrong, as data: a stable code, what happened, where, and what to type instead."""
+    """One thing that is wrong, as data: a stable code, what happened, where, and what to type instead.
+
+    `fix` may stand in the place of the span, when that surely means the same.
+    """
 
     code: str
     message: str
@@ -185,6 +188,7 @@ class Diagnostic:
     help: str | None = None
     notes: tuple[Note, ...] = ()
     severity: str = "error"
+    fix: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a code that is not in the documented table."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dgen import __version__
 from dgen.options.command import CommandOptions
+from dgen.options.commands import COMMANDS, Command
 from dgen.options.rows import ROWS
 from dgen.schema import BadValue, Option, Stage, rows_of
 
@@ -16,8 +17,7 @@ _INDENT = 28
 USAGE = """\
 dgen MODEL [OPTIONS]              make pictures with a model
 dgen SCRIPT.dgen... [OPTIONS]     run scripts; the options join every invocation in them
-dgen [OPTIONS] < SCRIPT.dgen      the same from standard input
-dgen replay FILE... [OPTIONS]     make a picture again from the picture, or from its .dgen"""
+dgen [OPTIONS] < SCRIPT.dgen      the same from standard input"""
 
 EXAMPLE = """\
 dgen builtin:shapes --prompts "a red circle; blurry" "a blue star" --seeds 1 2 3"""
@@ -40,12 +40,14 @@ def short_page() -> str:
     """Return the page of `dgen --help`."""
     lines = [f"dgen {__version__}: a small language for making images with diffusion models", "", "Usage"]
     lines += [f"  {line}" for line in USAGE.splitlines()]
+    lines += [f"  {command.usage:<33} {command.help}" for command in COMMANDS.values()]
     lines += ["", "Example", f"  {EXAMPLE}", "", "Options by topic"]
     for topic, rows in topics(all_rows()).items():
         flags = " ".join(r.flag or "MODEL" for r in rows)
         lines += _columns(f"  {topic}", flags)
     lines += [
         "",
+        "dgen COMMAND --help        the options of a command",
         "dgen --help TOPIC          every option of a topic",
         "dgen --help --OPTION       one option; several may be named",
         "dgen --directives-help     the directives of scripts; --functions-help, --templates-help",
@@ -62,6 +64,12 @@ def page(names: Sequence[str]) -> str:
     if not names:
         return short_page()
     return "\n".join(_one(name) for name in names)
+
+
+def command_page(command: Command) -> str:
+    """Return the page of `dgen COMMAND --help`."""
+    own = [_listed(row) for row in command.rows.values()] or ["`dgen --help` lists the options of an invocation."]
+    return "\n".join([command.usage, f"    {command.help}", "", *own]) + "\n"
 
 
 def _one(name: str) -> str:

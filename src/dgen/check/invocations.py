@@ -292,5 +292,5 @@ def old_spelling(old: str, new: str, span: Span) -> Diagnostic:
     """Describe a spelling that still works but has a new name."""
     return Diagnostic(
         code="old-spelling", message=f"`{old}` is now written `{new}`", span=span, severity="note",
-        help="`dgen check --fix` writes the new name",
+        help="`dgen check --fix` writes the new name", fix=new,
     )  # fmt: skip

@@ -11,7 +11,8 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 
 from dgen.check.unknown import Oracle, Unknown, holds_unknown
-from dgen.lang.template import Renderer, TemplateEnvironment, make_environment
+from dgen.lang.sandbox import TemplateEnvironment, make_environment, table
+from dgen.lang.template import Renderer
 
 _SPREAD = "spread over several names"
 
@@ -26,6 +27,12 @@ class FollowingEnvironment(TemplateEnvironment):
         if isinstance(getattr(__obj, "__self__", None), str | bytes) and holds_unknown((args, kwargs)):
             return self.oracle.unknown()
         return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Apply an operator; with something unknown it gives something unknown."""
+        if holds_unknown(left) or holds_unknown(right):
+            return self.oracle.unknown()
+        return super().call_binop(context, operator, left, right)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Subscribe a value; the item at an unknown place is unknown."""
@@ -55,10 +62,10 @@ class FollowingRenderer(Renderer):
         environment = make_environment(calls, FollowingEnvironment)
         assert isinstance(environment, FollowingEnvironment)
         environment.oracle = oracle
-        for name in ("filters", "tests", "binop_table"):
-            rows: dict[str, Any] = getattr(environment, name)
-            setattr(environment, name, {n: lift(oracle, call) for n, call in rows.items()})
-        getattr(environment, "filters")[_SPREAD] = _spreader(oracle)  # noqa: B009 - Jinja leaves it untyped
+        for name in ("filters", "tests"):
+            rows = table(environment, name)
+            rows.update({n: lift(oracle, call) for n, call in rows.items()})
+        table(environment, "filters")[_SPREAD] = _spreader(oracle)
         super().__init__(scope, calls, environment)
 
 

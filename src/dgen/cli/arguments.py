@@ -11,11 +11,11 @@ from functools import cache
 
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.options.command import CommandOptions
+from dgen.options.commands import COMMANDS
 from dgen.plan.bind import Table, bind, is_flag
 from dgen.schema import rows_of
 
 SCRIPT_ENDINGS = (".dgen", ".txt")
-COMMANDS = ("run", "replay")
 
 
 @dataclass(slots=True)

@@ -51,18 +51,24 @@ def _dispatch(argv: list[str]) -> int:
         return 0
     wanted = next((i for i, a in enumerate(argv) if a in {"--help", "-h"}), None)
     if wanted is not None:
-        return _help(argv[wanted + 1 :])
-    from dgen.cli.commands import run
+        return _help(argv[:wanted], argv[wanted + 1 :])
+    from importlib import import_module
 
-    return run(argv)
+    from dgen.options.commands import COMMANDS
+
+    command = COMMANDS.get(argv[0] if argv else "", COMMANDS["run"])
+    module, _, function = command.entry.partition(":")
+    return getattr(import_module(module), function)(argv)
 
 
-def _help(names: list[str]) -> int:
-    from dgen.help import page
+def _help(before: list[str], names: list[str]) -> int:
+    from dgen.help import command_page, page
+    from dgen.options.commands import COMMANDS
     from dgen.schema import BadValue
 
+    command = COMMANDS.get(before[0] if before else "")
     try:
-        sys.stdout.write(page(names))
+        sys.stdout.write(command_page(command) if command is not None and not names else page(names))
     except BadValue as error:
         from dgen.diagnostic import fail
 

@@ -1,0 +1,68 @@
+"""The commands of the program, as rows: what `dgen NAME` runs and what its own options are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dgen.schema import Option, opt, options, rows_of
+from dgen.values.scalars import Text
+
+
+@options("check")
+class CheckOptions:
+    """Options of `dgen check`."""
+
+    json: bool = opt(False, flag="--json", excludes=("sarif",), help="Print what is found as a list of JSON objects.")
+    sarif: bool = opt(False, flag="--sarif", help="Print what is found as SARIF 2.1.0, as code scanners read it.")
+    strict: bool = opt(False, flag="--strict", help="Let warnings count as errors.")
+    fix: bool = opt(False, flag="--fix", help="Write new names for old spellings, which changes no meaning.")
+    set: tuple[str, ...] = opt(
+        (), flag="--set", many=True, value=Text(metavar="NAME=TEXT"), help="Set variables before each script."
+    )
+    setp: tuple[str, ...] = opt(
+        (), flag="--setp", many=True, value=Text(metavar="NAME=EXPRESSION"),
+        help="Set variables to the value of an expression before each script.",
+    )  # fmt: skip
+
+
+@options("fmt")
+class LayoutOptions:
+    """Options of `dgen fmt`."""
+
+    check: bool = opt(False, flag="--check", help="Change nothing; list the files that would change and exit with 1.")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command; `entry` is the function that gets the whole command line, and `options` declares its own rows."""
+
+    name: str
+    arguments: str
+    help: str
+    entry: str
+    options: type | None = None
+
+    @property
+    def rows(self) -> dict[str, Option]:
+        """The options of the command itself; none of its own: those of an invocation."""
+        return rows_of(self.options) if self.options is not None else {}
+
+    @property
+    def usage(self) -> str:
+        """The command as a user writes it."""
+        return f"dgen {self.name} {self.arguments}"
+
+
+_RUN = "dgen.cli.commands:run"
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        Command("run", "SCRIPT... [OPTIONS]", "run files of any name as scripts", _RUN),
+        Command("replay", "FILE... [OPTIONS]", "make a picture again from the picture, or from its .dgen", _RUN),
+        Command("check", "SCRIPT...", "find the mistakes of scripts without running them", "dgen.cli.tools:check",
+                CheckOptions),
+        Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
+                LayoutOptions),
+    )
+}  # fmt: skip
