@@ -1,4 +1,4 @@
-"""Golden files: what a script does (`lang`), and what one mistake looks like (`errors`)."""
+"""Golden files: what a script does (`lang`), what one mistake looks like (`errors`), what `check` and `fmt` make."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dgen.diagnostic import DgenError, Source, render
 from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import Event, Failed, Printed, Warned
 from dgen.lang.evaluate import Exited
+from dgen.lang.layout import lay_out
 from dgen.session import Session
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -70,3 +71,28 @@ def test_script_does_exactly_this(
         session.close()
     text = "\n".join(lines).replace(str(at_work), "…") + "\n"
     compare(text, path.with_suffix(".out"), pytestconfig.getoption("--update-golden"))
+
+
+@pytest.mark.parametrize("path", scripts("check"), ids=lambda p: p.stem)
+def test_check_finds_exactly_this(
+    path: Path,
+    at_work: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
+) -> None:
+    for script in (path, *(path.parent / "with").iterdir()):
+        (at_work / script.name).write_bytes(script.read_bytes())
+    monkeypatch.setenv("GOLDEN", "from the environment")
+    monkeypatch.delenv("SUBJECT", raising=False)
+    code = main(["check", path.name])
+    out, _ = capfd.readouterr()
+    assert code == (2 if "error[" in out else 0)
+    compare(out.replace(str(at_work), "…"), path.with_suffix(".out"), pytestconfig.getoption("--update-golden"))
+
+
+@pytest.mark.parametrize("path", scripts("fmt"), ids=lambda p: p.stem)
+def test_layout_is_exactly_this(path: Path, pytestconfig: pytest.Config) -> None:
+    text = lay_out(Source(path.name, path.read_text(encoding="utf-8")))
+    compare(text, path.with_suffix(".fmt"), pytestconfig.getoption("--update-golden"))
+    assert lay_out(Source(path.name, text)) == text

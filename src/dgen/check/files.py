@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from dgen.check.unknown import MARK
 
@@ -38,11 +40,18 @@ class MadeFiles:
 
     def may_match(self, pattern: str) -> bool:
         """Say whether a glob that matches nothing now may match by then."""
-        fixed = pattern
-        while any(c in fixed for c in "*?["):
-            fixed = os.path.dirname(fixed)
-        inside = any(p.startswith(_absolute(fixed)) for p in self._places)
-        return self.may_hold(fixed or ".") or inside
+        wanted = Path(_absolute(pattern)).parts
+        return self.anything or MARK in pattern or any(_agree(Path(p).parts, wanted) for p in self._places)
+
+
+def _agree(place: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Say whether a pattern may match a path or something in it."""
+    for part, wanted in zip(place, pattern, strict=False):
+        if wanted == "**":
+            return True
+        if not fnmatchcase(part, wanted):
+            return False
+    return len(place) <= len(pattern)
 
 
 def _absolute(path: str) -> str:

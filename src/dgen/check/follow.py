@@ -24,6 +24,7 @@ from dgen.lang.expand import variable_names
 from dgen.lang.files import script_file
 from dgen.lang.line import Line, LineBuilder
 from dgen.lang.nodes import Directive, Invocation, Script, Statement
+from dgen.lang.parse import parse_with_mistakes
 from dgen.lang.words import split
 
 # Topics whose directives change nothing but the session and the working directory: they are called as they are.
@@ -105,9 +106,20 @@ class Follower(Interpreter):
                     raise
 
     def run_source(self, source: Source) -> None:
-        """Parse a source and follow it; its syntax mistakes are told."""
+        """Parse a source and follow the statements in which no syntax mistake is."""
         try:
-            super().run_source(source)
+            script, mistakes = parse_with_mistakes(source)
+        except DgenError as error:
+            self.scope.uses.all_read = True
+            self.host.report(error)
+            return
+        self.host.tell(mistakes)
+        spans = [d.span for d in mistakes if d.span is not None]
+        broken = [s for s in script.statements if any(s.span.start <= m.start <= s.span.end for m in spans)]
+        for statement in broken:
+            self._give_up(statement)
+        try:
+            self.run(Script(source, tuple(s for s in script.statements if s not in broken)))
         except _Enough:
             if source.origin is not None:
                 raise

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dgen.check.files import MadeFiles
 from dgen.check.invocations import Invocations
 from dgen.check.scope import FollowedScope
 from dgen.check.unknown import MARK, Oracle
-from dgen.diagnostic import DgenError, Diagnostic, Span, Word, did_you_mean, fail, render
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, did_you_mean, fail
 from dgen.engine.protocol import MODULES
 from dgen.families.rows import FAMILIES
+from dgen.lang.blocks import PRODUCED
 from dgen.lang.scope import Scope
 from dgen.plan.remember import last_variables
 from dgen.preflight import option_help
 
+_UNKNOWN = "…"
 _FROM_COMMAND_LINE = ("injected_args", "injected_device", "injected_verbose", "injected_plugin_modules")
 
 
@@ -24,7 +27,7 @@ class FollowingHost:
     def __init__(self, oracle: Oracle, scope: FollowedScope, made: MadeFiles) -> None:
         """Set in `scope` what a session sets."""
         self.found: list[Diagnostic] = []
-        self._told: set[str] = set()
+        self._told: set[tuple[object, ...]] = set()
         self._oracle, self._scope = oracle, scope
         self._invocations = Invocations(oracle, made)
         nothing: list[str] = []
@@ -34,12 +37,12 @@ class FollowingHost:
             scope.provide(name, oracle.unknown())
 
     def tell(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Keep diagnostics, each once: a statement may be followed along several paths."""
+        """Keep diagnostics, each once: a statement may be followed along several paths and in many rounds."""
         for each in diagnostics:
-            drawn = render([each])
-            if drawn not in self._told:
-                self._told.add(drawn)
-                self.found.append(each)
+            place = (each.code, each.message, *_place(each.span))
+            if place not in self._told:
+                self._told.add(place)
+                self.found.append(_without_marks(each))
 
     def invoke(self, words: tuple[Word, ...], span: Span) -> None:
         """Check an invocation; afterwards nobody knows which pictures it made."""
@@ -100,3 +103,23 @@ class FollowingHost:
     def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
         """Fetch nothing; where a file will lie is unknown."""
         return str(self._oracle.unknown())
+
+
+def _place(span: Span | None) -> tuple[object, ...]:
+    """Return what tells places apart: of a line that a template produced, where the template stands."""
+    while span is not None and span.source.origin is not None and span.source.origin.how == PRODUCED:
+        span = span.source.origin.span
+    return (span.source.name, span.start, span.end) if span is not None else ()
+
+
+def _without_marks(d: Diagnostic) -> Diagnostic:
+    """Let an ellipsis stand for what is unknown, in the lines that are shown."""
+    notes = tuple((_shown(span), text.replace(MARK, _UNKNOWN)) for span, text in d.notes)
+    return replace(d, span=_shown(d.span), notes=notes)
+
+
+def _shown(span: Span | None) -> Span | None:
+    if span is None or MARK not in span.source.text:
+        return span
+    source = span.source
+    return Span(Source(source.name, source.text.replace(MARK, _UNKNOWN), source.origin), span.start, span.end)

@@ -11,17 +11,14 @@ from typing import Any
 from urllib.parse import quote
 
 from dgen import __version__
-from dgen.check.unknown import MARK
 from dgen.diagnostic import CODES, Diagnostic, Span, render
 from dgen.events import diagnostic_fields
 from dgen.lang.blocks import PRODUCED
 
-_SHOWN_UNKNOWN = "…"
-
 
 def human(found: Sequence[Diagnostic], *, color: bool = False) -> str:
-    """Draw what was found; an ellipsis stands for what is unknown."""
-    return render(found, color=color).replace(MARK, _SHOWN_UNKNOWN)
+    """Draw what was found."""
+    return render(found, color=color)
 
 
 def summary(found: Sequence[Diagnostic], files: int) -> str:
@@ -34,7 +31,7 @@ def summary(found: Sequence[Diagnostic], files: int) -> str:
 def as_json(found: Sequence[Diagnostic]) -> str:
     """Write what was found as a list of objects, each placed in a file that exists."""
     fields = [{**diagnostic_fields(at_root(d)), "fix": d.fix} for d in found]
-    return json.dumps(fields, ensure_ascii=False, indent=2).replace(MARK, _SHOWN_UNKNOWN)
+    return json.dumps(fields, ensure_ascii=False, indent=2)
 
 
 def as_sarif(found: Sequence[Diagnostic]) -> str:
@@ -47,7 +44,7 @@ def as_sarif(found: Sequence[Diagnostic]) -> str:
         "results": [_result(at_root(d)) for d in found],
     }
     log = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, ensure_ascii=False, indent=2).replace(MARK, _SHOWN_UNKNOWN)
+    return json.dumps(log, ensure_ascii=False, indent=2)
 
 
 def at_root(d: Diagnostic) -> Diagnostic:

@@ -71,6 +71,15 @@ class FollowedScope(Scope):
         if span is not None:
             self.uses.set_at.setdefault(name, span)
 
+    def unset(self, name: str, span: Span | None) -> None:
+        """Forget a variable, also one that is only supposed to be set.
+
+        Raises:
+            DgenError: `read-only-variable`, `unknown-variable`.
+        """
+        self._set_at.setdefault(name, None)
+        super().unset(name, span)
+
     def child(self) -> FollowedScope:
         """Return a scope of its own that sees what dgen provides; what it sets can be read through its name."""
         scope = FollowedScope(self._oracle, Uses(all_read=True))

@@ -28,6 +28,18 @@ def parse(source: Source) -> Script:
         DgenError: `bad-syntax`, `bad-template`, `unknown-function`: every syntax mistake that can be found;
             `limit-exceeded`: the source is too long.
     """
+    script, mistakes = parse_with_mistakes(source)
+    if mistakes:
+        raise DgenError(*mistakes)
+    return script
+
+
+def parse_with_mistakes(source: Source) -> tuple[Script, list[Diagnostic]]:
+    """Parse a whole source; return its statements, and the mistakes that lie inside one of them.
+
+    Raises:
+        DgenError: `bad-syntax`: the statements cannot be told from one another; `limit-exceeded`.
+    """
     from lark.exceptions import UnexpectedInput
 
     if len(source.text) > MAX_SOURCE:
@@ -42,9 +54,7 @@ def parse(source: Source) -> Script:
         raise DgenError(*mistakes) from None
     statements = tuple(_statement(source, node) for node in found)
     mistakes = [*_open_quotes(source, found), *_broken_templates(source, statements)]
-    if mistakes:
-        raise DgenError(*mistakes)
-    return Script(source, statements)
+    return Script(source, statements), mistakes
 
 
 def _open_quotes(source: Source, found: list[Tree[Token] | Token]) -> Iterator[Diagnostic]:
