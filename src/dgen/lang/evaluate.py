@@ -24,6 +24,7 @@ from dgen.lang.version import pragma_warning
 from dgen.lang.words import Operator, split, split_operators, split_plain
 
 if TYPE_CHECKING:
+    from dgen.lang.directives.modules import Saved
     from dgen.lang.template import Renderer
 
 _TEMPLATE = re.compile(r"\{[{%#]")
@@ -50,7 +51,7 @@ class Interpreter:
         self.permissions = Permissions()
         self.files: tuple[Path | None, ...] = ()  # the script that runs, last, and those that include it
         self.folders: list[Path] = []  # where `\\popd` goes back to
-        self.saved_modules: dict[str, object] = {}
+        self.saved_modules: dict[str, Saved] = {}
         scope.provide("saved_modules", self.saved_modules)
 
     def run(self, script: Script) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dgen.diagnostic import DgenError, Span, did_you_mean, fail
-from dgen.lang.limits import MAX_RANGE, check_format, check_method, modulo, multiply, power, shift_left
+from dgen.diagnostic import CODES, DgenError, Span, did_you_mean, fail
+from dgen.lang.limits import add, check_format, joined, modulo, multiply, power, shift_left
 from dgen.lang.line import Line
+from dgen.lang.meter import Meter
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
+    ast.Add: add,
     ast.Sub: operator.sub,
     ast.Mult: multiply,
     ast.Div: lambda a, b: a / b,
@@ -47,7 +49,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _CONVERSIONS: dict[int, Callable[[Any], str]] = {ord("s"): str, ord("r"): repr, ord("a"): ascii}
 _FORBIDDEN_METHODS = ("format", "format_map", "mro", "with_traceback")
 _PLAIN_VALUES = (Mapping, str, bytes, list, dict, tuple, set, frozenset, int, float, complex, range)
-_MAX_STEPS = 1_000_000
+_MADE_HERE = (ast.BinOp, ast.JoinedStr, ast.FormattedValue, ast.Subscript, ast.List, ast.Set, ast.Dict)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def evaluate_expression(line: Line, names: Mapping[str, Any]) -> Any:
@@ -66,12 +69,14 @@ class _Evaluator:
     line: Line
     names: Mapping[str, Any]
     locals: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    steps: int = 0
+    meter: Meter = field(default_factory=Meter)
 
     def run(self) -> Any:
         text = self.line.text
         try:
-            tree = ast.parse(text, mode="eval")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)
+                tree = ast.parse(text, mode="eval")
         except SyntaxError as error:
             place = self._offset(error.lineno or 1, max(0, (error.offset or 1) - 1), in_bytes=False)
             span = self.line.at(place, place + 1)
@@ -82,23 +87,22 @@ class _Evaluator:
 
     def value(self, node: ast.AST) -> Any:
         """Return the value of a node; whatever fails in it points at the node."""
-        self.steps += 1
         visit = _VISITORS.get(type(node))
         if visit is None:
             raise self._fail(node, f"{_title(node)} is not allowed in an expression")
-        if self.steps > _MAX_STEPS:
-            raise self._fail(node, f"the expression takes more than {_MAX_STEPS} steps")
         try:
-            return visit(self, node)
+            self.meter.step()
+            result = visit(self, node)
+            return self.meter.keep(result) if isinstance(node, _MADE_HERE + _COMPREHENSIONS) else result
         except DgenError:
             raise
         except Exception as error:
             text = str(error)
             message = text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
-            raise self._fail(node, message) from error
+            raise self._fail(node, message, getattr(error, "code", "")) from error
 
-    def _fail(self, node: ast.AST, message: str) -> DgenError:
-        return fail("bad-expression", message, self._span(node))
+    def _fail(self, node: ast.AST, message: str, code: object = "") -> DgenError:
+        return fail(code if isinstance(code, str) and code in CODES else "bad-expression", message, self._span(node))
 
     def _span(self, node: ast.AST) -> Span:
         if not isinstance(node, ast.expr):
@@ -132,7 +136,7 @@ class _Evaluator:
         apply = _BINARY.get(type(node.op))
         if apply is None:
             raise self._fail(node, "this operator is not allowed in an expression")
-        return apply(self.value(node.left), self.value(node.right))
+        return apply(self.meter.weigh(self.value(node.left)), self.meter.weigh(self.value(node.right)))
 
     def unary(self, node: ast.UnaryOp) -> Any:
         return _UNARY[type(node.op)](self.value(node.operand))
@@ -147,9 +151,9 @@ class _Evaluator:
         return result
 
     def compare(self, node: ast.Compare) -> Any:
-        left = self.value(node.left)
+        left = self.meter.weigh(self.value(node.left))
         for op, right_node in zip(node.ops, node.comparators, strict=True):
-            right = self.value(right_node)
+            right = self.meter.weigh(self.value(right_node))
             if not _COMPARE[type(op)](left, right):
                 return False
             left = right
@@ -162,7 +166,7 @@ class _Evaluator:
         found: list[Any] = []
         for node in nodes:
             if isinstance(node, ast.Starred):
-                found.extend(self.value(node.value))
+                found.extend(self.meter.counted(self.value(node.value)))
             else:
                 found.append(self.value(node))
         return found
@@ -193,7 +197,10 @@ class _Evaluator:
         try:
             return getattr(owner, node.attr)
         except AttributeError:
-            return owner[node.attr]
+            if isinstance(owner, Mapping) and node.attr in owner:
+                return owner[node.attr]  # pyright: ignore[reportUnknownVariableType]
+        kind = _kind(owner)
+        raise self._fail(node, f"a value of type {kind} has no attribute `{node.attr}`")
 
     def call(self, node: ast.Call) -> Any:
         called = self._called(node.func)
@@ -202,10 +209,7 @@ class _Evaluator:
         for keyword in node.keywords:
             value = self.value(keyword.value)
             named.update(value if keyword.arg is None else {keyword.arg: value})
-        owner = getattr(called, "__self__", None)
-        if owner is not None:
-            check_method(owner, getattr(called, "__name__", ""), tuple(arguments))
-        return called(*arguments, **named)
+        return self.meter.run(called, tuple(arguments), named)
 
     def _called(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Name) and node.id not in self.names and not any(node.id in x for x in self.locals):
@@ -218,10 +222,10 @@ class _Evaluator:
         return called
 
     def joined(self, node: ast.JoinedStr) -> str:
-        return "".join(str(self.value(part)) for part in node.values)
+        return joined("", (str(self.value(part)) for part in node.values))
 
     def formatted(self, node: ast.FormattedValue) -> str:
-        value = self.value(node.value)
+        value = self.meter.weigh(self.value(node.value))
         if node.conversion in _CONVERSIONS:
             value = _CONVERSIONS[node.conversion](value)
         return format(value, check_format(str(self.value(node.format_spec))) if node.format_spec else "")
@@ -237,9 +241,7 @@ class _Evaluator:
             yield None
             return
         first, *rest = generators
-        for count, item in enumerate(self.value(first.iter)):
-            if count >= MAX_RANGE:
-                raise self._fail(first.iter, f"a loop of more than {MAX_RANGE} rounds is too long")
+        for item in self.meter.counted(self.value(first.iter)):
             layer: dict[str, Any] = {}
             self._bind(first.target, item, layer)
             self.locals.append(layer)
@@ -257,6 +259,10 @@ class _Evaluator:
                 self._bind(each, item, layer)
         else:
             raise self._fail(target, "only names can be bound in a comprehension")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _is_open(value: object) -> bool:
@@ -285,7 +291,7 @@ _VISITORS: dict[type[ast.AST], Callable[[_Evaluator, Any], Any]] = {
     ast.Compare: _Evaluator.compare,
     ast.IfExp: _Evaluator.ternary,
     ast.List: lambda self, node: self.items(node.elts),
-    ast.Tuple: lambda self, node: tuple(self.items(node.elts)),
+    ast.Tuple: lambda self, node: self.meter.weigh(tuple(self.items(node.elts))),
     ast.Set: lambda self, node: set(self.items(node.elts)),
     ast.Dict: _Evaluator.dictionary,
     ast.Subscript: _Evaluator.subscript,

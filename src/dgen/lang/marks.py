@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jinja2 import Environment, nodes
+from jinja2 import Environment
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream, ignored_tokens
-from jinja2.runtime import Context
-from jinja2.utils import missing
 
 OPEN, CLOSE, QUOTE_OPEN, QUOTE_CLOSE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 MARKS = (OPEN, CLOSE, QUOTE_OPEN, QUOTE_CLOSE)
@@ -44,7 +42,7 @@ class _Opened:
 
 
 class MarkExtension(Extension):
-    """Inserts the marks, and looks names up when they are used instead of when a frame starts."""
+    """Inserts the marks."""
 
     def __init__(self, environment: Environment) -> None:
         """Attach to an environment."""
@@ -82,28 +80,6 @@ class MarkExtension(Extension):
             if token.type == "variable_end" and not quiet:
                 yield _text(token, _CLOSED)
 
-    def lookup(self, context: Context, name: str) -> object:
-        """Return what a name means now."""
-        value = context.resolve_or_missing(name)
-        return self.environment.undefined(name=name) if value is missing else value
-
-    def look_up_late(self, tree: nodes.Template) -> nodes.Template:
-        """Replace every name that no template tag sets by a look-up at the moment it is used."""
-        from jinja2.visitor import NodeTransformer
-
-        extension = self
-        stored = _stored_names(tree)
-
-        class Late(NodeTransformer):
-            def visit_Name(self, node: nodes.Name) -> nodes.Node:
-                if node.ctx != "load" or node.name in stored:
-                    return node
-                return extension.call_method(
-                    "lookup", [nodes.ContextReference(), nodes.Const(node.name)], lineno=node.lineno
-                )
-
-        return Late().visit(tree)
-
     def _before_block(self, tokens: list[Token], index: int, opened: list[_Opened]) -> Iterator[Token]:
         """Follow the nesting of blocks; mark what a quiet block gives, and the end of each round of a loop."""
         name = str(tokens[index + 1].value)
@@ -138,14 +114,6 @@ class MarkExtension(Extension):
         """Say whether the body of a loop starts with a dash: its output goes on with the statement before it."""
         after = next((i for i in range(index, len(tokens)) if tokens[i].type == "block_end"), len(tokens) - 1) + 1
         return after < len(tokens) and tokens[after].type == "data" and str(tokens[after].value).lstrip()[:1] == "-"
-
-
-def _stored_names(tree: nodes.Template) -> set[str]:
-    """Return the names that tags of a template set: they keep Jinja's own scoping."""
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    names.update(node.name for node in tree.find_all(nodes.Macro))
-    names.update(("loop", "caller", "varargs", "kwargs", "self", "super"))
-    return names
 
 
 def _text(token: Token, text: str) -> Token:

@@ -4,86 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
-from jinja2.runtime import Context
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.utils import Cycler, Joiner, Namespace
 
-from dgen.diagnostic import DgenError, Diagnostic, Span, did_you_mean
-from dgen.lang.functions import Quoted, functions
-from dgen.lang.limits import check_method, modulo, multiply, power
+from dgen.diagnostic import CODES, DgenError, Diagnostic, Span, did_you_mean
+from dgen.lang.functions import functions
 from dgen.lang.line import Line, LineBuilder
-from dgen.lang.marks import CLOSE, OPEN, QUOTE_CLOSE, QUOTE_OPEN, MarkExtension
+from dgen.lang.marks import CLOSE, OPEN, QUOTE_CLOSE, QUOTE_OPEN
+from dgen.lang.meter import Meter
+from dgen.lang.sandbox import MissingName, TemplateEnvironment, make_environment, table
 
 _PIECE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
 _MARK = re.compile(
     f"{OPEN}(?:(?P<start>\\d+):(?P<end>\\d+)(?P<exact>:?)|(?P<round>!)|){CLOSE}|[{QUOTE_OPEN}{QUOTE_CLOSE}]"
 )
-
-
-class MissingName(UndefinedError):
-    """A template uses a name, or an attribute, that does not exist."""
-
-    def __init__(self, name: str, *, owner: object, has_owner: bool, called: bool) -> None:
-        """Keep the name; `owner` is the object that lacks it, when it is an attribute."""
-        super().__init__(name)
-        self.name, self.owner, self.has_owner, self.called = name, owner, has_owner, called
-
-
-class _Missing(StrictUndefined):
-    """An undefined value: it may be tested and given a default, anything else raises MissingName."""
-
-    __slots__ = ()
-
-    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        self._raise(called=False)
-
-    def _raise(self, *, called: bool) -> NoReturn:
-        from jinja2.utils import missing
-
-        has_owner = self._undefined_obj is not missing
-        raise MissingName(str(self._undefined_name), owner=self._undefined_obj, has_owner=has_owner, called=called)
-
-    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        self._raise(called=True)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self._raise(called=False)
-
-    __iter__ = __str__ = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = __neg__ = __pos__ = __getitem__ = _refuse
-
-
-class TemplateEnvironment(SandboxedEnvironment):
-    """The sandbox: no attribute that starts with `_`, bounded operations, names looked up when they are used."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Allow public attributes that Jinja's own sandbox allows."""
-        return not attr.startswith("_") and super().is_safe_attribute(obj, attr, value)
-
-    def call(self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call what a template calls, unless the result would be huge."""
-        owner = getattr(__obj, "__self__", None)
-        if owner is not None:
-            check_method(owner, getattr(__obj, "__name__", ""), args)
-        return super().call(__context, __obj, *args, **kwargs)
-
-    def _generate(
-        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
-    ) -> str:
-        late = MarkExtension.of(self).look_up_late(source)
-        return super()._generate(late, name, filename, defer_init)
 
 
 class Names(Mapping[str, Any]):
@@ -104,60 +43,6 @@ class Names(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-
-def make_environment(
-    calls: Mapping[str, Any], kind: type[TemplateEnvironment] = TemplateEnvironment
-) -> TemplateEnvironment:
-    """Make an environment whose filters are Jinja's and the given functions."""
-    environment = kind(
-        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", MarkExtension],
-        undefined=_Missing,
-        finalize=_finalize,
-        autoescape=False,
-        keep_trailing_newline=True,
-        cache_size=0,
-    )
-    environment.binop_table = {**environment.binop_table, "*": multiply, "**": power, "%": modulo}
-    standard = set(_table(environment, "filters"))
-    _table(environment, "globals").clear()
-    filters = _table(environment, "filters")
-    filters.update(
-        {name: call for name, call in calls.items() if callable(call) and (_is_ours(name) or name not in standard)}
-    )
-    filters["format"] = _format_filter
-    filters["center"] = _center_filter
-    return environment
-
-
-def _table(environment: TemplateEnvironment, name: str) -> dict[str, Any]:
-    """Return `filters`, `tests` or `globals` of an environment, which Jinja leaves untyped."""
-    return getattr(environment, name)
-
-
-def _is_ours(name: str) -> bool:
-    """Say whether a function is dgen's own: Jinja's `map` and `list` stay as filters what they were."""
-    row = functions().get(name)
-    return row is not None and not row.is_builtin
-
-
-def _format_filter(value: Any, *args: Any, **kwargs: Any) -> Any:
-    return modulo(str(value), kwargs or args)
-
-
-def _center_filter(value: Any, width: int = 80) -> str:
-    check_method(str(value), "center", (width,))
-    return str(value).center(width)
-
-
-def _finalize(value: Any) -> Any:
-    """Return the text of a value: nothing for None, marked when `quote()` made it."""
-    if value is None:
-        return ""
-    if isinstance(value, Undefined):
-        return value
-    text = str(value).replace(OPEN, "\ufffd").replace(CLOSE, "\ufffd")
-    return f"{QUOTE_OPEN}{text}{QUOTE_CLOSE}" if isinstance(value, Quoted) else text
 
 
 @dataclass(slots=True)
@@ -205,14 +90,28 @@ class Renderer:
         place = _Place()
         try:
             context = template.new_context(self.names, shared=True)  # pyright: ignore[reportArgumentType]
-            for chunk in template.root_render_func(context):
+            for chunk in self._metered(template.root_render_func(context), len(line.text)):
                 yield from _decode(line, chunk, place)
-        except DgenError:
-            raise
+        except DgenError as error:
+            raise _placed(error, line, place) from error
         except Exception as error:
             raise DgenError(self._failure(line, template, place, error)) from error
 
+    def _metered(self, chunks: Iterator[str], template_bytes: int) -> Iterator[str]:
+        """Yield output, each piece counted by the meter of this rendering, whatever is rendered between."""
+        meter = Meter(template_bytes)
+        while True:
+            before, self._environment.meter = self._environment.meter, meter
+            try:
+                chunk = next(chunks, None)
+            finally:
+                self._environment.meter = before
+            if chunk is None:
+                return
+            yield chunk
+
     def _compile(self, line: Line) -> Template:
+        self._environment.meter = Meter()
         template = self._compiled.get(line.text)
         if template is not None:
             return template
@@ -228,7 +127,9 @@ class Renderer:
     def _failure(self, line: Line, template: Template, place: _Place, error: Exception) -> Diagnostic:
         start, end = _failing_stretch(line, template, place, error)
         if not isinstance(error, MissingName):
-            return Diagnostic(code="bad-template", message=_explain(error), span=line.at(start, end))
+            code = str(getattr(error, "code", ""))
+            known, help = (code if code in CODES else "bad-template"), getattr(error, "help", None)
+            return Diagnostic(code=known, message=_explain(error), span=line.at(start, end), help=help)
         span = _name_span(line, start, end, error.name)
         if error.has_owner:
             kind = type(error.owner).__name__
@@ -239,6 +140,13 @@ class Renderer:
         legal = [name for name, value in self.names.items() if callable(value) or not called]
         help = did_you_mean(error.name, legal)
         return Diagnostic(code=code, message=f"no {noun} named `{error.name}`", span=span, help=help)
+
+
+def _placed(error: DgenError, line: Line, place: _Place) -> DgenError:
+    """Return the error of a function that knows no place, with the piece of the template that called it."""
+    span = line.at(place.start, place.end) if place.known else line.at(0, len(line.text))
+    found = [d if d.span is not None else replace(d, span=span) for d in error.diagnostics]
+    return DgenError(*found, exit_code=error.exit_code)
 
 
 def _decode(line: Line, chunk: str, place: _Place) -> Iterator[Line | None]:
@@ -344,6 +252,7 @@ def check_syntax(line: Line, *, all_known: bool = True) -> list[Diagnostic]:
     `all_known`: no filter can come from a plugin that is not loaded yet.
     """
     environment = _checker()
+    environment.meter = Meter()
     try:
         tree = environment.parse(line.text)
         used = [*tree.find_all(nodes.Filter), *tree.find_all(nodes.Test)]
@@ -362,7 +271,7 @@ def _is_known(environment: TemplateEnvironment, node: nodes.Filter | nodes.Test)
 
 
 def _legal(environment: TemplateEnvironment, node: nodes.Filter | nodes.Test) -> Mapping[str, Any]:
-    return _table(environment, "filters" if isinstance(node, nodes.Filter) else "tests")
+    return table(environment, "filters" if isinstance(node, nodes.Filter) else "tests")
 
 
 def _unknown_filter(environment: TemplateEnvironment, line: Line, node: nodes.Filter | nodes.Test) -> Diagnostic:

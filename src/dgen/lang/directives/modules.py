@@ -12,12 +12,30 @@ if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
 
+class Saved:
+    """Modules that a script keeps but cannot look into."""
+
+    __slots__ = ("_modules",)
+
+    def __init__(self, modules: object) -> None:
+        """Keep what the host saved."""
+        self._modules = modules
+
+    def __repr__(self) -> str:
+        return str(self._modules)
+
+
+def kept(saved: Saved) -> object:
+    """Return what the host saved."""
+    return saved._modules  # pyright: ignore[reportPrivateUsage]
+
+
 @directive(
     "save_modules",
 )
 def save_modules(run: Interpreter, span: Span, var: Word, module: Word, *modules: Word) -> None:
     """Keep modules of the last pipeline under a name."""
-    run.saved_modules[var.text] = run.host.save_modules((module, *modules))
+    run.saved_modules[var.text] = Saved(run.host.save_modules((module, *modules)))
 
 
 @directive(
@@ -25,7 +43,7 @@ def save_modules(run: Interpreter, span: Span, var: Word, module: Word, *modules
 )
 def use_modules(run: Interpreter, span: Span, var: Word) -> None:
     """Use saved modules in the next invocation."""
-    run.host.use_modules(_saved(run, var), var.span)
+    run.host.use_modules(kept(_saved(run, var)), var.span)
 
 
 @directive(
@@ -39,10 +57,10 @@ def clear_modules(run: Interpreter, span: Span, *names: Word) -> None:
     for name in [word.text for word in names] or list(run.saved_modules):
         saved = run.saved_modules.pop(name, None)
         if saved is not None:
-            run.host.clear_modules(saved)
+            run.host.clear_modules(kept(saved))
 
 
-def _saved(run: Interpreter, word: Word) -> object:
+def _saved(run: Interpreter, word: Word) -> Saved:
     if word.text not in run.saved_modules:
         raise unknown_variable(word.text, word.span, run.saved_modules, "saved modules")
     return run.saved_modules[word.text]

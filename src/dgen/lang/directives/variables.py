@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from dgen.diagnostic import Span, Word, fail
 from dgen.lang.directives import directive
+from dgen.lang.limits import MAX_RANGE
 from dgen.lang.line import Line
 
 if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
+_MOST_SEEDS = MAX_RANGE
 _NO_TEXT = Line("", ())
 
 
@@ -63,6 +65,3 @@ def gen_seeds(run: Interpreter, span: Span, name: Word, number: Word) -> None:
         message = f"expected a number of seeds from 1 to {_MOST_SEEDS}, found `{number.text}`"
         raise fail("bad-value", message, number.span)
     run.scope.set(name.text, generate(int(number.text)), name.span)
-
-
-_MOST_SEEDS = 1_000_000

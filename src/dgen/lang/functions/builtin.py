@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 
 from dgen.lang.functions import Function, add_function
-from dgen.lang.limits import bounded_range, check_format, power
+from dgen.lang.limits import bounded_bytes, bounded_range, check_format, modular_power, power, rounded, total
 
 _PLAIN = {
     "abs": "The absolute value of a number.",
@@ -14,7 +14,6 @@ _PLAIN = {
     "ascii": "The value as Python would write it, in ASCII.",
     "bin": "An integer in base two.",
     "bool": "Whether a value is true.",
-    "bytes": "Bytes of a list of integers, or of a text and its encoding.",
     "chr": "The character of a code point.",
     "dict": "A dictionary.",
     "divmod": "Quotient and remainder.",
@@ -36,12 +35,10 @@ _PLAIN = {
     "ord": "The code point of a character.",
     "repr": "The value as Python would write it.",
     "reversed": "The items in reverse.",
-    "round": "A number rounded to some digits.",
     "set": "A set of items.",
     "slice": "A slice, as a subscript has it.",
     "sorted": "The items sorted.",
     "str": "The value as text.",
-    "sum": "The sum of the items.",
     "tuple": "A tuple of items.",
     "zip": "Items of several lists side by side.",
 }
@@ -57,13 +54,16 @@ def _range(*bounds: int) -> range:
 
 def _pow(base: float, exponent: float, modulus: int | None = None) -> float:
     if modulus is not None:
-        return pow(int(base), int(exponent), modulus)
+        return modular_power(int(base), int(exponent), modulus)
     return power(base, exponent)
 
 
 _BOUNDED = (
     ("format", _format, "A value formatted by a specification such as `.2f`.", "{{ format(2.5, '.2f') }}", "2.50"),
     ("range", _range, "Whole numbers from start to before stop.", "{{ list(range(3)) }}", "[0, 1, 2]"),
+    ("bytes", bounded_bytes, "Bytes of a list of integers, or of a text and its encoding.", "{{ len(bytes(3)) }}", "3"),
+    ("round", rounded, "A number rounded to some digits.", "{{ round(2.567, 1) }}", "2.6"),
+    ("sum", total, "The sum of numbers.", "{{ sum([1, 2]) }}", "3"),
     ("pow", _pow, "A number raised to a power.", "{{ pow(2, 10) }}", "1024"),
 )
 
