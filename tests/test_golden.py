@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_mistake_is_rendered_exactly(
 ) -> None:
     script = at_work / path.name
     script.write_bytes(path.read_bytes())
+    shutil.copytree(path.parent / "with", at_work / "with")
     code = main([path.name, "--quiet"])
     out, err = capfd.readouterr()
     assert code in {1, 2}
@@ -42,11 +44,13 @@ def test_mistake_is_rendered_exactly(
     compare(err.replace(str(at_work), "…"), path.with_suffix(".err"), pytestconfig.getoption("--update-golden"))
 
 
-@pytest.mark.parametrize("path", scripts("lang"), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*scripts("lang"), *scripts("compat")], ids=lambda p: p.stem)
 def test_script_does_exactly_this(
     path: Path, at_work: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     lines: list[str] = []
+    if (path.parent / "with").exists():
+        shutil.copytree(path.parent / "with", at_work / "with")
 
     def listen(event: Event) -> None:
         if isinstance(event, Printed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -76,10 +76,18 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a source came from: the span that made it, and how (`included here`, `produced here`)."""
+    """Where a source came from: the span that made it, and how (`included here`, `produced by …`).
+
+    `at` maps offsets of the source to the very place that made them, when it is known.
+    """
 
     span: Span
     how: str
+    at: Callable[[int, int], Span] | None = None
+
+    def of(self, span: Span) -> Span:
+        """Return the place that made a span of the source."""
+        return self.at(span.start, span.end) if self.at is not None else self.span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,11 +294,10 @@ def _draw(d: Diagnostic, ink: _Ink) -> Iterator[str]:
 
 
 def _draw_origins(span: Span | None, gutter: int, ink: _Ink) -> Iterator[str]:
-    origin = span.source.origin if span is not None else None
-    while origin is not None:
+    while span is not None and (origin := span.source.origin) is not None:
+        span = origin.of(span)
         yield f"{ink('note', 'note')}: {origin.how}"
-        yield from _snippet(origin.span, gutter, ink)
-        origin = origin.span.source.origin
+        yield from _snippet(span, gutter, ink)
 
 
 def _gutter(span: Span) -> int:

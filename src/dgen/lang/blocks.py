@@ -78,5 +78,6 @@ def _run_text(run: Interpreter, line: Line) -> None:
     start = line.text.index(text)
     first = text.partition("\n")[0]
     span = line.at(start, start + len(first))
-    source = Source(f"{span.source.name} (produced)", text, Origin(span, PRODUCED))
+    origin = Origin(span, PRODUCED, lambda low, high: line.at(start + low, start + high))
+    source = Source(f"{span.source.name} (produced)", text, origin)
     run.run_source(source)

@@ -188,7 +188,7 @@ class _Evaluator:
         return slice(*(None if bound is None else self.value(bound) for bound in bounds))
 
     def attribute(self, node: ast.Attribute) -> Any:
-        owner = self.value(node.value)
+        owner: Any = self.value(node.value)
         if node.attr.startswith("_") or node.attr in _FORBIDDEN_METHODS:
             raise self._fail(node, f"the attribute `{node.attr}` is not allowed in an expression")
         if not _is_open(owner):
@@ -199,8 +199,7 @@ class _Evaluator:
         except AttributeError:
             if isinstance(owner, Mapping) and node.attr in owner:
                 return owner[node.attr]  # pyright: ignore[reportUnknownVariableType]
-        kind = _kind(owner)
-        raise self._fail(node, f"a value of type {kind} has no attribute `{node.attr}`")
+        raise self._fail(node, f"a value of type {_kind(owner)} has no attribute `{node.attr}`")
 
     def call(self, node: ast.Call) -> Any:
         called = self._called(node.func)
@@ -261,7 +260,7 @@ class _Evaluator:
             raise self._fail(target, "only names can be bound in a comprehension")
 
 
-def _kind(value: object) -> str:
+def _kind(value: Any) -> str:
     return type(value).__name__
 
 

@@ -190,7 +190,8 @@ def _append(built: LineBuilder, line: Line, place: _Place, text: str) -> None:
 
 def _failing_stretch(line: Line, template: Template, place: _Place, error: Exception) -> tuple[int, int]:
     """Return the `{{ … }}` that was being rendered, or else the template line that Python's traceback names."""
-    if place.known and not place.exact:
+    missing = re.escape(error.name) if isinstance(error, MissingName) else ""
+    if place.known and not place.exact and re.search(missing, line.text[place.start : place.end]):
         return place.start, place.end
     number, trace = 1, error.__traceback__
     while trace is not None:

@@ -156,7 +156,7 @@ def test_an_error_in_produced_text_shows_the_line_and_its_place(session: Session
         "error[unknown-directive]: no directive named `\\prnt`\n"
         " --> t.dgen (produced):1:1\n  |\n1 | \\prnt 1\n  | ^^^^^\n  = help: did you mean `\\print`?\n"
         "note: produced by this template\n"
-        " --> t.dgen:2:3\n  |\n2 |   \\prnt {{ i }}\n  |   ^^^^^^^^^^^^^"
+        " --> t.dgen:2:3\n  |\n2 |   \\prnt {{ i }}\n  |   ^^^^^"
     )
 
 

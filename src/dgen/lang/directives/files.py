@@ -84,6 +84,10 @@ def mkdir(run: Interpreter, span: Span, folder: Word, *more: Word) -> None:
     """Make folders; with `-p` also those above them, and without complaint when they exist."""
     parents = _flagged(run, "mkdir", (folder, *more), "p", span)
     for word in parents.words:
+        above = Path(word.text).parent
+        if "p" not in parents and not above.exists():
+            message = f"`{word.text}` cannot be made: `{above}` does not exist"
+            raise fail("missing-file", message, word.span, "`\\mkdir -p` makes the folders above as well")
         with blaming(word):
             Path(word.text).mkdir(parents="p" in parents, exist_ok="p" in parents)
 
