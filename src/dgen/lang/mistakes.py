@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
 
 _OPENERS = ("IF", "FOR", "MACRO", "CALL", "FILTER", "SET", "WITH")
+_MOST = 100  # mistakes that are looked for: each costs reading the rest of the source
 _BROKEN_OPENERS = ("OPEN_TAG", "LONE_IF", "LONE_FOR", "UNKNOWN_TAG")
 
 
@@ -42,12 +43,14 @@ def mistakes() -> tuple[Mistake, ...]:
 
 
 def find_mistakes(source: Source) -> list[Diagnostic]:
-    """Return the syntax mistakes of a source: after each, parsing goes on at the next statement."""
+    """Return the first syntax mistakes of a source: after each, parsing goes on at the next statement."""
     from lark.exceptions import UnexpectedInput
 
     found: list[Diagnostic] = []
     text, start, unclosed = source.text, 0, 0
-    while start <= len(text):
+    for _ in range(_MOST):
+        if start > len(text):
+            break
         try:
             _parse_sample(" " * start + text[start:])
         except UnexpectedInput as error:

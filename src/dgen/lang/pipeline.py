@@ -151,12 +151,16 @@ def _start(command: Command, streams: _Streams) -> subprocess.Popen[bytes]:
 
 
 def _hand_on(output: int, write: Callable[[str], None]) -> None:
+    """Write what can be read from a descriptor, in whole lines."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    rest = ""
     with os.fdopen(output, "rb", buffering=0) as file:
         while chunk := file.read(65536):
-            text = decode(chunk).replace("\r\n", "\n")
-            if text:
-                write(text)
+            lines, newline, rest = (rest + decode(chunk)).rpartition("\n")
+            if newline:
+                write(f"{lines}\n".replace("\r\n", "\n"))
+    if rest := rest + decode(b"", True):
+        write(rest)
 
 
 def _stop(children: Sequence[subprocess.Popen[bytes]], *, interrupted: bool) -> None:
