@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,23 @@ def test_first_error_does_not_wait_for_torch(argv: tuple[str, ...]) -> None:
     assert modules & MODELS == set()
     assert "error[" in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("command", ["check", "fmt"])
+def test_tools_import_no_model_library(command: str, at_work: Path) -> None:
+    script = at_work / "s.dgen"
+    script.write_text(
+        '\\set colour red\ntoy\n--prompts "a {{ colour }} star"\n--image-seeds seed.png;mask.png\n'
+        "--scheduler DDIM\n--vae AutoencoderKL;model=other-vae\n"
+    )
+    code, modules, text = loaded_by(command, str(script))
+    assert code == 0, text
+    assert modules & {*MODELS, "numpy", "rich", "httpx", "huggingface_hub"} == set()
+
+
+@pytest.mark.parametrize("command", ["check", "fmt", "run", "replay"])
+def test_help_on_a_command_is_light(command: str) -> None:
+    code, modules, text = loaded_by(command, "--help")
+    assert code == 0
+    assert text.startswith(f"dgen {command} ")
+    assert modules & HEAVY == set()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from dgen.cache import cache_folder
 from dgen.schema import BadValue
 
 IMAGE_BYTES = 512 * 2**20
@@ -19,14 +20,6 @@ DOWNLOAD_BYTES = 64 * 2**30
 _ATTEMPTS = 3
 _TEXT_TYPES = ("text/", "application/xhtml", "application/xml")
 _PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf\s*)?<(?:!doctype html|html|head|\?xml)", re.IGNORECASE)
-
-
-def cache_folder(name: str) -> Path:
-    """Return a folder of the user's cache; `DGEN_CACHE` moves the whole cache."""
-    from platformdirs import user_cache_path
-
-    root = os.environ.get("DGEN_CACHE")
-    return (Path(root) if root else user_cache_path("dgen", appauthor=False)) / name
 
 
 def shown(url: str) -> str:

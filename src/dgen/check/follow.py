@@ -24,7 +24,8 @@ from dgen.lang.expand import variable_names
 from dgen.lang.files import script_file
 from dgen.lang.line import Line, LineBuilder
 from dgen.lang.nodes import Directive, Invocation, Script, Statement
-from dgen.lang.parse import parse_with_mistakes
+from dgen.lang.parse import parse_with_mistakes, template_line
+from dgen.lang.template import check_syntax
 from dgen.lang.words import split
 
 # Topics whose directives change nothing but the session and the working directory: they are called as they are.
@@ -158,6 +159,7 @@ class Follower(Interpreter):
                 break
             except DgenError as error:
                 self.scope.uses.read = read
+                error = _explained(error, statement)
                 name = _missing_name(error)
                 error = _without_hint(error, supposed)
                 is_open = self.oracle.touched > touched or MARK in statement.span.text
@@ -291,6 +293,15 @@ def _parameters(statement: Directive) -> tuple[Any, ...]:
         return find_directive(statement.name, statement.name_span).parameters
     except DgenError:
         return ()
+
+
+def _explained(error: DgenError, statement: Statement) -> DgenError:
+    """Say what is wrong with a template that does not compile, which may be the name of a filter."""
+    line = template_line(statement)
+    if error.diagnostics[0].code != "bad-template" or line is None:
+        return error
+    mistakes = check_syntax(line)
+    return DgenError(*mistakes) if mistakes else error
 
 
 def _without_hint(error: DgenError, names: list[str]) -> DgenError:

@@ -21,11 +21,24 @@ def parser() -> Lark:
 
     return Lark(
         grammar("dgen.lark"),
+        cache=_table_file(),
         parser="lalr",
         lexer="contextual",
         start=["script", "pieces", "mistake"],
         maybe_placeholders=False,
     )
+
+
+def _table_file() -> str | bool:
+    """Return where the table of the parser is kept, which takes longer to build than to read; False: nowhere."""
+    from dgen.cache import cache_folder
+
+    folder = cache_folder("grammar")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return str(folder / "dgen.lark.table")
 
 
 @cache

@@ -15,6 +15,7 @@ from dgen.lang.parse import parse
 
 _OPTION = re.compile(r"--?[A-Za-z]")
 _DYNAMIC = re.compile(r"\{[{%#]|[$%]")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _GAP_LINE = re.compile(r"\s*\\?\s*(#.*?)?\s*\Z")
 
 
@@ -65,22 +66,22 @@ def _layout(script: Script) -> str:
     place = 0
     for statement in script.statements:
         between = script.source.text[place : statement.span.start]
-        if not parts:
-            pass
-        elif "\n" not in between and isinstance(statement, Comment):
-            parts[-1] = f"{parts[-1]}  {statement.span.text.rstrip()}"
-            place = statement.span.end
-            continue
-        elif _has_blank_line(script.source.text, place, statement.span.start):
-            parts.append("")
-        parts.append(_laid_out(statement))
         place = statement.span.end
+        if parts and "\n" not in between and isinstance(statement, Comment):
+            parts[-1] = f"{parts[-1]}  {statement.span.text.rstrip()}"
+            continue
+        if parts and _BLANK_LINE.search(between):
+            parts.append("")
+        parts += _loose_comments(between)
+        parts.append(_laid_out(statement))
+    parts += _loose_comments(script.source.text[place:])
     return "".join(f"{part}\n" for part in parts)
 
 
-def _has_blank_line(text: str, start: int, end: int) -> bool:
-    """Say whether an empty line stands between two statements."""
-    return bool(re.search(r"\n[^\S\n]*\n", text[start:end]))
+def _loose_comments(between: str) -> list[str]:
+    """Return the comments that a backslash which joins nothing has swallowed."""
+    gap = _word("", between, True)
+    return [each for each in (gap.tail, *gap.comments) if each]
 
 
 def _laid_out(statement: Statement) -> str:
@@ -164,7 +165,10 @@ def _meaning(script: Script) -> tuple[list[object], list[str]]:
     """Return what a script says, however it is laid out, and its comments."""
     said: list[object] = []
     comments: list[str] = []
+    place = 0
     for statement in script.statements:
+        comments += _loose_comments(script.source.text[place : statement.span.start])
+        place = statement.span.end
         if isinstance(statement, Comment):
             comments.append(statement.span.text.rstrip())
         elif isinstance(statement, Invocation | Directive):
@@ -173,4 +177,4 @@ def _meaning(script: Script) -> tuple[list[object], list[str]]:
             said.append((type(statement), [w.meaning for w in words if w.text]))
         else:
             said.append((type(statement), statement.span.text.rstrip()))
-    return said, comments
+    return said, comments + _loose_comments(script.source.text[place:])

@@ -110,7 +110,7 @@ def logical_line(body: Span) -> Line:
 
 def _put_gap(built: LineBuilder, span: Span) -> None:
     """Append what lies between two pieces: blanks as they are, a joint with the blanks around it as one space."""
-    if joint().search(span.text):
+    if "\n" in span.text or joint().search(span.text):
         built.put(" ", span)
     else:
         built.put(span.text.replace("\r", " "), span, exact=True)

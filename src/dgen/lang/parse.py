@@ -29,13 +29,14 @@ def parse(source: Source) -> Script:
             `limit-exceeded`: the source is too long.
     """
     script, mistakes = parse_with_mistakes(source)
+    mistakes += _broken_templates(source, script.statements)
     if mistakes:
         raise DgenError(*mistakes)
     return script
 
 
 def parse_with_mistakes(source: Source) -> tuple[Script, list[Diagnostic]]:
-    """Parse a whole source; return its statements, and the mistakes that lie inside one of them.
+    """Parse a whole source; return its statements, and the mistakes that lie inside one, but for those of templates.
 
     Raises:
         DgenError: `bad-syntax`: the statements cannot be told from one another; `limit-exceeded`.
@@ -53,8 +54,7 @@ def parse_with_mistakes(source: Source) -> tuple[Script, list[Diagnostic]]:
         mistakes = find_mistakes(source)
         raise DgenError(*mistakes) from None
     statements = tuple(_statement(source, node) for node in found)
-    mistakes = [*_open_quotes(source, found), *_broken_templates(source, statements)]
-    return Script(source, statements), mistakes
+    return Script(source, statements), list(_open_quotes(source, found))
 
 
 def _open_quotes(source: Source, found: list[Tree[Token] | Token]) -> Iterator[Diagnostic]:

@@ -104,3 +104,8 @@ def test_an_open_quote_after_rendering_points_at_what_made_it(session: Session) 
     assert "this quote is never closed" in error
     assert "t.dgen:1:3" in error
     assert 'the line became: m " b' in error
+
+
+def test_tail_comment_before_a_dash_line_is_no_word(session: Session) -> None:
+    session.run("\\set n 3\ntoy --prompts a  # a tail\n--seeds {{ n }}  # another\n--verbose\n")
+    assert session.host.lines == [["toy", "--prompts", "a", "--seeds", "3", "--verbose"]]
