@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dgen.diagnostic import CODES
 from dgen.help import all_rows, topics
+from dgen.lang.directives import directives
+from dgen.lang.functions import functions
 from dgen.schema import Option
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +56,36 @@ def _examples() -> dict[str, str]:
     return found
 
 
-PAGES = {"options.md": option_page, "errors.md": error_page}
+def directive_page() -> str:
+    """Return the page that describes every directive, in the order of their names."""
+    rows = sorted({row.name: row for row in directives().values()}.values(), key=lambda row: row.name)
+    parts = ["# Directives\n\n" + GENERATED + "`…` stands for any number of words, `[…]` for what may be left out.\n"]
+    for row in rows:
+        parts.append(f"\n## \\\\{row.name}\n\n`{row.usage}`\n\n{row.help}\n")
+        parts += [f"Also `\\{alias}`.\n" for alias in row.aliases]
+        parts += [_example(script, output) for script, output in row.examples]
+    return "".join(parts)
+
+
+def _example(script: str, output: str) -> str:
+    shown = f"```text\n{output.rstrip(chr(10))}\n```\n" if output else ""
+    return f"\n```dgen\n{script}\n```\n{shown}"
+
+
+def function_page() -> str:
+    """Return the page that describes every template function, in the order of their names."""
+    rows = sorted(functions().values(), key=lambda row: (row.is_builtin, row.name))
+    head = "Each is a filter too: `{{ last(xs) }}` is `{{ xs | last }}`.\n"
+    parts = [f"# Functions\n\n{GENERATED}{head}\n| Function | Meaning | Example |\n|---|---|---|\n"]
+    for row in rows:
+        shown = "; ".join(f"`{template}` gives `{result}`" for template, result in row.examples)
+        parts.append(f"| `{row.usage}` | {row.help} | {shown} |\n")
+    return "".join(parts)
+
+
+PAGES = {
+    "options.md": option_page, "errors.md": error_page, "directives.md": directive_page, "functions.md": function_page,
+}  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
