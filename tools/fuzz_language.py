@@ -11,7 +11,14 @@ from typing import Any
 
 import atheris
 
-with atheris.instrument_imports(include=["dgen.lang", "dgen.diagnostic", "dgen.values"]):
+with atheris.instrument_imports(include=["dgen.lang", "dgen.diagnostic", "lark"]):
+    # The language imports these when they are first needed, which would leave them without instruments.
+    import lark  # noqa: F401
+
+    import dgen.lang.blocks
+    import dgen.lang.expression
+    import dgen.lang.mistakes
+    import dgen.lang.template  # noqa: F401
     from dgen.diagnostic import DgenError, Source
     from dgen.lang.directives import directives
     from dgen.lang.evaluate import Exited, Interpreter

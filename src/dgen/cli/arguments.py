@@ -71,7 +71,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
         word = words.pop(0)
         row = own.flags.get(word.text.partition("=")[0]) if is_flag(word) else None
         if row is None:
-            line.rest.append(word)
+            (line.rest if line.rest or is_flag(word) else line.positional).append(word)
             continue
         taken = [word]
         while words and row.takes_value and "=" not in word.text and not is_flag(words[0]):
