@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dgen.check.follow import check_source
 from dgen.cli.main import main
 from dgen.diagnostic import DgenError, Source, render
 from dgen.engine.trace import Traced, TraceEngine
@@ -75,6 +76,20 @@ def test_script_does_exactly_this(
         session.close()
     text = "\n".join(lines).replace(str(at_work), "…") + "\n"
     compare(text, path.with_suffix(".out"), pytestconfig.getoption("--update-golden"))
+
+
+# Scripts that are wrong on purpose, or name a file that only their trace has.
+NOT_CLEAN = ("-of-another-family", "-original-config", "-subfolder")
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in scripts("compat") if not any(n in p.stem for n in NOT_CLEAN)], ids=lambda p: p.stem
+)
+def test_script_in_an_old_style_checks_clean(path: Path, at_work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(path.parent / "with", at_work / "with")
+    monkeypatch.setenv("GOLDEN", "from the environment")
+    found = check_source(Source(path.name, path.read_text(encoding="utf-8")))
+    assert [d for d in found if d.severity == "error"] == []
 
 
 @pytest.mark.parametrize("path", scripts("check"), ids=lambda p: p.stem)

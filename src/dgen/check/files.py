@@ -31,6 +31,8 @@ class MadeFiles:
         if self.anything or MARK in path:
             return True
         place: str = _absolute(path)
+        if any(made.startswith(place + os.sep) for made in self._places):
+            return True
         while place not in self._places:
             parent: str = os.path.dirname(place)
             if parent == place:

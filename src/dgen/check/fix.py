@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span
 from dgen.lang.blocks import PRODUCED
-from dgen.lang.nodes import Block
 from dgen.lang.parse import parse
 
 
@@ -27,10 +25,10 @@ class Change:
 def changes(source: Source, found: Sequence[Diagnostic]) -> list[Change]:
     """Return the changes that are safe, in the order of the script; none in a script that does not parse."""
     try:
-        blocks = [s for s in parse(source).statements if isinstance(s, Block)]
+        parse(source)
     except DgenError:
         return []
-    made = {(c.span.start, c.span.end): c for d in found for c in _change(source, d, blocks)}
+    made = {(c.span.start, c.span.end): c for d in found if (c := _change(source, d)) is not None}
     return [made[place] for place in sorted(made)]
 
 
@@ -44,23 +42,11 @@ def apply(source: Source, chosen: Sequence[Change]) -> str:
     return "".join([*parts, source.text[place:]])
 
 
-def _change(source: Source, d: Diagnostic, blocks: Sequence[Block]) -> Iterator[Change]:
-    span = d.span
-    if d.fix is None or span is None:
-        return
-    if span.source is source:
-        yield Change(span, d.fix)
-        return
-    place = span
+def _change(source: Source, d: Diagnostic) -> Change | None:
+    """Return the change that mends a diagnostic; None when what it points at does not stand in the script itself."""
+    place = d.span
+    if d.fix is None or d.span is None or place is None:
+        return None
     while place.source.origin is not None and place.source.origin.how == PRODUCED:
-        place = place.source.origin.span
-    block = next((b for b in blocks if place.source is source and b.span.start <= place.start < b.span.end), None)
-    if block is not None:
-        yield from _in_block(block, span.text, d.fix)
-
-
-def _in_block(block: Block, old: str, new: str) -> Iterator[Change]:
-    """Yield a change in a template block when the old name stands in it once, as a word."""
-    places = list(re.finditer(rf"(?<![^\s]){re.escape(old)}(?![^\s=])", block.span.text))
-    if len(places) == 1:
-        yield Change(block.span.part(*places[0].span()), new)
+        place = place.source.origin.of(place)
+    return Change(place, d.fix) if place.source is source and place.text == d.span.text else None

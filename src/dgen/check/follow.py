@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, update_wrapper
+from pathlib import Path
 from typing import Any
 
 from dgen.check.calls import SeenEnvironment, lifted_calls
@@ -57,7 +58,7 @@ def check_source(source: Source, before: tuple[Source, ...] = ()) -> list[Diagno
 def _place(span: Span | None, source: Source) -> int:
     """Return where in the script a diagnostic belongs: what templates and included files made, where they stand."""
     while span is not None and span.source is not source and span.source.origin is not None:
-        span = span.source.origin.span
+        span = span.source.origin.of(span)
     return span.start if span is not None else -1
 
 
@@ -183,7 +184,8 @@ class Follower(Interpreter):
                 self.host.tell([each])
 
     def _may_exist(self, span: Span | None) -> bool:
-        return span is not None and self.made.may_match(span.text.strip("\"'"))
+        path = span.text.strip("\"'") if span is not None else MARK
+        return self.made.may_hold(path) or self.made.may_match(path)
 
     def _give_up(self, statement: Statement) -> None:
         """Let what a failed statement would have set be unknown, and what it would have read be read."""
@@ -193,6 +195,8 @@ class Follower(Interpreter):
             self.scope.suppose(*names)
         if isinstance(statement, Directive) and statement.name in ("cd", "pushd", "popd", "include"):
             self.made.anything = self.scope.uses.all_read = True
+        if isinstance(statement, Directive) and statement.name == "pushd":
+            self.folders.append(Path.cwd())
 
     def _run(self, statement: Statement) -> None:
         if not isinstance(statement, Directive):

@@ -108,7 +108,7 @@ class FollowingHost:
 def _place(span: Span | None) -> tuple[object, ...]:
     """Return what tells places apart: of a line that a template produced, where the template stands."""
     while span is not None and span.source.origin is not None and span.source.origin.how == PRODUCED:
-        span = span.source.origin.span
+        span = span.source.origin.of(span)
     return (span.source.name, span.start, span.end) if span is not None else ()
 
 

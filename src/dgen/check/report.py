@@ -54,7 +54,7 @@ def at_root(d: Diagnostic) -> Diagnostic:
     while span is not None and span.source.origin is not None and span.source.origin.how == PRODUCED:
         line = span.source.line(span.source.place(span.start)[0])
         notes = (*notes, (None, f"the line became: {line}"))
-        span = span.source.origin.span
+        span = span.source.origin.of(span)
     return d if span is d.span else replace(d, span=span, notes=notes, fix=None)
 
 

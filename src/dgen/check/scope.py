@@ -78,6 +78,7 @@ class FollowedScope(Scope):
             DgenError: `read-only-variable`, `unknown-variable`.
         """
         self._set_at.setdefault(name, None)
+        self.uses.read.add(name)
         super().unset(name, span)
 
     def child(self) -> FollowedScope:
