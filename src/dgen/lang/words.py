@@ -132,6 +132,8 @@ def open_quote(span: Span, became: str | None = None) -> Diagnostic:
     """Describe a quote that is never closed, in a line that rendering may have changed."""
     notes = ((None, f"the line became: {became}"),) if became is not None else ()
     help = f"close the quote on the same statement, or write `\\{span.text[:1]}` for a literal one"
+    if span.text[:1] not in ("'", '"'):
+        help = "`quote()` keeps a text that may hold quotes together: `{{ quote(name) }}`"
     return Diagnostic(code="bad-syntax", message="this quote is never closed", span=span, help=help, notes=notes)
 
 
