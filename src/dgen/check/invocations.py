@@ -68,6 +68,7 @@ class Invocations:
         self._engine = TraceEngine()
         self._pictures = PictureFiles()
         self._facts: dict[tuple[Any, ...], ModelFacts | EngineError | None] = {}
+        self._fit: set[tuple[Any, ...]] = set()
         self.last: dict[str, Any] = {}  # what the `last_*` variables are after the invocation
 
     def check(self, words: Sequence[Word], span: Span) -> Iterator[Diagnostic]:
@@ -126,8 +127,16 @@ class Invocations:
             yield engine_diagnostic(facts, bound)
         elif facts is not None:
             yield from check_support(_with_any_seed(bound), facts)
-            schedulers = bound.given["scheduler"].values if "scheduler" in bound else ()
-            yield from check_schedulers(self._engine, bound, request, (facts, schedulers))
+            yield from self._unfit_parts(bound, request, facts)
+
+    def _unfit_parts(self, bound: Bound, request: Request, facts: ModelFacts) -> Iterator[Diagnostic]:
+        """Yield what is wrong with schedulers and sub-models; a combination that was fit is not looked at again."""
+        schedulers = bound.given["scheduler"].values if "scheduler" in bound else ()
+        key = (*(getattr(request, r.name) for r in ROWS.values() if r.stage is Stage.LOAD), schedulers)
+        if key not in self._fit:
+            found = list(check_schedulers(self._engine, bound, request, (facts, schedulers)))
+            self._fit.update(() if found else (key,))
+            yield from found
 
     def _inspected(self, bound: Bound, request: Request) -> ModelFacts | EngineError | None:
         """Return what is known of a model; None when neither it nor its family can be told here."""

@@ -166,9 +166,13 @@ def cached(source: Source) -> Path | None:
         return target if target.exists() else None
     if blob is None and not _SLUG.fullmatch(source.model):
         raise _missing(source)
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.constants import HF_HUB_CACHE  # light; the rest of the package is not
 
     repository, revision = (blob["repo"], blob["revision"]) if blob else (source.model, source.revision)
+    if not Path(HF_HUB_CACHE, "models--" + repository.replace("/", "--")).is_dir():
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
     file = blob["file"] if blob else f"{_prefix(source)}model_index.json"
     found = try_to_load_from_cache(repository, file, revision=revision)
     return Path(found) if isinstance(found, str) else None
