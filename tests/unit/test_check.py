@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dgen.check.follow import check_source
+from dgen.check.templates import FollowingRenderer
+from dgen.check.unknown import Oracle
 from dgen.cli.main import main
-from dgen.diagnostic import CODES, Source
+from dgen.diagnostic import CODES, DgenError, Source
+from dgen.lang.functions import Quoted
+from dgen.lang.line import Line
+from dgen.lang.template import Renderer
 
 WARNING = "\\set unused 1\n"
 ERROR = "some/model --promts x\n"
@@ -193,3 +199,31 @@ def test_unknown_words_may_be_anything() -> None:
     assert codes("{{ injected_args.remove('-v') }}\n") == []
     assert codes("{{ injected_device }} --prompts x --output-size 64 {{ injected_args }} 3 --no-aspect\n") == []
     assert codes("some/model --{{ injected_device }} x y --promts z\n") == ["unknown-option"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a {{ x }} b",
+        "{{x}}{{ n }}",
+        "{{ u }}",
+        "{{ x }}\n",
+        " {{ f }} {",
+        "{{ q }}",
+        "{{ missing }}",
+        "{{ true }}",
+        "{{ x }",
+    ],
+)
+def test_plain_names_render_as_any_template(text: str) -> None:
+    oracle = Oracle()
+    values = {"x": "red $HOME", "n": 3, "u": oracle.unknown(), "f": 0.5, "q": Quoted('"a b"'), "true": "no"}
+    line = Line.of(Source("s", text).span(0, len(text)))
+    renderer = FollowingRenderer(values, {}, oracle)
+    try:
+        expected = Renderer.render(renderer, line)
+    except DgenError as error:
+        with pytest.raises(DgenError, match=re.escape(str(error))):
+            renderer.render(line)
+        return
+    assert renderer.render(line) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import update_wrapper
 from types import BuiltinMethodType, FunctionType
@@ -11,10 +12,15 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 
 from dgen.check.unknown import Oracle, Unknown, holds_unknown
+from dgen.lang.line import Line, LineBuilder
+from dgen.lang.marks import MARKS
 from dgen.lang.sandbox import TemplateEnvironment, make_environment, table
 from dgen.lang.template import Renderer
 
 _SPREAD = "spread over several names"
+_NAMED = re.compile(r"\{\{\s*(?!true\b|false\b|none\b)([A-Za-z_]\w*)\s*\}\}")
+_TAG = re.compile(r"\{[{%#]")
+_PLAIN_TYPES = (str, int, float, Unknown)
 
 
 class FollowingEnvironment(TemplateEnvironment):
@@ -67,6 +73,28 @@ class FollowingRenderer(Renderer):
             rows.update({n: lift(oracle, call) for n, call in rows.items()})
         table(environment, "filters")[_SPREAD] = _spreader(oracle)
         super().__init__(scope, calls, environment)
+
+    def render(self, line: Line) -> Line:
+        """Render a line; one that only names variables is put together without compiling a template for it."""
+        return self._put_together(line) or super().render(line)
+
+    def _put_together(self, line: Line) -> Line | None:
+        """Return a line whose tags are all names of plain values with those values; None when there is more to it."""
+        tags = list(_NAMED.finditer(line.text))
+        if len(tags) != len(_TAG.findall(line.text)) or any(mark in line.text for mark in MARKS):
+            return None
+        built = LineBuilder()
+        place = 0
+        for tag in tags:
+            value = self.names.get(tag[1])
+            if type(value) not in _PLAIN_TYPES:
+                return None
+            built.copy(line, place, tag.start())
+            built.put(str(value), line.at(tag.start(), tag.end()))
+            place = tag.end()
+        built.copy(line, place, len(line.text))
+        result = built.line()
+        return Line(result.text, result.pieces or line.pieces[:1], result.verbatim, result.text)
 
 
 def _spreader(oracle: Oracle) -> Callable[[Any, int, bool], Any]:
