@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,10 +82,13 @@ def main() -> None:
     """Measure, print, and write JSON, the table and the sheets of pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, default=MODELS, help="folder that holds shapes/ and its parts")
-    parser.add_argument("--out", type=Path, default=Path("/tmp/shapes/evaluation"), help="folder for the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path(tempfile.gettempdir()) / "shapes-evaluation", help="folder for the results"
+    )
     parser.add_argument("--only", action="append", help="only this measurement (may be repeated)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "numbers.json"
     numbers = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

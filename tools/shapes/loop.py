@@ -19,7 +19,7 @@ from torch import Tensor, distributed, nn
 LOG_EVERY = 50
 SAVE_EVERY = 250
 SHARE_EVERY = 10
-FALL = 1 / 3
+FALL = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Plan:
 
 
 def learning_rate(plan: Plan, step: int) -> float:
-    """Return the learning rate of a step: warm-up, then constant, then a linear fall to 2 % in the last third."""
+    """Return the learning rate of a step: warm-up, then constant, then a linear fall to 2 % at the end."""
     if step < plan.warmup:
         return plan.learning_rate * (step + 1) / plan.warmup
     left = max(0.0, 1 - step / plan.steps)
