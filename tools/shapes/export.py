@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -28,10 +29,19 @@ def replace_folder(source: Path, target: Path) -> None:
     shutil.copytree(source, fresh)
     for path in fresh.rglob("*.safetensors"):
         path.chmod(0o644)
+    for path in fresh.rglob("config.json"):
+        forget_origin(path)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def forget_origin(path: Path) -> None:
+    """Drop the folder that a part was once loaded from, which names a place on the training machine."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def size_bytes(folder: Path) -> int:
