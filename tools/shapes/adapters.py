@@ -13,7 +13,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from . import data
+from . import dataset
 from .base import tokens
 from .captions import caption
 from .drawings import Drawing, new_figure
@@ -48,9 +48,9 @@ def train_lora(folder: Path, resume: bool, name: str) -> None:
     """Teach the UNet to draw plain captions in a style; write `folder`/shapes-lora-NAME."""
     torch.manual_seed(SEED)
     base = load_base(folder)
-    plain = [restyled(d, "plain") for d in data.drawings(DRAWINGS, SEED) if not d.scene]
+    plain = [restyled(d, "plain") for d in dataset.drawings(DRAWINGS, SEED) if not d.scene]
     styled = [restyled(d, LORA_STYLES[name]) for d in plain]
-    clean = data.latents(base.pipeline.vae, styled, folder / f"lora-{name}-latents.pt")
+    clean = dataset.latents(base.pipeline.vae, styled, folder / f"lora-{name}-latents.pt")
     unet = base.pipeline.unet
     add_factors(unet, RANK, ATTENTION)
     trainer = Trainer(replace(LORA_PLAN, name=f"lora-{name}"), unet, folder)
@@ -83,7 +83,7 @@ def train_word(folder: Path, resume: bool) -> None:
     torch.manual_seed(SEED)
     base = load_base(folder)
     rng, generator = random.Random(SEED), torch.Generator().manual_seed(SEED)
-    clean = data.latents(base.pipeline.vae, [badge(rng) for _ in range(256)], folder / "word-latents.pt")
+    clean = dataset.latents(base.pipeline.vae, [badge(rng) for _ in range(256)], folder / "word-latents.pt")
     tokenizer, encoder = base.pipeline.tokenizer, base.pipeline.text_encoder
     tokenizer.add_tokens(WORD)
     encoder.resize_token_embeddings(len(tokenizer))

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from . import data
+from . import dataset
 from .loop import Plan, Trainer
 from .words import PICTURE_PX
 
@@ -57,7 +57,7 @@ def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
 def crops(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Return BATCH random crops, a third of them in other colours, as floats in [-1, 1]."""
     rows = torch.randint(len(pixels), (BATCH,), generator=generator).tolist()
-    return data.as_input(torch.stack([crop(pixels[row], row % 3 == 0, generator) for row in rows]))
+    return dataset.as_input(torch.stack([crop(pixels[row], row % 3 == 0, generator) for row in rows]))
 
 
 def crop(picture: Tensor, recolour: bool, generator: torch.Generator) -> Tensor:
@@ -71,8 +71,8 @@ def crop(picture: Tensor, recolour: bool, generator: torch.Generator) -> Tensor:
 def train(folder: Path, resume: bool) -> None:
     """Train the autoencoder; write `folder`/shapes/vae with its scaling factor set."""
     torch.manual_seed(SEED)
-    listed = data.drawings(DRAWINGS, SEED)
-    pixels = data.pixels(listed, folder / "vae-pixels.pt")
+    listed = dataset.drawings(DRAWINGS, SEED)
+    pixels = dataset.pixels(listed, folder / "vae-pixels.pt")
     vae = new_vae().to(memory_format=torch.channels_last)
     trainer = Trainer(PLAN, vae, folder)
     if resume:
@@ -98,7 +98,7 @@ def train(folder: Path, resume: bool) -> None:
 def refine(folder: Path, resume: bool) -> None:
     """Train the decoder alone for longer, while the latents stay what the UNet knows; replace it."""
     torch.manual_seed(SEED)
-    pixels = data.pixels(data.drawings(DRAWINGS, SEED), folder / "vae-pixels.pt")
+    pixels = dataset.pixels(dataset.drawings(DRAWINGS, SEED), folder / "vae-pixels.pt")
     vae = AutoencoderKL.from_pretrained(folder / "shapes", subfolder="vae", torch_dtype=torch.float32)
     vae.to(memory_format=torch.channels_last)
     vae.encoder.requires_grad_(False)
@@ -123,14 +123,14 @@ def refine(folder: Path, resume: bool) -> None:
 @torch.no_grad()
 def set_scale(vae: AutoencoderKL, pixels: Tensor) -> None:
     """Set the scaling factor that gives the latents of these pictures a standard deviation of one."""
-    mean = vae.encode(data.as_input(pixels)).latent_dist.mean
+    mean = vae.encode(dataset.as_input(pixels)).latent_dist.mean
     vae.register_to_config(scaling_factor=round(float(1 / mean.std()), 4))
 
 
 @torch.no_grad()
 def reconstruction_error(vae: AutoencoderKL, pixels: Tensor) -> dict[str, float]:
     """Return the mean absolute error (of 255) and the share of pixels further off than 32 of 255."""
-    wanted = data.as_input(pixels)
+    wanted = dataset.as_input(pixels)
     made = vae.decode(vae.encode(wanted).latent_dist.mean).sample.clamp(-1, 1)
     off = (made - wanted).abs() * 127.5
     return {"mean_abs": float(off.mean()), "share_far_off": float((off.amax(dim=1) > 32).float().mean())}

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from . import data
+from . import dataset
 from .captions import caption
 from .drawings import Drawing
 from .loop import Plan, Trainer, worker
@@ -163,7 +163,7 @@ def random_times(count: int, generator: torch.Generator) -> Tensor:
 def train(folder: Path, resume: bool) -> None:
     """Make the latents with the autoencoder in `folder`/shapes/vae, then train in several processes."""
     vae = AutoencoderKL.from_pretrained(folder / "shapes", subfolder="vae", torch_dtype=torch.float32)
-    data.latents(vae, data.drawings(DRAWINGS, SEED), folder / "base-latents.pt")
+    dataset.latents(vae, dataset.drawings(DRAWINGS, SEED), folder / "base-latents.pt")
     meeting = folder / "meeting"
     meeting.unlink(missing_ok=True)
     torch.multiprocessing.spawn(train_one, (folder, resume), nprocs=WORKERS)
@@ -174,7 +174,7 @@ def train_one(number: int, folder: Path, resume: bool) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=number, world_size=WORKERS)
     torch.manual_seed(SEED)
-    listed = data.drawings(DRAWINGS, SEED)
+    listed = dataset.drawings(DRAWINGS, SEED)
     clean = torch.load(folder / "base-latents.pt", weights_only=True, mmap=True)
     painter, tokenizer = Painter(), new_tokenizer()
     trainer = Trainer(PLAN, painter, folder)

@@ -13,7 +13,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
 
-from . import data
+from . import dataset
 from .captions import caption
 from .drawings import Drawing, Figure, place, render
 from .loop import Plan, Trainer
@@ -53,11 +53,11 @@ def random_mask(drawing: Drawing, rng: random.Random) -> Tensor:
 def masked_latents(base: Base, listed: list[Drawing]) -> Tensor:
     """Return masks and latents of the masked pictures, joined: (n, 1 + 4, 16, 16) float16."""
     rng, found, size = random.Random(SEED), [], PICTURE_PX // 8
-    for start in range(0, len(listed), data.BATCH):
-        some = listed[start : start + data.BATCH]
+    for start in range(0, len(listed), dataset.BATCH):
+        some = listed[start : start + dataset.BATCH]
         masks = torch.stack([random_mask(d, rng) for d in some])
-        pictures = torch.stack([data.as_tensor(render(d)) for d in some])
-        hidden = data.as_input(pictures) * (masks < 0.5)
+        pictures = torch.stack([dataset.as_tensor(render(d)) for d in some])
+        hidden = dataset.as_input(pictures) * (masks < 0.5)
         latents = base.pipeline.vae.encode(hidden).latent_dist.mean * base.pipeline.vae.config.scaling_factor
         found.append(torch.cat([functional.interpolate(masks, (size, size)), latents], dim=1).half())
     return torch.cat(found)
@@ -67,7 +67,7 @@ def train_inpaint(folder: Path, resume: bool) -> None:
     """Train on boxes hidden from drawings; write `folder`/shapes-inpaint."""
     base = load_base(folder)
     listed, clean = base_set(folder)
-    extra = data.cached(folder / "inpaint-masked.pt", lambda: masked_latents(base, listed[:DRAWINGS]))
+    extra = dataset.cached(folder / "inpaint-masked.pt", lambda: masked_latents(base, listed[:DRAWINGS]))
 
     def batch(rows: Tensor, rng: random.Random) -> tuple[list[str], Tensor, Tensor]:
         return [caption(listed[row], rng) for row in rows.tolist()], clean[rows], extra[rows].float()
@@ -115,7 +115,7 @@ def train_pix2pix(folder: Path, resume: bool) -> None:
     chosen = [i for i, d in enumerate(listed) if len(d.figures) == 1 and not d.blurry][:DRAWINGS]
     pairs = [changed(listed[i], rng) for i in chosen]
     vae, start = base.pipeline.vae, known[chosen]
-    clean = data.latents(vae, [d for d, _ in pairs], folder / "pix2pix-after.pt")
+    clean = dataset.latents(vae, [d for d, _ in pairs], folder / "pix2pix-after.pt")
 
     def batch(rows: Tensor, rng: random.Random) -> tuple[list[str], Tensor, Tensor]:
         # The pipeline gives the picture's latents unscaled, and zeros where it leaves the picture out.

@@ -30,17 +30,19 @@ def replace_folder(source: Path, target: Path) -> None:
     for path in fresh.rglob("*.safetensors"):
         path.chmod(0o644)
     for path in fresh.rglob("config.json"):
-        forget_origin(path)
+        clean_config(path)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def forget_origin(path: Path) -> None:
-    """Drop the folder that a part was once loaded from, which names a place on the training machine."""
+def clean_config(path: Path) -> None:
+    """Drop the training machine's folder; let a text encoder load in float32, as diffusers loads the rest."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("_name_or_path", None)
+    if "dtype" in config:
+        config["dtype"] = "float32"
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from . import data
+from . import dataset
 from .base import DRAWINGS, SEED, Noise, new_scheduler, tokens
 from .drawings import Drawing
 
@@ -40,7 +40,7 @@ def load_base(folder: Path) -> Base:
 def base_set(folder: Path) -> tuple[list[Drawing], Tensor]:
     """Return the drawings that the base was trained on and their latents: (n, 4, 16, 16) float16."""
     latents = torch.load(folder / "base-latents.pt", weights_only=True, mmap=True)
-    return data.drawings(DRAWINGS, SEED), latents
+    return dataset.drawings(DRAWINGS, SEED), latents
 
 
 def denoising_loss(
