@@ -11,7 +11,7 @@ import torch
 from diffusers import ControlNetModel
 from torch import Tensor
 
-from . import data
+from . import dataset
 from .captions import caption
 from .drawings import Drawing, render
 from .edges import edges
@@ -53,7 +53,7 @@ def all_edges(listed: list[Drawing], path: Path) -> Tensor:
         with ProcessPoolExecutor(2) as pool:
             return torch.from_numpy(np.stack(list(pool.map(edge_array, listed, chunksize=64))))
 
-    return data.cached(path, make)
+    return dataset.cached(path, make)
 
 
 def as_condition(packed: Tensor) -> Tensor:
