@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
-from dgen.diagnostic import DgenError, Diagnostic, Span
+from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family
 from dgen.families.signatures import accepts, components
@@ -16,7 +16,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.image_seed import ImageSeed
-from dgen.values.scalars import Size, is_local
+from dgen.values.scalars import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,16 +247,3 @@ def component_key(request: Request, kind: str) -> tuple[Any, ...]:
             return (kind, value, request.dtype, request.variant)
     shared = [r for r in ROWS.values() if r.stage is Stage.LOAD and not r.parts]
     return (kind, *(getattr(request, r.name) for r in (*shared, *own)))
-
-
-def raise_all(found: list[Diagnostic]) -> None:
-    """Raise the diagnostics together, when there are any.
-
-    Raises:
-        DgenError: `found` is not empty.
-    """
-    if found:
-        raise DgenError(*found)
-
-
-__all__ = ["Job", "Pictures", "check_support", "component_key", "is_local", "resolve", "seed_size"]
