@@ -14,7 +14,7 @@ from dgen.engine.components import Component, Need, Store
 from dgen.engine.failures import memory_errors
 from dgen.engine.files import model_files
 from dgen.engine.hub import Hub
-from dgen.engine.libraries import class_named, quiet, silence
+from dgen.engine.libraries import quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
 from dgen.engine.memory import HostBudget
@@ -43,14 +43,6 @@ class LocalEngine:
         self.memo = Memo()
         self._last: dict[str, Callable[[], Component | None]] = {}
         self._used: dict[str, Component] = {}
-
-    def warm_up(self) -> None:
-        """Import what rendering needs; may run on a thread of its own."""
-        silence()
-        for name in ("StableDiffusionPipeline", "UNet2DConditionModel", "AutoencoderKL"):
-            class_named("diffusers", name)
-        for name in ("CLIPTextModel", "CLIPTokenizer"):
-            class_named("transformers", name)
 
     def inspect(self, request: Request) -> ModelFacts:
         """Look into a request's model without loading weights.

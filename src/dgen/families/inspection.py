@@ -34,11 +34,6 @@ class ModelFacts:
         return fitting is None or self.denoiser_channels is None or self.denoiser_channels in fitting
 
 
-def is_single_file(path: Path) -> bool:
-    """Whether a path is a checkpoint file rather than a folder."""
-    return path.is_file()
-
-
 def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     """Read a folder in diffusers layout; `wanted` is the family that the user named.
 

@@ -76,14 +76,6 @@ class Scope(Mapping[str, Any]):
         """Set a name that dgen itself sets: read-only to the script, in front of a variable of that name."""
         self._provided[name] = value
 
-    def withdraw(self, name: str) -> None:
-        """Forget a name that dgen provided."""
-        self._provided.pop(name, None)
-
-    def is_provided(self, name: str) -> bool:
-        """Say whether dgen itself set the name."""
-        return name in self._provided
-
     def place(self, name: str) -> Span | None:
         """Return where a script set a variable."""
         return self._set_at.get(name)
