@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def marks(text: str) -> list[tuple[str, str]]:
     [
         ("#! dgen 0.1.0\n# why", [("pragma", "#! dgen 0.1.0"), ("comment", "# why")]),
         ("toy --seeds 1 --vae=A;model=x", [("model", "toy"), ("option", "--seeds"), ("number", "1"),
-                                           ("option", "--vae"), ("value", "=A;"), ("uri-key", "model"), ("value", "=x")]),
+                                           ("option", "--vae"), ("value", "=A;"), ("uri-key", "model"),
+                                           ("value", "=x")]),
         ("toy \\ # tail\n# whole\n  -p $A", [("model", "toy"), ("continuation", "\\"), ("comment", "# tail"),
                                              ("comment", "# whole"), ("option", "-p"), ("variable", "$A")]),
         ("\\set a it's", [("directive", "\\set"), ("variable", "a"), ("value", "it"), ("value", "'"), ("value", "s")]),
@@ -48,7 +50,8 @@ def test_text_has_these_marks(text: str, expected: list[tuple[str, str]]) -> Non
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        ('toy --prompts "a red', ("quote", '"a red')), ("toy {{ a", ("variable", "a")), ("toy {# a", ("comment", "{# a")),
+        ('toy --prompts "a red', ("quote", '"a red')),
+        ("toy {{ a", ("variable", "a")), ("toy {# a", ("comment", "{# a")),
         ("{% for", ("keyword", "for")), ("\\nonsense", ("directive", "\\nonsense")), ("toy \\", ("continuation", "\\")),
     ],
 )  # fmt: skip
@@ -62,7 +65,7 @@ def test_tokens_cover_any_text_and_marks_never_overlap(text: str) -> None:
     tokens = list(scan(text))
     assert "".join(text[t.start : t.end] for t in tokens) == text
     found = highlight(text)
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(found))
     assert all(0 <= m.start < m.end <= len(text) for m in found)
 
 
