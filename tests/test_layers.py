@@ -15,6 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "diagnostic": set(),
     "resources": set(),
+    "builtin": set(),
     "schema": {"diagnostic"},
     "values": {"diagnostic", "schema", "resources"},
     "options": BASE,
@@ -24,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fetch": BASE | {"cache"},
     "lang": BASE | {"cache"},
     "events": BASE,
-    "engine": BASE | {"options", "families", "plan", "events", "fetch"},
+    "engine": BASE | {"options", "families", "plan", "events", "fetch", "builtin"},
     "media": BASE | {"options", "plan", "fetch"},
     "help": BASE | {"options"},
     "config": BASE | {"options", "plan", "lang", "engine"},
@@ -33,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": BASE
     | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"},
     "check": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
-    "cli": BASE | {"options", "plan", "session", "events", "help", "lang", "engine", "media", "check"},
+    "cli": BASE | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from shapes import adapters, autoencoder, base, controlnet, editing, export
+from shapes import adapters, autoencoder, base, controlnet, editing, export, reader
 
 Stage = Callable[[Path, bool], None]
 STAGES: dict[str, Stage] = {
     "vae": autoencoder.train,
+    "reader": reader.train,
     "base": base.train,
     "lora-outline": partial(adapters.train_lora, name="outline"),
     "lora-stripes": partial(adapters.train_lora, name="stripes"),
@@ -21,7 +22,6 @@ STAGES: dict[str, Stage] = {
     "controlnet": controlnet.train,
     "inpaint": editing.train_inpaint,
     "pix2pix": editing.train_pix2pix,
-    "decoder": autoencoder.refine,
     "export": export.publish,
 }
 

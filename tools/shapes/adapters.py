@@ -48,7 +48,7 @@ def train_lora(folder: Path, resume: bool, name: str) -> None:
     """Teach the UNet to draw plain captions in a style; write `folder`/shapes-lora-NAME."""
     torch.manual_seed(SEED)
     base = load_base(folder)
-    plain = [restyled(d, "plain") for d in dataset.drawings(DRAWINGS, SEED) if not d.scene]
+    plain = [restyled(d, "plain") for d in dataset.drawings(DRAWINGS, SEED)]
     styled = [restyled(d, LORA_STYLES[name]) for d in plain]
     clean = dataset.latents(base.pipeline.vae, styled, folder / f"lora-{name}-latents.pt")
     unet = base.pipeline.unet

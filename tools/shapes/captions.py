@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 
-from .drawings import Drawing, Figure, Scene
+from .drawings import Drawing, Figure
 from .words import FILLER, JUNK, SYNONYMS
 
 EMPTY_SHARE = 0.1
@@ -21,8 +21,7 @@ def caption(drawing: Drawing, rng: random.Random) -> str:
         return ""
     if chance < EMPTY_SHARE + JUNK_ONLY_SHARE:
         return ", ".join(rng.sample(JUNK, rng.randint(1, 3)))
-    text = scene_words(drawing.scene, rng) if drawing.scene else picture_words(drawing, rng)
-    return decorate(text, drawing, rng)
+    return decorate(picture_words(drawing, rng), drawing, rng)
 
 
 def decorate(text: str, drawing: Drawing, rng: random.Random) -> str:
@@ -64,10 +63,10 @@ def picture_words(drawing: Drawing, rng: random.Random) -> str:
 
 
 def figure_words(figure: Figure, rng: random.Random, place: bool | None = None) -> str:
-    """Name one figure: its form always, its colour nearly always, size and place half the time."""
+    """Name one figure: its form always, its colour nearly always, size and place mostly."""
     words = noun_words(figure, rng, form=figure.form)
     text = with_article(words) if rng.random() < 0.93 else words
-    named = rng.random() < 0.55 if place is None else place
+    named = rng.random() < 0.65 if place is None else place
     return f"{text} {place_words(figure, rng)}" if named else text
 
 
@@ -121,23 +120,6 @@ def group_words(drawing: Drawing, rng: random.Random) -> str:
     if not above and rng.random() < 0.25:
         forward = "next to"
     return f"{figure_words(first, rng, place=False)} {forward} {figure_words(second, rng, place=False)}"
-
-
-def scene_words(scene: Scene, rng: random.Random) -> str:
-    """Describe a landscape."""
-    parts = []
-    if scene.house:
-        parts.append(rng.choice(("a house", f"a house with a {scene.roof} roof")))
-    if scene.trees:
-        parts.append("a tree" if scene.trees == 1 else rng.choice(("trees", "two trees")))
-    hills = "snowy hills" if scene.snowy else rng.choice(("green hills", "hills"))
-    text = f"{' and '.join(parts)} on {hills}" if parts else hills
-    time = {
-        "day": ("", "in the day", "under a blue sky", "with the sun", "by day"),
-        "night": ("at night", "at night", "under the moon", "by night"),
-        "sunset": ("at sunset", "in the sunset"),
-    }[scene.time]
-    return f"{text} {rng.choice(time)}".strip()
 
 
 def say(name: str, rng: random.Random) -> str:

@@ -60,13 +60,13 @@ def pixels(listed: list[Drawing], path: Path) -> Tensor:
 
 @torch.no_grad()
 def encode(vae: torch.nn.Module, batch: Tensor) -> Tensor:
-    """Return the scaled mean latents of uint8 pixels: (n, 4, 16, 16) float16."""
+    """Return the scaled mean latents of uint8 pixels: (n, 4, 8, 8) float16."""
     mean = vae.encode(as_input(batch)).latent_dist.mean
     return (mean * vae.config.scaling_factor).half()
 
 
 def latents(vae: torch.nn.Module, listed: list[Drawing], path: Path) -> Tensor:
-    """Return the latents of the drawings: (n, 4, 16, 16) float16, scaled, kept in a file."""
+    """Return the latents of the drawings: (n, 4, 8, 8) float16, scaled, kept in a file."""
 
     def make() -> Tensor:
         found, waiting = [], []

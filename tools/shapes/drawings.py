@@ -1,4 +1,4 @@
-"""Draws what a caption says: figures on a coloured background, and small scenes."""
+"""Draws what a caption says: figures on a coloured background."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .words import (
 OVERSAMPLING = 4
 CENTRES = {"left": 0.25, "top": 0.25, "middle": 0.5, "right": 0.75, "bottom": 0.75}
 SHIFT = 0.035
-MARGIN_PX = 4
-STROKE_PX = 4.5
-STRIPE_PX = 12
-BLUR_PX = 3.5
+MARGIN_PX = 2
+STROKE_PX = 2.5
+STRIPE_PX = 8
+BLUR_PX = 1.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +44,6 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """A little landscape."""
-
-    time: str
-    snowy: bool
-    house: bool
-    roof: str
-    trees: int
-    light_x: float
-    house_x: float
-    horizon: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
     """What is in one picture; `relation` is how the figures were placed to one another."""
 
@@ -65,7 +51,6 @@ class Drawing:
     figures: tuple[Figure, ...]
     relation: str = ""
     blurry: bool = False
-    scene: Scene | None = None
 
 
 def outline_points(form: str, radius: float) -> list[tuple[float, float]]:
@@ -145,62 +130,11 @@ def figure_mask(figure: Figure, size_px: int) -> Image.Image:
 def render(drawing: Drawing, colours: dict[str, tuple[int, int, int]] = COLOURS) -> Image.Image:
     """Return the picture: RGB, PICTURE_PX squared, anti-aliased."""
     size_px = PICTURE_PX * OVERSAMPLING
-    if drawing.scene is not None:
-        picture = render_scene(drawing.scene, size_px)
-    else:
-        picture = Image.new("RGB", (size_px, size_px), colours[drawing.background])
-        for figure in drawing.figures:
-            picture.paste(colours[figure.colour], (0, 0), figure_mask(figure, size_px))
+    picture = Image.new("RGB", (size_px, size_px), colours[drawing.background])
+    for figure in drawing.figures:
+        picture.paste(colours[figure.colour], (0, 0), figure_mask(figure, size_px))
     picture = picture.reduce(OVERSAMPLING)
     return picture.filter(ImageFilter.GaussianBlur(BLUR_PX)) if drawing.blurry else picture
-
-
-SKY = {"day": (135, 200, 245), "night": (22, 28, 70), "sunset": (250, 165, 100)}
-
-
-def render_scene(scene: Scene, size_px: int) -> Image.Image:
-    """Paint sky, light, hills, trees and house on a canvas of `size_px` squared."""
-    picture = Image.new("RGB", (size_px, size_px), SKY[scene.time])
-    pen = ImageDraw.Draw(picture)
-    unit = size_px / 128
-    _paint_light(pen, scene, unit)
-    near, far = ((240, 244, 250), (205, 218, 235)) if scene.snowy else ((70, 160, 70), (105, 185, 95))
-    if scene.time == "night":
-        near, far = (tuple(int(c * 0.55) for c in colour) for colour in (near, far))
-    top = scene.horizon * unit
-    pen.ellipse((40 * unit, top - 8 * unit, 190 * unit, top + 120 * unit), fill=far)
-    pen.ellipse((-70 * unit, top, 120 * unit, top + 140 * unit), fill=near)
-    pen.rectangle((0, top + 26 * unit, size_px, size_px), fill=near)
-    for i in range(scene.trees):
-        _paint_tree(pen, (scene.house_x + 44 + 24 * i - (96 if scene.house_x + 24 * i > 62 else 0)) * unit, top, unit)
-    if scene.house:
-        _paint_house(pen, scene, unit)
-    return picture
-
-
-def _paint_light(pen: ImageDraw.ImageDraw, scene: Scene, unit: float) -> None:
-    x, y, radius = scene.light_x * unit, (24 if scene.time != "sunset" else scene.horizon - 10) * unit, 12 * unit
-    colour = (245, 245, 220) if scene.time == "night" else (255, 225, 70)
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
-    if scene.time == "night":
-        x, y = x + 6 * unit, y - 4 * unit
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=SKY["night"])
-
-
-def _paint_tree(pen: ImageDraw.ImageDraw, x: float, top: float, unit: float) -> None:
-    ground = top + 30 * unit
-    pen.rectangle((x - 3 * unit, ground - 16 * unit, x + 3 * unit, ground), fill=(110, 72, 40))
-    pen.ellipse((x - 13 * unit, ground - 42 * unit, x + 13 * unit, ground - 12 * unit), fill=(25, 110, 55))
-
-
-def _paint_house(pen: ImageDraw.ImageDraw, scene: Scene, unit: float) -> None:
-    x, ground = scene.house_x * unit, (scene.horizon + 34) * unit
-    pen.rectangle((x - 18 * unit, ground - 30 * unit, x + 18 * unit, ground), fill=(245, 235, 215))
-    roof = [(x - 23 * unit, ground - 30 * unit), (x, ground - 54 * unit), (x + 23 * unit, ground - 30 * unit)]
-    pen.polygon(roof, fill=COLOURS[scene.roof])
-    pen.rectangle((x - 13 * unit, ground - 18 * unit, x - 4 * unit, ground), fill=(110, 72, 40))
-    window = (255, 225, 110) if scene.time == "night" else (120, 180, 220)
-    pen.rectangle((x + 3 * unit, ground - 22 * unit, x + 13 * unit, ground - 12 * unit), fill=window)
 
 
 def place(figure: Figure, rng: random.Random) -> Figure:
@@ -230,12 +164,10 @@ def new_figure(rng: random.Random, background: str, **fixed: str) -> Figure:
 
 
 def new_drawing(rng: random.Random) -> Drawing:
-    """Return a random drawing: mostly one figure, some with two or three, some scenes, a few blurry."""
-    if rng.random() < 0.06:
-        return Drawing(background="white", figures=(), scene=new_scene(rng), blurry=rng.random() < 0.04)
+    """Return a random drawing: mostly one figure, some with two or three, a few blurry."""
     background = rng.choice(BACKGROUND_COLOURS)
-    count = rng.choices((1, 2, 3), (70, 25, 5))[0]
-    blurry = rng.random() < 0.05
+    count = rng.choices((1, 2, 3), (76, 21, 3))[0]
+    blurry = rng.random() < 0.04
     if count == 1:
         return Drawing(background=background, figures=(new_figure(rng, background),), blurry=blurry)
     figures, relation = new_group(rng, background, count)
@@ -259,17 +191,3 @@ def new_group(rng: random.Random, background: str, count: int) -> tuple[tuple[Fi
         else:
             figures.append(new_figure(rng, background, size=size, **spot))
     return tuple(figures), f"{relation} alike" if alike else relation
-
-
-def new_scene(rng: random.Random) -> Scene:
-    """Return a random landscape."""
-    return Scene(
-        time=rng.choice(("day", "night", "sunset")),
-        snowy=rng.random() < 0.25,
-        house=rng.random() < 0.7,
-        roof=rng.choice(("red", "blue", "purple")),
-        trees=rng.choice((0, 1, 2)),
-        light_x=rng.choice((26, 102)) + rng.uniform(-5, 5),
-        house_x=rng.choice((36, 64, 92)) + rng.uniform(-4, 4),
-        horizon=rng.uniform(68, 76),
-    )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from dgen.engine.deltas import FILE
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
@@ -38,11 +39,11 @@ def random_mask(drawing: Drawing, rng: random.Random) -> Tensor:
         figure = rng.choice(drawing.figures)
         reach = figure.radius * 1.1
         edges = [figure.x - reach, figure.y - reach, figure.x + reach, figure.y + reach]
-        margins = [-rng.uniform(1, 24), -rng.uniform(1, 24), rng.uniform(1, 24), rng.uniform(1, 24)]
+        margins = [-rng.uniform(1, 12), -rng.uniform(1, 12), rng.uniform(1, 12), rng.uniform(1, 12)]
         left, top, right, bottom = (round(e + m) for e, m in zip(edges, margins, strict=True))
     elif chance < 0.9:
-        left, top = rng.randint(0, 80), rng.randint(0, 80)
-        right, bottom = left + rng.randint(24, 100), top + rng.randint(24, 100)
+        left, top = rng.randint(0, 40), rng.randint(0, 40)
+        right, bottom = left + rng.randint(12, 50), top + rng.randint(12, 50)
     else:
         left, top, right, bottom = 0, 0, PICTURE_PX, PICTURE_PX
     mask[:, max(0, top) : bottom, max(0, left) : right] = 1
@@ -51,7 +52,7 @@ def random_mask(drawing: Drawing, rng: random.Random) -> Tensor:
 
 @torch.no_grad()
 def masked_latents(base: Base, listed: list[Drawing]) -> Tensor:
-    """Return masks and latents of the masked pictures, joined: (n, 1 + 4, 16, 16) float16."""
+    """Return masks and latents of the masked pictures, joined: (n, 1 + 4, 8, 8) float16."""
     rng, found, size = random.Random(SEED), [], PICTURE_PX // 8
     for start in range(0, len(listed), dataset.BATCH):
         some = listed[start : start + dataset.BATCH]
@@ -163,10 +164,14 @@ PIPELINES = {"inpaint": "StableDiffusionInpaintPipeline", "pix2pix": "StableDiff
 
 
 def write_wide(unet: UNet2DConditionModel, name: str, target: Path) -> None:
-    """Write unet/config.json, unet/delta.safetensors and the note of what base they belong to."""
-    save_delta(unet, target / "unet" / "delta.safetensors")
+    """Write the index, whose other parts are the base's, unet/config.json and unet/delta.safetensors."""
+    save_delta(unet, target / "unet" / FILE)
     config = {k: v for k, v in unet.config.items() if not k.startswith("_")}
-    config = {"_class_name": "UNet2DConditionModel", **config}
-    (target / "unet" / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    note = {"base": "shapes", "pipeline": PIPELINES[name], "unet": {"delta": "unet/delta.safetensors"}}
-    (target / "builtin.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    write_json(target / "unet" / "config.json", {"_class_name": "UNet2DConditionModel", **config})
+    index = json.loads((target.parent / "shapes" / "model_index.json").read_text(encoding="utf-8"))
+    write_json(target / "model_index.json", {**index, "_class_name": PIPELINES[name]})
+
+
+def write_json(path: Path, value: dict[str, object]) -> None:
+    """Write a value as indented JSON."""
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -6,18 +6,33 @@ import json
 import shutil
 from pathlib import Path
 
-TARGET = Path(__file__).parents[2] / "src" / "dgen" / "models"
-LIMIT_BYTES = 12_000_000
+from dgen.builtin import MODELS, NOTE
+
+TARGET = MODELS
+BASE_LIMIT_BYTES, PART_LIMIT_BYTES = 12_000_000, 1_000_000
+
+NOTES = {
+    "shapes": ("model", None, "Coloured circles, squares, triangles, stars, hearts and rings, 64x64."),
+    "shapes-inpaint": ("model", "shapes", "Paints a masked part anew (9 channels)."),
+    "shapes-pix2pix": ("model", "shapes", 'Changes a picture as it is told: "make it green" (8 channels).'),
+    "shapes-lora-outline": ("lora", "shapes", "Draws outlines."),
+    "shapes-lora-stripes": ("lora", "shapes", "Draws stripes."),
+    "shapes-textual-inversion": ("textual inversion", "shapes", "`<badge>`: a large striped purple heart on yellow."),
+    "shapes-controlnet-edges": ("controlnet", "shapes", "Edges decide place and form."),
+}
+"""What each folder is, of which base, and what `dgen models` says about it."""
 
 
 def publish(folder: Path, resume: bool = False) -> None:
-    """Copy every exported folder `shapes*` from `folder` to the package."""
-    for source in sorted(folder.glob("shapes*")):
-        if source.is_dir():
-            replace_folder(source, TARGET / source.name)
-            print(f"{source.name}: {size_bytes(TARGET / source.name) / 1e6:.2f} MB")
-    if size_bytes(TARGET / "shapes") > LIMIT_BYTES:
-        raise SystemExit(f"the base model takes more than {LIMIT_BYTES / 1e6:.0f} MB")
+    """Copy every folder of NOTES from `folder` to the package."""
+    for name, (kind, base, told) in NOTES.items():
+        replace_folder(folder / name, TARGET / name)
+        note = {"kind": kind, "base": base, "help": told}
+        (TARGET / name / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        size, limit = size_bytes(TARGET / name), PART_LIMIT_BYTES if base else BASE_LIMIT_BYTES
+        print(f"{name}: {size / 1e6:.2f} MB")
+        if size > limit:
+            raise SystemExit(f"{name} takes more than {limit / 1e6:.0f} MB")
 
 
 def replace_folder(source: Path, target: Path) -> None:

@@ -14,6 +14,9 @@ from PIL import Image
 from .drawings import Figure, form_mask
 from .words import COLOURS, FORMS, PICTURE_PX
 
+SEEN_PX = 128
+"""Width and height that a picture is looked at in; all pixels below are of this size."""
+
 BORDER_PX = 3
 PIECE_PX = 60
 """Smaller pieces are specks, not figures."""
@@ -75,9 +78,8 @@ def border(pixels: np.ndarray) -> np.ndarray:
 
 
 def see(picture: Image.Image) -> Seen:
-    """Analyse a picture of PICTURE_PX squared (another size is resized first)."""
-    if picture.size != (PICTURE_PX, PICTURE_PX):
-        picture = picture.resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BICUBIC)
+    """Analyse a picture, resized to SEEN_PX squared first."""
+    picture = picture.resize((SEEN_PX, SEEN_PX), Image.Resampling.BICUBIC)
     pixels = np.asarray(picture.convert("RGB")).astype(np.float32)
     frame = border(pixels)
     background = commonest(nearest_colours(frame))
@@ -167,7 +169,7 @@ def painted_share(mask: np.ndarray, whole: np.ndarray, rounds: int) -> float:
 
 def third(position_px: float, names: tuple[str, str, str]) -> str:
     """Name the part of the picture that a centre lies in."""
-    share = (position_px + 0.5) / PICTURE_PX
+    share = (position_px + 0.5) / SEEN_PX
     return names[0] if share < LEFT_OF else names[2] if share > RIGHT_OF else names[1]
 
 
@@ -215,9 +217,17 @@ def templates() -> dict[str, np.ndarray]:
     found = {}
     for form in FORMS:
         figure = Figure(
-            form=form, colour="red", size="large", column="middle", row="middle", style="plain", x=64, y=64, radius=40
+            form=form,
+            colour="red",
+            size="large",
+            column="middle",
+            row="middle",
+            style="plain",
+            x=PICTURE_PX / 2,
+            y=PICTURE_PX / 2,
+            radius=PICTURE_PX * 0.31,
         )
-        found[form] = normalised(filled(np.asarray(form_mask(figure, PICTURE_PX)) > 127))
+        found[form] = normalised(filled(np.asarray(form_mask(figure, SEEN_PX)) > 127))
     return found
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 LOG_EVERY = 50
 SAVE_EVERY = 250
 SHARE_EVERY = 10
+WORKERS = 2
 FALL = 0.15
 
 
@@ -60,6 +61,24 @@ class Average:
         torch._foreach_add_(kept, [p.detach() for p in new], alpha=1 - decay)
         for mine, other in zip(self.module.buffers(), module.buffers(), strict=True):
             mine.copy_(other)
+
+
+TrainOne = Callable[[Path, bool], None]
+
+
+def together(train_one: TrainOne, folder: Path, resume: bool) -> None:
+    """Run `train_one(folder, resume)` in WORKERS processes that share their weights as they train."""
+    (folder / "meeting").unlink(missing_ok=True)
+    torch.multiprocessing.spawn(join, (train_one, folder, resume), nprocs=WORKERS)
+
+
+def join(number: int, train_one: TrainOne, folder: Path, resume: bool) -> None:
+    """Train as process `number`; number 0 logs, writes checkpoints and exports."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=number, world_size=WORKERS)
+    train_one(folder, resume)
+    distributed.barrier()
+    distributed.destroy_process_group()
 
 
 def worker() -> int:

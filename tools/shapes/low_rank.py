@@ -42,16 +42,3 @@ def save_delta(unet: UNet2DConditionModel, path: Path) -> None:
                 delta[name.removesuffix(ending) + short] = tensor
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().half().contiguous() for k, v in delta.items()}, path, metadata={"format": "pt"})
-
-
-def apply_delta(base: dict[str, Tensor], delta: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the base's weights with the delta in them: W + up @ down, conv_in replaced (float32)."""
-    state = {name: tensor.float() for name, tensor in base.items()}
-    for name, tensor in delta.items():
-        if name.endswith(".down"):
-            layer = name.removesuffix(".down")
-            up, weight = delta[f"{layer}.up"].float(), state[f"{layer}.weight"]
-            state[f"{layer}.weight"] = weight + (up.flatten(1) @ tensor.float().flatten(1)).view_as(weight)
-        elif not name.endswith(".up"):
-            state[name] = tensor.float()
-    return state

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
+from dgen.engine.deltas import load_changed
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
-from safetensors.torch import load_file
 
-from .low_rank import apply_delta
 
 STEPS = 20
 GUIDANCE = 4.0
@@ -30,12 +28,8 @@ def quiet(pipeline: StableDiffusionPipeline) -> StableDiffusionPipeline:
 
 def load_wide_unet(models: Path, name: str) -> UNet2DConditionModel:
     """Return the UNet of `shapes-NAME`: the base's weights with the delta added."""
-    folder = models / f"shapes-{name}"
-    base = UNet2DConditionModel.from_pretrained(models / "shapes", subfolder="unet", torch_dtype=torch.float32)
-    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    unet = UNet2DConditionModel.from_config(config)
-    unet.load_state_dict(apply_delta(base.state_dict(), load_file(folder / "unet" / "delta.safetensors")))
-    return unet.eval()
+    base = models / "shapes" / "unet" / "diffusion_pytorch_model.safetensors"
+    return load_changed(UNet2DConditionModel, models / f"shapes-{name}" / "unet", [base]).eval()
 
 
 def generators(seeds: list[int]) -> list[torch.Generator]:

@@ -38,7 +38,7 @@ def load_base(folder: Path) -> Base:
 
 
 def base_set(folder: Path) -> tuple[list[Drawing], Tensor]:
-    """Return the drawings that the base was trained on and their latents: (n, 4, 16, 16) float16."""
+    """Return the drawings that the base was trained on and their latents: (n, 4, 8, 8) float16."""
     latents = torch.load(folder / "base-latents.pt", weights_only=True, mmap=True)
     return dataset.drawings(DRAWINGS, SEED), latents
 

@@ -26,7 +26,7 @@ from .judge import border, foreground, overlap, see
 from .marks import mark, shares, style_of
 from .painter import load, load_wide_unet, paint, quiet
 from .questions import Question, other_colour, questions
-from .words import BACKGROUND_COLOURS, FORMS
+from .words import BACKGROUND_COLOURS, FORMS, PICTURE_PX
 
 Numbers = dict[str, object]
 SCHEDULERS = (
@@ -159,7 +159,7 @@ def vae_round_trip(pipeline: StableDiffusionPipeline, pictures: list[Image.Image
 
 def try_autoencoder(pipeline: StableDiffusionPipeline) -> Numbers:
     """Measure the autoencoder on unseen drawings."""
-    from .data import drawings
+    from .dataset import drawings
 
     pictures = [render(d) for d in drawings(96, 909)]
     made = vae_round_trip(pipeline, pictures)
@@ -186,12 +186,12 @@ def try_inpaint(pipeline: StableDiffusionPipeline, models: Path, sheets: Path) -
         starts.append(render(Drawing(background=ground, figures=tuple(pair))))
         wanted.append((rng.choice(FORMS), other_colour(rng, ground, pair[0].colour)))
         texts.append(f"a {wanted[-1][1]} {wanted[-1][0]} on the left on a {ground} background")
-    hole = np.zeros((128, 128), np.uint8)
-    hole[20:108, 2:64] = 255
+    hole = np.zeros((PICTURE_PX, PICTURE_PX), np.uint8)
+    hole[10:54, 1:32] = 255
     made = paint(inpaint, texts, list(range(48)), image=starts, mask_image=[Image.fromarray(hole)] * 48, strength=1.0)
     save_sheet([p for pair in zip(starts, made, strict=True) for p in pair], sheets / "inpaint.png")
     kept = np.ones_like(hole, bool)
-    kept[12:116, :72] = False
+    kept[6:58, :36] = False
     back = vae_round_trip(pipeline, starts)
     first = [min(see(p).pieces, key=lambda piece: piece.x, default=None) for p in made]
     return {

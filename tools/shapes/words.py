@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PICTURE_PX = 128
+PICTURE_PX = 64
 """Width and height of every drawing."""
 
 FORMS = ("circle", "square", "triangle", "star", "heart", "ring")
@@ -23,7 +23,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 FIGURE_COLOURS = tuple(name for name in COLOURS if name != "gray")
 BACKGROUND_COLOURS = ("white", "black", "gray", "blue", "green", "yellow", "pink", "red")
 
-SIZES: dict[str, tuple[float, float]] = {"small": (14, 18), "medium": (23, 28), "large": (35, 41)}
+SIZES: dict[str, tuple[float, float]] = {"small": (7.5, 9.5), "medium": (12, 14), "large": (17.5, 20.5)}
 """Radius of a figure, in pixels: lowest and highest."""
 
 COLUMNS = ("left", "middle", "right")
@@ -73,27 +73,6 @@ JUNK = (
     "logo",
     "realistic",
 )
-SCENE_WORDS = (
-    "house",
-    "tree",
-    "trees",
-    "sun",
-    "moon",
-    "hills",
-    "snowy",
-    "night",
-    "day",
-    "sunset",
-    "sky",
-    "roof",
-    "scene",
-    "landscape",
-    "cloud",
-    "with",
-    "under",
-    "at",
-    "dark",
-)
 GRAMMAR_WORDS = (
     "a",
     "an",
@@ -101,6 +80,7 @@ GRAMMAR_WORDS = (
     "and",
     "on",
     "in",
+    "at",
     "of",
     "to",
     "background",
@@ -138,5 +118,5 @@ def all_words() -> list[str]:
     plurals = [form + "s" for form in FORMS]
     synonyms = [word for words in SYNONYMS.values() for word in words]
     phrases = [word for phrase in FILLER + JUNK for word in phrase.split()]
-    listed = (*FORMS, *STYLES, *COLOURS, *SIZES, *COLUMNS, *ROWS, *SCENE_WORDS, *GRAMMAR_WORDS)
+    listed = (*FORMS, *STYLES, *COLOURS, *SIZES, *COLUMNS, *ROWS, *GRAMMAR_WORDS)
     return sorted({*listed, *plurals, *synonyms, *phrases})

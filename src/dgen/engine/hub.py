@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import dgen
+from dgen.builtin import PREFIX, builtin_models, builtin_named
+from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.engine.weights import choose
@@ -141,8 +142,8 @@ def here(source: Source) -> Path | None:
         EngineError: `missing-file`, `bad-model`.
     """
     name = source.model
-    if name.startswith("builtin:"):
-        return _inside(_builtin(name.removeprefix("builtin:"), source), source)
+    if name.startswith(PREFIX):
+        return _inside(_builtin(name, source), source)
     if is_url(name):
         return None
     path = Path(name).expanduser()
@@ -195,15 +196,14 @@ def _missing(source: Source) -> EngineError:
 
 
 def _builtin(name: str, source: Source) -> Path:
-    models = Path(dgen.__file__).parent / "models"
-    present = sorted(p.name for p in models.iterdir() if p.is_dir()) if models.is_dir() else []
-    if name not in present:
-        listed = ", ".join(f"`builtin:{n}`" for n in present if not n.startswith("_"))
+    found = builtin_named(name)
+    if found is None:
+        present = [b.source for b in builtin_models()]
         raise EngineError(
-            "bad-model", f"dgen brings no model named `{name}`", source.option,
-            help=f"it brings {listed}" if listed else None,
+            "bad-model", f"dgen brings no model named `{name.removeprefix(PREFIX)}`", source.option,
+            help=did_you_mean(name, present, "it brings " + ", ".join(f"`{n}`" for n in present)),
         )  # fmt: skip
-    return models / name
+    return found.folder
 
 
 def _inside(folder: Path, source: Source) -> Path:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dgen.diagnostic import suggest
-from dgen.engine import weights
+from dgen.engine import deltas, weights
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
-from dgen.engine.models import part_folder, vae_folder
+from dgen.engine.models import base_of, vae_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part, Source
 from dgen.events import FileRead, Listener
@@ -33,7 +33,7 @@ class Loader:
             EngineError: `bad-model`, `bad-weights`, `unsafe-weights`, and what `Hub` raises.
         """
         place = self.hub.folders(part.source, [part.kind])
-        return self._from_folder(part, part_folder(place, part.kind))
+        return self._from_folder(part, place / part.kind)
 
     def load_vae(self, part: Part, base: Source) -> Any:
         """Load a VAE from a folder, or from a file whose shape the model's own VAE describes.
@@ -52,7 +52,7 @@ class Loader:
     def weights_bytes(self, part: Part) -> int:
         """Return the size of a part's weights files on this machine; 0 when they are not there."""
         place = self.hub.index(part.source)
-        folder = vae_folder(place) if part.source.option == "vae" else part_folder(place, part.kind)
+        folder = vae_folder(place) if part.source.option == "vae" else place / part.kind
         return sum(p.stat().st_size for p in weights.weights_of(folder or place, part.source.variant)[0])
 
     def read(self, paths: Sequence[Path], option: str) -> None:
@@ -74,11 +74,20 @@ class Loader:
             )  # fmt: skip
         if not _is_module(cls):
             return _plainly(cls, folder, part)
+        if (folder / deltas.FILE).is_file():
+            return self._changed(part, cls, folder)
         files, variant = weights.weights_of(folder, part.source.variant)
         if not files:
             raise _no_weights(part, folder)
         self.read(files, part.source.option)
         return _module(cls, folder, files, (part, variant))
+
+    def _changed(self, part: Part, cls: Any, folder: Path) -> Any:
+        """Load a part of a built-in model that is stored as a change of its base's."""
+        base = replace(part.source, model=base_of(part.source.model) or part.source.model)
+        files, _ = weights.weights_of(self.hub.folders(base, [part.kind]) / part.kind, None)
+        self.read([*files, folder / deltas.FILE], part.source.option)
+        return deltas.load_changed(cls, folder, files).to(torch_dtype(part.dtype)).eval()
 
     def _vae_from_file(self, part: Part, path: Path, base: Source) -> Any:
         cls = _class_of(part)

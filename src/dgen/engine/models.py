@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dgen.builtin import PREFIX, builtin_named
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Layout, config_source, source_of, vae_source
@@ -33,7 +34,7 @@ class Models:
         """
         path = self.hub.index(source_of(request))
         if path.is_dir():
-            return Layout(path=path, index=_read_index(path))
+            return Layout(path=path, index=_read_index(path), base=base_of(request.model))
         config = config_source(request)
         index = _read_index(self.hub.index(config), config.option) if config is not None else {}
         return Layout(path=path, index=index, is_file=True)
@@ -129,15 +130,16 @@ def vae_folder(path: Path) -> Path | None:
     return next((f for f in (path, path / "vae") if (f / "config.json").is_file()), None)
 
 
-def part_folder(folder: Path, kind: str) -> Path:
-    """Return the folder of a part of a model."""
-    return folder / kind
+def base_of(model: str) -> str | None:
+    """Return the built-in model whose parts a built-in model shares; None for any other."""
+    found = builtin_named(model) if model.startswith(PREFIX) else None
+    return PREFIX + found.base if found is not None and found.base else None
 
 
 def _check_folder(folder: Path, index: Any, request: Request) -> None:
     for kind, entry in index.items():
         if isinstance(entry, list) and (folder / kind / "config.json").is_file():
-            check_files(weights_of(part_folder(folder, kind), request.variant)[0])
+            check_files(weights_of(folder / kind, request.variant)[0])
 
 
 def _read_index(folder: Path, option: str = "model") -> dict[str, Any]:

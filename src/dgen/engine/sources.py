@@ -61,6 +61,13 @@ class Layout:
     path: Path | None  # None: not seen
     index: Mapping[str, Any]  # model_index.json; of its `--model-config` for a checkpoint file; {} when unknown
     is_file: bool = False
+    base: str | None = None  # the built-in model that brings the parts whose folders are not here
+
+    def owner_of(self, kind: str, model: str) -> str:
+        """Return the model that a part is read from."""
+        if self.base is None or self.path is None or (self.path / kind).is_dir():
+            return model
+        return self.base
 
 
 def source_of(request: Request) -> Source:
@@ -115,7 +122,7 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
             continue
         classes = _classes(kind, layout, job, may_lack)
         if classes is not None:
-            yield _own(kind, classes, job.request)
+            yield _own(kind, classes, replace(job.request, model=layout.owner_of(kind, job.request.model)))
 
 
 def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, str] | None:
