@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": BASE | {"options", "families"},
     "cache": set(),
     "fetch": BASE | {"cache"},
-    "lang": BASE | {"cache"},
+    "lang": BASE | {"cache", "options"},
     "events": BASE,
     "engine": BASE | {"options", "families", "plan", "events", "fetch", "builtin"},
     "media": BASE | {"options", "plan", "fetch"},
@@ -31,8 +31,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": BASE | {"options", "plan", "lang", "engine"},
     "plugins": BASE | {"lang"},
     "preflight": BASE | {"options", "families", "plan", "engine", "media", "help"},
+    "commands": BASE
+    | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "fetch", "preflight"},
     "session": BASE
-    | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"},
+    | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"}
+    | {"commands"},
+    "complete": BASE | {"options", "families", "plan", "lang", "engine", "help", "builtin"},
     "check": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
     "cli": BASE | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check"},
     "__main__": {"cli"},

@@ -90,6 +90,15 @@ def components(pipeline: str, package: str = "") -> tuple[str, ...]:
 
 
 @cache
+def summary(scheduler: str) -> str:
+    """Return the first sentence that diffusers says of a scheduler; nothing when it says none."""
+    path = _classes_in("schedulers").get(scheduler)
+    text = path.read_text(encoding="utf-8") if path is not None else ""
+    found = re.search(rf'^class {re.escape(scheduler)}\b[^\n]*:\n\s*"""(.+?)(?:\n\s*\n|"""|\.\s)', text, re.M | re.S)
+    return " ".join(found[1].replace("`", "").split()).rstrip(".") if found else ""
+
+
+@cache
 def scheduler_names() -> tuple[str, ...]:
     """List the scheduler classes of diffusers, sorted."""
     classes = _classes_in("schedulers")

@@ -36,6 +36,7 @@ for _row in _KINDS:
 
 @directive(
     "clear_object_cache",
+    takes="components",
     examples=(("\\clear_object_cache", ""),),
 )
 def clear_object_cache(run: Interpreter, span: Span, *names: Word) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 @directive(
     "env",
+    takes="environment",
     examples=(('\\env DGEN_EXAMPLE="a b"\n\\print $DGEN_EXAMPLE\n\\unset_env DGEN_EXAMPLE', "a b\n"),),
 )
 def env(run: Interpreter, span: Span, *assignments: Word) -> None:
@@ -35,6 +36,7 @@ def env(run: Interpreter, span: Span, *assignments: Word) -> None:
 
 @directive(
     "unset_env",
+    takes="environment",
     examples=(("\\env DGEN_EXAMPLE=a\n\\unset_env DGEN_EXAMPLE\n\\print [$DGEN_EXAMPLE]", "[]\n"),),
 )
 def unset_env(run: Interpreter, span: Span, name: Word, *names: Word) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @directive(
     "help",
+    takes="topics",
 )
 def help_(run: Interpreter, span: Span, *names: Word) -> None:
     """Describe directives, functions and options; without a name, say what help there is."""
@@ -26,6 +27,7 @@ def help_(run: Interpreter, span: Span, *names: Word) -> None:
 
 @directive(
     "directives_help",
+    takes="directives",
 )
 def directives_help(run: Interpreter, span: Span, *names: Word) -> None:
     """Describe the directives, or those of the given names."""
@@ -36,6 +38,7 @@ def directives_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 @directive(
     "functions_help",
+    takes="functions",
 )
 def functions_help(run: Interpreter, span: Span, *names: Word) -> None:
     """Describe the template functions, or those of the given names."""
@@ -45,6 +48,7 @@ def functions_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 @directive(
     "templates_help",
+    takes="variables",
     examples=(("\\set a 1\n\\templates_help a", "a: str = '1'\n"),),
 )
 def templates_help(run: Interpreter, span: Span, *names: Word) -> None:

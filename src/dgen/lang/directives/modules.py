@@ -40,6 +40,7 @@ def save_modules(run: Interpreter, span: Span, var: Word, module: Word, *modules
 
 @directive(
     "use_modules",
+    takes="saved",
 )
 def use_modules(run: Interpreter, span: Span, var: Word) -> None:
     """Use saved modules in the next invocation."""
@@ -48,6 +49,7 @@ def use_modules(run: Interpreter, span: Span, var: Word) -> None:
 
 @directive(
     "clear_modules",
+    takes="saved",
     examples=(("\\clear_modules", ""),),
 )
 def clear_modules(run: Interpreter, span: Span, *names: Word) -> None:

@@ -45,6 +45,7 @@ def set_value(run: Interpreter, span: Span, name: Word, expr: Line) -> None:
 
 @directive(
     "unset",
+    takes="variables",
     examples=(("\\set a 1\n\\unset a\n\\print {{ a is defined }}", "False\n"),),
 )
 def unset(run: Interpreter, span: Span, name: Word, *names: Word) -> None:

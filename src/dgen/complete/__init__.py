@@ -1,0 +1,1 @@
+"""Knows what can be written at a place of a script, derived from the rows."""
