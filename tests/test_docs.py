@@ -61,6 +61,20 @@ def test_script_of_a_page_writes_what_the_page_says(
     assert [line.rstrip() for line in written.splitlines()] == [line.rstrip() for line in output.splitlines()]
 
 
+PYTHON = re.compile(r"^```python\n(.*?)^```$(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+
+def test_python_page_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DGEN_CACHE", str(tmp_path / "cache"))
+    names: dict[str, object] = {}
+    for code, output in PYTHON.findall((ROOT / "docs" / "python.md").read_text(encoding="utf-8")):
+        exec(compile(code, "python.md", "exec"), names)
+        assert capfd.readouterr().out == output, code
+
+
 def test_plugin_of_a_page_is_the_one_that_tests_load() -> None:
     (code,) = [text for page, text in blocks("python") if page == "plugins.md"]
     tested = (ROOT / "tests" / "unit" / "lang" / "plugins" / "shouting.py").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ HEAVY = {"torch", "diffusers", "transformers", "accelerate", "safetensors", "pef
 
 BASE = {"diagnostic", "schema", "resources", "values", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": set(),
+    "__init__": {"api", "events", "diagnostic"},  # by name, when they are first used
     "diagnostic": set(),
     "resources": set(),
     "builtin": set(),
@@ -37,6 +37,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"}
     | {"commands"},
     "complete": BASE | {"options", "families", "plan", "lang", "engine", "help", "builtin"},
+    "planning": BASE
+    | {"options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
+    "api": BASE
+    | {
+        "options", "families", "plan", "lang", "engine", "media", "events", "session", "check", "cache", "preflight",
+        "planning",
+    },
     "check": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
     "cli": BASE | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check"},
     "__main__": {"cli"},

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dgen.diagnostic import Diagnostic
+
+_UNTOLD = {"json": False}  # what listeners in the process get, and no line of JSON holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,8 @@ class JobRendered(Event):
 
     number: int
     seconds: float
+    job: Any = field(default=None, metadata=_UNTOLD)  # `plan.resolve.Job`
+    images: tuple[Any, ...] = field(default=(), metadata=_UNTOLD)  # of Pillow, as they are written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,8 @@ class FileSaved(Event):
 
     number: int
     path: str
-    kind: str  # image, config
+    kind: str  # image, config, model
+    index: int = 1  # counts the pictures of a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,4 +189,5 @@ def _fields(event: Event) -> dict[str, Any]:
         return diagnostic_fields(event.diagnostic)
     if isinstance(event, Failed):
         return {"errors": [diagnostic_fields(d) for d in event.diagnostics]}
-    return asdict(event) if is_dataclass(event) else {}
+    told = [f.name for f in fields(event) if f.metadata.get("json", True)]
+    return {name: getattr(event, name) for name in told}

@@ -2,21 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dgen import help as helps
-from dgen.diagnostic import DgenError, Diagnostic, Span, Word
-from dgen.engine.protocol import Engine, EngineError
+from dgen.diagnostic import DgenError, Diagnostic, Exit, Span, Word
+from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
 from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
+from dgen.plan.expand import Expansion
+from dgen.plan.resolve import Job, check_support
 from dgen.schema import BadValue
 from dgen.values.scalars import is_url
+
+_FAILURES = {"out-of-memory", "render-failed", "disk-full", "unwritable-output"}
+
+
+def look_into(
+    bound: Bound, expansion: Expansion, engine: Engine, pictures: PictureFiles
+) -> tuple[ModelFacts | None, list[Diagnostic]]:
+    """Return what a statement's model is, None when it cannot be told, and everything that is wrong with both."""
+    found = [*missing_files(bound, pictures)]
+    first = next(iter(expansion))
+    try:
+        facts = engine.inspect(first)
+    except EngineError as error:
+        return None, [*found, engine_diagnostic(error, bound)]
+    found += check_support(bound, facts)
+    found += check_schedulers(engine, bound, first, (facts, expansion.values("scheduler")))
+    return facts, found
+
+
+def inputs_of(job: Job, pictures: PictureFiles) -> Inputs:
+    """Decode the pictures that a job starts from, brought to its size."""
+    seed = job.request.image_seed
+    if seed is None:
+        return Inputs()
+    mask = pictures.mask(seed.mask, job.size) if seed.mask is not None else None
+    return Inputs(pictures.image(seed.image, job.size), mask)
+
+
+@contextmanager
+def blaming(bound: Bound) -> Generator[None]:
+    """Turn an error without a place into one that points at the word it is about.
+
+    Raises:
+        DgenError: in the place of an `EngineError` or a `BadValue`.
+    """
+    try:
+        yield
+    except EngineError as error:
+        raise _as_error(engine_diagnostic(error, bound)) from error
+    except BadValue as error:
+        option = {"disk-full": "output_path", "unwritable-output": "output_path"}.get(error.code, "image_seed")
+        raise _as_error(value_diagnostic(error, bound.span_of(option))) from error
+
+
+def _as_error(diagnostic: Diagnostic) -> DgenError:
+    return DgenError(diagnostic, exit_code=Exit.JOB_FAILED if diagnostic.code in _FAILURES else Exit.USAGE)
 
 
 def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:

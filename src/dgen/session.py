@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dgen import config as configs
 from dgen import help as helps
-from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Span, Word, fail
-from dgen.engine.protocol import Engine, EngineError, Inputs, Result
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
+from dgen.engine.protocol import Engine, EngineError
 from dgen.events import (
     Failed,
     Fetching,
@@ -42,19 +43,24 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
-from dgen.plan.resolve import Job, check_support, resolve
+from dgen.plan.resolve import Job, resolve
 from dgen.preflight import (
     asks_for_help,
-    check_schedulers,
-    engine_diagnostic,
+    blaming,
     in_folder_of_script,
-    missing_files,
+    inputs_of,
+    look_into,
     option_help,
     value_diagnostic,
 )
 from dgen.schema import BadValue
 
-_FAILURES = {"out-of-memory", "render-failed", "disk-full", "unwritable-output"}
+if TYPE_CHECKING:
+    from dgen.lang.evaluate import Interpreter
+
+
+class Cancelled(KeyboardInterrupt):
+    """`Session.cancel` was called: the run ends as if the user had interrupted it."""
 
 
 class Session:
@@ -70,12 +76,46 @@ class Session:
         self.injected: tuple[Word, ...] = ()
         self.permissions = Permissions()
         self.emit = listener
-        self._pool = WriterPool(self._saved)
+        self._pool = self.make_pool()
+        self._stop = threading.Event()
         self.provide(**last_variables(None, None), last_images=[], last_animations=[])
+        self.inject(())
+
+    def make_pool(self) -> WriterPool:
+        """Make what writes the pictures."""
+        return WriterPool(self._saved)
+
+    def inject(self, words: Sequence[Word]) -> None:
+        """Let words join every invocation, as those of the command line do."""
+        self.injected = tuple(words)
+        texts = [w.text for w in words]
+        device = next((after for text, after in pairwise(texts) if text in {"-d", "--device"}), None)
+        self.provide(
+            injected_args=texts, injected_device=device, injected_verbose=bool({"-v", "--verbose"} & set(texts)),
+            injected_plugin_modules=[],
+        )  # fmt: skip
 
     def close(self) -> None:
         """End the writer's threads, after what they are writing."""
         self._pool.close()
+
+    def cancel(self) -> None:
+        """End the run that goes on in another thread: at its next step, statement or part that is loaded."""
+        self._stop.set()
+
+    def forget_cancel(self) -> None:
+        """Forget a `cancel` that came when nothing ran any more."""
+        self._stop.clear()
+
+    def heed(self) -> None:
+        """Stop here when the run was cancelled.
+
+        Raises:
+            Cancelled: it was.
+        """
+        if self._stop.is_set():
+            self._stop.clear()
+            raise Cancelled
 
     # ---- running -----------------------------------------------------------------------------------------------
 
@@ -86,14 +126,19 @@ class Session:
             DgenError: the script is wrong or a statement failed.
             Exited: `\\exit` ran.
         """
-        from dgen.lang.evaluate import Interpreter
         from dgen.lang.parse import parse
 
-        interpreter = Interpreter(self.scope, self)
+        interpreter = self.make_interpreter()
         interpreter.argv = self.injected
         interpreter.keep_going = keep_going
         interpreter.permissions = self.permissions
         interpreter.run(parse(source))
+
+    def make_interpreter(self) -> Interpreter:
+        """Make what runs statements."""
+        from dgen.lang.evaluate import Interpreter
+
+        return Interpreter(self.scope, self)
 
     def replay(self, source: Source) -> None:
         """Run a config that an output carries. It is inert: no template, variable, directive or network is used.
@@ -120,6 +165,7 @@ class Session:
         Raises:
             DgenError: it is wrong, or a job failed; what was rendered before is on disk.
         """
+        self.heed()
         bound = bind(words, request_table(), span)
         if not self.permissions.network and not bound.value("offline_mode"):
             bound = bind((*words, _no_network("--sandbox")), request_table(), span)
@@ -131,7 +177,7 @@ class Session:
         self.pictures.offline = bool(bound.value("offline_mode"))
         if self._answer_help(bound):
             return
-        with self._blaming(bound):
+        with blaming(bound):
             expansion = expand(bound, self.rng)
             facts, device = self._prepare(bound, expansion)
             self._remember(bound, expansion)
@@ -143,7 +189,7 @@ class Session:
         asked = [v.name for v in bound.given["scheduler"].values]
         if len(asked) > 1:
             raise fail("bad-value", f"`{asked[0]}` stands alone", bound.span_of("scheduler"))
-        with self._blaming(bound):
+        with blaming(bound):
             request = replace(next(iter(expand(bound, self.rng))), scheduler=None)
             names = self.engine.schedulers(request)
             self.write("\n".join(_scheduler_lines(names, asked[0] == "helpargs")) + "\n")
@@ -154,24 +200,24 @@ class Session:
 
         The device comes last: it is the first question that imports torch.
         """
-        found = [*missing_files(bound, self.pictures)]
         first = next(iter(expansion))
         self.permissions.require_write(first.output_path, bound.span_of("output_path"))
-        facts: ModelFacts | None = None
+        facts, found = look_into(bound, expansion, self.engine, self.pictures)
         try:
-            facts = self.engine.inspect(first)
-        except EngineError as error:
-            found.append(engine_diagnostic(error, bound))
-        if facts is not None:
-            found += check_support(bound, facts)
-            found += check_schedulers(self.engine, bound, first, (facts, expansion.values("scheduler")))
-        try:
-            make_folder(Path(first.output_path))
+            self.make_folder(Path(first.output_path))
         except BadValue as error:
             found.append(value_diagnostic(error, bound.span_of("output_path")))
         if found or facts is None:
             raise DgenError(*found)
         return facts, self.engine.device_kind(first.device)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make an output folder.
+
+        Raises:
+            BadValue: `unwritable-output` or `disk-full`.
+        """
+        make_folder(folder)
 
     def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
         started = time.monotonic()
@@ -204,40 +250,34 @@ class Session:
     def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> None:
         facts, device = place
         number, total = count
+        self.heed()
         job = resolve(request, facts, device, self.pictures)
-        inputs = self._inputs(job)
+        inputs = inputs_of(job, self.pictures)
         r = job.request
         steps = r.num_inference_steps or 0
         self.emit(
             JobStarted(number=number, jobs=total, mode=job.mode, seed=r.seed or 0, steps=steps, size=str(job.size))
         )
         started = time.monotonic()
-        result = self.engine.render(
-            job, inputs, lambda step, of: self.emit(StepDone(number=number, step=step, steps=of))
-        )
-        self.emit(JobRendered(number=number, seconds=round(time.monotonic() - started, 3)))
-        for page in self._pages(job, result, number):
+
+        def on_step(step: int, of: int) -> None:
+            self.emit(StepDone(number=number, step=step, steps=of))
+            self.heed()
+
+        images = _sheets(job, self.engine.render(job, inputs, on_step).images)
+        took = round(time.monotonic() - started, 3)
+        self.emit(JobRendered(number=number, seconds=took, job=job, images=images))
+        for page in self.pages(job, images, number):
             self._pool.submit(number, page)
 
-    def _inputs(self, job: Job) -> Inputs:
-        seed = job.request.image_seed
-        if seed is None:
-            return Inputs()
-        mask = self.pictures.mask(seed.mask, job.size) if seed.mask is not None else None
-        return Inputs(self.pictures.image(seed.image, job.size), mask)
-
-    def _pages(self, job: Job, result: Result, number: int) -> Iterator[Page]:
-        images = result.images
-        if not images:
-            return
+    def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page]:
+        """Yield the pages that a job's pictures become; `number` counts the jobs of a statement from 1."""
         r = job.request
-        if r.batch_grid_size is not None:
-            images = (grid(images, *r.batch_grid_size),)
         text = self._config_maker(job)
         for index, image in enumerate(images, 1):
             yield Page(
                 image=image, folder=Path(r.output_path), stem=stem(job, number, index if len(images) > 1 else None),
-                ending=r.image_format, config=text, embeds_config=not r.no_output_metadata,
+                ending=r.image_format, config=text, embeds_config=not r.no_output_metadata, index=index,
                 writes_config=r.output_configs, overwrite=r.output_overwrite,
                 parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
             )  # fmt: skip
@@ -255,20 +295,9 @@ class Session:
         return make
 
     def _saved(self, number: int, files: Written) -> None:
-        self.emit(FileSaved(number=number, path=str(files.image), kind="image"))
+        self.emit(FileSaved(number=number, path=str(files.image), kind="image", index=files.index))
         if files.config is not None:
-            self.emit(FileSaved(number=number, path=str(files.config), kind="config"))
-
-    @contextmanager
-    def _blaming(self, bound: Bound) -> Generator[None]:
-        """Turn an error without a place into one that points at the word it is about."""
-        try:
-            yield
-        except EngineError as error:
-            raise _as_error(engine_diagnostic(error, bound)) from error
-        except BadValue as error:
-            option = {"disk-full": "output_path", "unwritable-output": "output_path"}.get(error.code, "image_seed")
-            raise _as_error(value_diagnostic(error, bound.span_of(option))) from error
+            self.emit(FileSaved(number=number, path=str(files.config), kind="config", index=files.index))
 
     # ---- variables ---------------------------------------------------------------------------------------------
 
@@ -327,6 +356,16 @@ class Session:
         """Let saved modules go."""
         self.engine.use_modules(None)
 
+    def command(self, name: str, words: Sequence[Word], span: Span) -> None:
+        """Run a command that is a directive too.
+
+        Raises:
+            DgenError: whatever is wrong with its words, or what goes wrong.
+        """
+        from dgen.commands import run_command
+
+        run_command(self, name, words, span)
+
     def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
         """Fetch a URL into the cache, or to a path, and return where it lies."""
         self.permissions.require("network", None, "use the network")
@@ -351,6 +390,12 @@ class Session:
         return tuple(FAMILIES)
 
 
+def _sheets(job: Job, images: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a batch as the pictures that are written: one when a grid is asked for."""
+    shape = job.request.batch_grid_size
+    return (grid(images, *shape),) if shape is not None and images else images
+
+
 def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:
     from dgen.families.signatures import parameters
 
@@ -363,7 +408,3 @@ def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str
 def _no_network(why: str) -> Word:
     source = Source(why, "--offline-mode")
     return Word(source.text, source.span(0, len(source.text)))
-
-
-def _as_error(diagnostic: Diagnostic) -> DgenError:
-    return DgenError(diagnostic, exit_code=Exit.JOB_FAILED if diagnostic.code in _FAILURES else Exit.USAGE)

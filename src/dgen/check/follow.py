@@ -46,7 +46,7 @@ def check_source(source: Source, before: tuple[Source, ...] = ()) -> list[Diagno
     """Return everything that is wrong or odd in a script; `before` are scripts of one line that come first."""
     uses = Uses()
     follower = Follower(uses)
-    with _surroundings_kept():
+    with surroundings_kept():
         for each in before:
             follower.run_source(each)
         uses.set_at.clear()
@@ -63,7 +63,7 @@ def _place(span: Span | None, source: Source) -> int:
 
 
 @contextmanager
-def _surroundings_kept() -> Generator[None]:
+def surroundings_kept() -> Generator[None]:
     r"""Undo what `\env` and `\cd` do to the process."""
     folder, environment = os.getcwd(), dict(os.environ)
     try:

@@ -31,6 +31,8 @@ def run(argv: Sequence[str]) -> int:
         DgenError: something in it or in a script is wrong, or a job failed.
     """
     line = read_command_line(argv)
+    if misplaced := {"sub_command", "sub_command_help"} & set(line.asked):
+        raise fail("bad-arguments", f"`--{misplaced.pop().replace('_', '-')}` stands first", line.span)
     if "version" in line.asked:
         print(f"dgen {__version__}")
         return Exit.OK
@@ -50,7 +52,7 @@ def _is_verbose(line: CommandLine) -> bool:
 
 
 def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> int:
-    inject(session, line.rest)
+    session.inject(line.rest)
     if "sandbox" in line.asked:
         session.permissions = Permissions.sandbox(_output_folder(line))
     _assign(session, line)
@@ -66,17 +68,6 @@ def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> 
     except Exited as stop:
         return stop.code
     return Exit.JOB_FAILED if session.failed else Exit.OK
-
-
-def inject(session: Session, words: Sequence[Word]) -> None:
-    """Let words from the command line join every invocation."""
-    session.injected = tuple(words)
-    texts = [w.text for w in words]
-    device = next((texts[i + 1] for i, t in enumerate(texts[:-1]) if t in {"-d", "--device"}), None)
-    session.provide(
-        injected_args=texts, injected_device=device, injected_verbose=bool({"-v", "--verbose"} & set(texts)),
-        injected_plugin_modules=[],
-    )  # fmt: skip
 
 
 def _output_folder(line: CommandLine) -> Path:
@@ -153,4 +144,4 @@ def _replay_source(path: str, word: Word) -> Source:
         raise fail(error.code, error.message, word.span, error.help) from None
 
 
-__all__ = ["DgenError", "inject", "run"]
+__all__ = ["DgenError", "run"]

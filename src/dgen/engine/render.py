@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine import devices, schedulers
 from dgen.engine.components import Component, Need, Store
+from dgen.engine.convert import every_part, write
 from dgen.engine.failures import memory_errors
 from dgen.engine.files import model_files
 from dgen.engine.hub import Hub
@@ -29,6 +32,10 @@ from dgen.options.request import Request
 from dgen.plan.resolve import Job
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
+
+_IN_TURNS = threading.Lock()
+"""Held while an engine loads and draws: transformers and accelerate patch torch for the whole process while they
+load, and torch's own random generator is one for the process."""
 
 
 class LocalEngine:
@@ -86,9 +93,9 @@ class LocalEngine:
         """
         device = devices.device_named(job.request.device)
         silence()
-        with ExitStack() as stack, quiet():
+        with _IN_TURNS, ExitStack() as stack, quiet():
             layout = self.models.layout(job.request)
-            components = self._components(job, layout, stack)
+            components = self._components(job, layout, stack, parts_of(job, layout))
             values = {k: c.value for k, c in components.items()}
             values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
             with memory_errors(f"the model was brought to {device}"):
@@ -99,9 +106,11 @@ class LocalEngine:
             self._prepare(stack, components, job)
             return call(pipeline, job, inputs, on_step)
 
-    def _components(self, job: Job, layout: Layout, stack: ExitStack) -> dict[str, Component]:
-        """Load or find a job's components, and pin them until the stack closes."""
-        parts = list(parts_of(job, layout))
+    def _components(
+        self, job: Job, layout: Layout, stack: ExitStack, wanted: Iterable[Part]
+    ) -> dict[str, Component]:
+        """Load or find components of a job, and pin them until the stack closes."""
+        parts = list(wanted)
         held = {p.kind: c.value for p in parts if (c := self.store.find(p.key)) is not None}
         single = SingleFile(self.loader, job, layout.path, held.get) if layout.is_file and layout.path else None
         found: dict[str, Component] = {}
@@ -139,6 +148,20 @@ class LocalEngine:
         if hasattr(vae, "encode"):
             key = (*components["vae"].key, r.vae_tiling, r.vae_slicing)
             stack.enter_context(self.memo.watch(vae, "encode", key))
+
+    def convert(self, jobs: Sequence[tuple[Job, str | None]], folder: Path) -> None:
+        """Write the whole model of jobs, that differ in precision alone, into a folder, each as its own variant.
+
+        Raises:
+            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `out-of-memory`.
+            OSError: the folder cannot be written.
+        """
+        silence()
+        for job, variant in jobs:
+            with ExitStack() as stack, quiet():
+                layout = self.models.layout(job.request)
+                components = self._components(job, layout, stack, every_part(job, layout))
+                write(assemble(job, layout, {k: c.value for k, c in components.items()}), folder, variant)
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""

@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache, partial
@@ -39,6 +39,7 @@ class Page:
     writes_config: bool = False
     parameters: str | None = None  # what other programs read
     overwrite: bool = False
+    index: int = 1  # counts the pictures of a job
 
     def texts(self) -> dict[str, str]:
         """Return what the picture itself carries."""
@@ -52,6 +53,7 @@ class Written:
 
     image: Path
     config: Path | None
+    index: int = 1
 
 
 def make_folder(folder: Path) -> None:
@@ -114,6 +116,26 @@ def publish(path: Path, fill: Callable[[BinaryIO], None]) -> None:
         raise
 
 
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Generator[Path]:
+    """Give a folder to fill that takes the place of `folder` once the block is over; it is whole or absent.
+
+    Raises:
+        BadValue: `unwritable-output` or `disk-full`.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".dgen-") as room:
+            part, old = Path(room) / "new", Path(room) / "old"
+            part.mkdir()
+            yield part
+            if folder.exists():
+                folder.rename(old)
+            part.rename(folder)
+    except OSError as error:
+        raise _trouble(error, folder.parent) from None
+
+
 @cache
 def _umask() -> int:
     mask = os.umask(0)
@@ -129,11 +151,15 @@ class WriterPool:
         self._on_written = on_written
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dgen-writer")
         self._room = threading.BoundedSemaphore(waiting)
-        self._names = Names()
+        self._names = self.make_names()
         self._running: deque[Future[Written]] = deque()
         self._written: list[Written] = []
         self._rescuing = threading.Lock()
         self._rescue_folder: Path | None = None
+
+    def make_names(self) -> Names:
+        """Make what names the files."""
+        return Names()
 
     def submit(self, number: int, page: Page) -> None:
         """Queue a page; waits when too many are queued.
@@ -177,20 +203,23 @@ class WriterPool:
         self._pool.shutdown(wait=True)
 
     def _write(self, number: int, page: Page, name: str) -> Written:
-        image = page.folder / f"{name}.{page.ending}"
         config = page.folder / f"{name}.dgen" if page.writes_config else None
+        files = Written(page.folder / f"{name}.{page.ending}", config, page.index)
         try:
-            texts = page.texts()
-            publish(image, lambda file: encode(page.image, page.ending, texts, file))
-            if config is not None and page.config is not None:
-                publish(config, partial(_put, page.config()))
+            self.write(page, files)
         except OSError as error:
             raise self._rescue(page, name, error) from None
         finally:
-            self._names.release([image, config])
-        files = Written(image, config)
+            self._names.release([files.image, files.config])
         self._on_written(number, files)
         return files
+
+    def write(self, page: Page, files: Written) -> None:
+        """Write a page into its files."""
+        texts = page.texts()
+        publish(files.image, lambda file: encode(page.image, page.ending, texts, file))
+        if files.config is not None and page.config is not None:
+            publish(files.config, partial(_put, page.config()))
 
     def _rescue(self, page: Page, name: str, error: OSError) -> BadValue:
         """Keep a rendered picture elsewhere when its own folder fails."""
