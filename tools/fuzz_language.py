@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
+from importlib import import_module
 from typing import Any
 
 import atheris
 
 with atheris.instrument_imports(include=["dgen.lang", "dgen.diagnostic", "lark"]):
-    # The language imports these when they are first needed, which would leave them without instruments.
     import lark  # noqa: F401
 
-    import dgen.lang.blocks
-    import dgen.lang.expression
-    import dgen.lang.mistakes
-    import dgen.lang.template  # noqa: F401
+    import dgen.lang
+
+    # The language imports most of its modules when they are first needed, which would leave them without instruments.
+    for _module in pkgutil.walk_packages(dgen.lang.__path__, "dgen.lang."):
+        import_module(_module.name)
     from dgen.diagnostic import DgenError, Source
     from dgen.lang.directives import directives
     from dgen.lang.evaluate import Exited, Interpreter

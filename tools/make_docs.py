@@ -9,6 +9,7 @@ from dgen.diagnostic import CODES
 from dgen.help import all_rows, topics
 from dgen.lang.directives import directives
 from dgen.lang.functions import functions
+from dgen.options.commands import COMMANDS
 from dgen.schema import Option
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,8 @@ def option_page() -> str:
 
 
 def _option_line(row: Option) -> str:
-    flags = ", ".join(f"`{s}`" for s in (row.flag, row.short, *row.aliases) if s) or "`MODEL`"
+    place = row.value.metavar if row.value is not None else ""
+    flags = ", ".join(f"`{s}`" for s in (row.flag, row.short, *row.aliases) if s) or f"`{place}`"
     value = f"`{row.value.metavar}`" if row.value is not None and not row.positional else ""
     kind = "swept" if row.sweep is not None else ("list" if row.many else "")
     default = row.implied if row.implied is not None else row.default
@@ -33,6 +35,19 @@ def _option_line(row: Option) -> str:
     if row.value is not None and default not in (None, False, "", (), ...) and (words := " ".join(row.words(default))):
         said = f" Default: `{words}`."
     return f"| {flags} | {value} | {kind} | {row.help}{said} |\n".replace("[;", "\\[;")
+
+
+def command_page() -> str:
+    """Return the page that lists the commands and their own options."""
+    parts = ["# Commands\n\n" + GENERATED + "`dgen --sub-command NAME …` is another way to write `dgen NAME …`.\n"]
+    for command in COMMANDS.values():
+        parts.append(f"\n## {command.name}\n\n`{command.usage}`\n\n{command.help[0].upper()}{command.help[1:]}.\n")
+        if command.is_directive:
+            parts.append(f"In scripts: `\\{command.directive}`, with the same arguments.\n")
+        if command.rows:
+            parts.append("\n| Option | Value | | Meaning |\n|---|---|---|---|\n")
+            parts += [_option_line(row) for row in command.rows.values()]
+    return "".join(parts)
 
 
 def error_page() -> str:
@@ -84,7 +99,8 @@ def function_page() -> str:
 
 
 PAGES = {
-    "options.md": option_page, "errors.md": error_page, "directives.md": directive_page, "functions.md": function_page,
+    "options.md": option_page, "commands.md": command_page, "errors.md": error_page, "directives.md": directive_page,
+    "functions.md": function_page,
 }  # fmt: skip
 
 

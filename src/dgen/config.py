@@ -14,10 +14,10 @@ from typing import Any
 from dgen import __version__
 from dgen.engine.protocol import ModelFiles
 from dgen.lang.format import quote
-from dgen.options.request import ROWS
+from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
 from dgen.schema import NamesPaths, Option
-from dgen.values.scalars import is_url
+from dgen.values.scalars import Size, is_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +123,21 @@ def _short(path: str) -> str:
 
 
 def a1111_parameters(job: Job) -> str:
-    """Return the `parameters` text that AUTOMATIC1111's web UI and its readers understand."""
-    r = job.request
+    """Return the `parameters` text of a job."""
+    return parameters_text(job.request, job.size)
+
+
+def parameters_text(r: Request, size: Size) -> str:
+    """Return the `parameters` text that AUTOMATIC1111's web UI and its readers understand.
+
+    `size` is that of the picture, in pixels.
+    """
     named: dict[str, Any] = {
         "Steps": r.num_inference_steps,
         "Sampler": r.scheduler.name.removesuffix("Scheduler") if r.scheduler else None,
         "CFG scale": r.guidance_scale,
         "Seed": r.seed,
-        "Size": job.size,
+        "Size": size,
         "Model": Path(r.model).stem,
         "Denoising strength": r.strength,
         "Clip skip": r.clip_skip,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -63,6 +64,9 @@ CODES: dict[str, str] = {
     "old-spelling": "A name is written as an older version called it; it still works.",
     "render-failed": "The model failed while it rendered a job.",
 }
+
+SECRET_FLAGS = ("--auth-token", "-atk", "--token")
+"""The options of which no message repeats the value."""
 
 
 class Exit(IntEnum):
@@ -260,9 +264,16 @@ class _Ink:
 
 
 def render(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> str:
-    """Draw diagnostics as a user sees them, a blank line between two; no newline at the end."""
+    """Draw diagnostics as a user sees them, without secrets, a blank line between two; no newline at the end."""
     ink = _Ink(color)
-    return "\n\n".join("\n".join(_draw(d, ink)) for d in diagnostics)
+    return _without_secrets("\n\n".join("\n".join(_draw(d, ink)) for d in diagnostics))
+
+
+def _without_secrets(text: str) -> str:
+    """Let stars stand for what follows an option that takes a secret, and for tokens in addresses."""
+    flags = "|".join(SECRET_FLAGS)
+    pattern = rf"""(?<!\S)((?:{flags})[= ]+)("[^"\n]*"|'[^'\n]*'|[^\s`]+)|([?&](?:[\w-]*token|key)=)([^&\s"'`;]+)"""
+    return re.sub(pattern, lambda m: (m[1] or m[3]) + "*" * len(m[2] or m[4]), text)
 
 
 def wants_color(stream: object = None) -> bool:

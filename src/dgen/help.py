@@ -40,7 +40,7 @@ def short_page() -> str:
     """Return the page of `dgen --help`."""
     lines = [f"dgen {__version__}: a small language for making images with diffusion models", "", "Usage"]
     lines += [f"  {line}" for line in USAGE.splitlines()]
-    lines += [f"  {command.usage:<33} {command.help}" for command in COMMANDS.values()]
+    lines += [f"  {line}" for line in command_table().splitlines()]
     lines += ["", "Example", f"  {EXAMPLE}", "", "Options by topic"]
     for topic, rows in topics(all_rows()).items():
         flags = " ".join(r.flag or "MODEL" for r in rows)
@@ -64,6 +64,11 @@ def page(names: Sequence[str]) -> str:
     if not names:
         return short_page()
     return "\n".join(_one(name) for name in names)
+
+
+def command_table() -> str:
+    """Return a line for each command."""
+    return "".join(f"{command.usage:<33} {command.help}\n" for command in COMMANDS.values())
 
 
 def command_page(command: Command) -> str:
@@ -91,7 +96,8 @@ def _one(name: str) -> str:
 
 
 def _head(row: Option) -> str:
-    flags = ", ".join(filter(None, (row.flag, row.short))) or "MODEL"
+    place = row.value.metavar if row.value is not None else ""
+    flags = ", ".join(filter(None, (row.flag, row.short))) or place
     if row.value is None or row.positional:
         return flags
     return f"{flags} {row.value.metavar}{' ...' if row.takes_many else ''}"

@@ -202,6 +202,11 @@ def opt(default: Any, **row: Unpack[Row]) -> Any:
     return Option(default=default, **row)
 
 
+def same_as(cls: type, name: str, **row: Unpack[Row]) -> Any:
+    """Declare a field as the option that another class has, but for what is said anew."""
+    return replace(rows_of(cls)[name], **row)
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(opt,))
 def options(topic: str) -> Callable[[type[T]], type[T]]:
     """Make the `opt()` fields of a class rows that can be listed; `topic` is their name in help.

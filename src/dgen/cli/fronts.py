@@ -80,7 +80,7 @@ def line(event: Event) -> str | None:
             return f"{event.model}: {event.jobs} {'job' if event.jobs == 1 else 'jobs'}"
         case Fetching():
             return f"fetching {event.what}"
-        case FileSaved(kind="image"):
+        case FileSaved(kind="image" | "model"):
             return f"saved {event.path}"
         case StatementFinished():
             return f"done: {event.files} {'file' if event.files == 1 else 'files'} in {seconds(event.seconds)}"

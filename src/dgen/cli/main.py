@@ -49,6 +49,9 @@ def _dispatch(argv: list[str]) -> int:
     if argv == ["--version"]:
         print(f"dgen {__version__}")
         return 0
+    argv = _without_sub_command(argv)
+    if argv[:1] == ["--sub-command-help"]:
+        return _help_on_commands(argv[1:])
     wanted = next((i for i, a in enumerate(argv) if a in {"--help", "-h"}), None)
     if wanted is not None:
         return _help(argv[:wanted], argv[wanted + 1 :])
@@ -59,6 +62,38 @@ def _dispatch(argv: list[str]) -> int:
     command = COMMANDS.get(argv[0] if argv else "", COMMANDS["run"])
     module, _, function = command.entry.partition(":")
     return getattr(import_module(module), function)(argv)
+
+
+def _without_sub_command(argv: list[str]) -> list[str]:
+    """Read `--sub-command NAME …` as `NAME …`."""
+    first, equals, name = argv[0].partition("=") if argv else ("", "", "")
+    if first != "--sub-command":
+        return argv
+    words = [name, *argv[1:]] if equals else argv[1:]
+    _check_command(words[0] if words else "")
+    return words
+
+
+def _check_command(name: str) -> None:
+    from dgen.options.commands import COMMANDS
+
+    if name not in COMMANDS:
+        from dgen.diagnostic import did_you_mean, fail
+
+        help = did_you_mean(name, COMMANDS, "commands are " + ", ".join(COMMANDS))
+        raise fail("unknown-topic", f"no command named `{name}`" if name else "`--sub-command` lacks NAME", help=help)
+
+
+def _help_on_commands(names: list[str]) -> int:
+    """Describe the commands of the given names; without a name, say what each does."""
+    from dgen.help import command_page, command_table
+    from dgen.options.commands import COMMANDS
+
+    for name in names:
+        _check_command(name)
+    pages = [command_page(COMMANDS[name]) for name in names]
+    sys.stdout.write("\n".join(pages) if pages else command_table())
+    return 0
 
 
 def _help(before: list[str], names: list[str]) -> int:

@@ -116,6 +116,15 @@ class Engine(Protocol):
         """
         ...
 
+    def convert(self, jobs: Sequence[tuple[Job, str | None]], folder: Path) -> None:
+        """Write the whole model of jobs, that differ in precision alone, into a folder, each as its own variant.
+
+        Raises:
+            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `out-of-memory` …
+            OSError: the folder cannot be written.
+        """
+        ...
+
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""
         ...

@@ -106,9 +106,7 @@ class LocalEngine:
             self._prepare(stack, components, job)
             return call(pipeline, job, inputs, on_step)
 
-    def _components(
-        self, job: Job, layout: Layout, stack: ExitStack, wanted: Iterable[Part]
-    ) -> dict[str, Component]:
+    def _components(self, job: Job, layout: Layout, stack: ExitStack, wanted: Iterable[Part]) -> dict[str, Component]:
         """Load or find components of a job, and pin them until the stack closes."""
         parts = list(wanted)
         held = {p.kind: c.value for p in parts if (c := self.store.find(p.key)) is not None}
@@ -158,7 +156,7 @@ class LocalEngine:
         """
         silence()
         for job, variant in jobs:
-            with ExitStack() as stack, quiet():
+            with _IN_TURNS, ExitStack() as stack, quiet():
                 layout = self.models.layout(job.request)
                 components = self._components(job, layout, stack, every_part(job, layout))
                 write(assemble(job, layout, {k: c.value for k, c in components.items()}), folder, variant)

@@ -100,6 +100,13 @@ class TraceEngine:
         self._tell(" ".join(("job", job.mode, *_facts(job))))
         return Result(images=())
 
+    def convert(self, jobs: Sequence[tuple[Job, str | None]], folder: Path) -> None:
+        """Tell what would be loaded and written."""
+        for job, variant in jobs:
+            for part in parts_of(job, self._layout(job.request)):
+                self._tell(f"{self._seen(part)} {part.kind} {_shown(part.source)} {part.dtype}")
+            self._tell(f"write {job.pipeline} {job.request.dtype} {variant or 'plain'}")
+
     def _layout(self, request: Request) -> Layout:
         return self._models.layout(request) if self.sees(request) else Layout(path=None, index={})
 

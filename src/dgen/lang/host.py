@@ -59,6 +59,14 @@ class Host(Protocol):
         """Answer `have_cuda`, `have_xpu`, `have_mps`, `default_device` or `total_memory` (device, unit)."""
         ...
 
+    def command(self, name: str, words: tuple[Word, ...], span: Span) -> None:
+        """Run a command of the program that is a directive too.
+
+        Raises:
+            DgenError: whatever is wrong with its words, or what goes wrong.
+        """
+        ...
+
     def model_types(self) -> tuple[str, ...]:
         """Return the names of the model families."""
         ...

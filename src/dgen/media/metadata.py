@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dgen.schema import BadValue
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Exif, Image
 
 CONFIG, PARAMETERS = "DgenerateConfig", "parameters"
 _EXIF_IFD, _USER_COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
@@ -30,15 +30,37 @@ def save_keywords(image: Image, kind: str, texts: dict[str, str]) -> dict[str, A
         for name, text in texts.items():
             chunk.add_text(name, text)
         return {"pnginfo": chunk}
-    exif = image.getexif()
-    if CONFIG in texts:
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _encode(texts[CONFIG])
-    if PARAMETERS in texts:
-        exif[_DESCRIPTION] = texts[PARAMETERS]
-    data = exif.tobytes()
+    data = _exif(image.getexif(), texts)
     if kind == "JPEG" and len(data) > _EXIF_LIMIT:
         raise BadValue("the config is longer than a JPEG can carry", code="bad-file")
     return {"exif": data}
+
+
+def text_chunk(name: str, text: str) -> tuple[bytes, bytes]:
+    """Return type and body of the PNG chunk that carries a text."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(name, text)
+    kind, body, _ = info.chunks[0]
+    return kind, body
+
+
+def exif_with(file: BinaryIO, name: str, text: str) -> bytes:
+    """Return the EXIF of a picture with a text in it, beside all that it holds already."""
+    from PIL import Image
+
+    with Image.open(file) as image:
+        exif = image.getexif()
+    return _exif(exif, {name: text})
+
+
+def _exif(exif: Exif, texts: dict[str, str]) -> bytes:
+    if CONFIG in texts:
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _encode(texts[CONFIG])
+    if PARAMETERS in texts:
+        exif[_DESCRIPTION] = texts[PARAMETERS].encode()  # as text, Pillow would keep nothing but ASCII
+    return exif.tobytes()
 
 
 def _encode(text: str) -> bytes:

@@ -33,6 +33,14 @@ class CommandOptions:
         False, flag="--sandbox",
         help="Run no programs, no Python and no network, and write nowhere but in the output folder.",
     )  # fmt: skip
+    sub_command: str | None = opt(
+        None, flag="--sub-command", value=Text(metavar="NAME"),
+        help="Run a command, as `dgen NAME` does; it stands first, and everything after it goes to the command.",
+    )  # fmt: skip
+    sub_command_help: tuple[str, ...] | None = opt(
+        None, flag="--sub-command-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the commands; it stands first.",
+    )  # fmt: skip
     quiet: bool = opt(False, flag="--quiet", help="Show nothing but errors.")
     json: bool = opt(False, flag="--json", help="Print what happens as JSON, one event a line.")
     directives_help: tuple[str, ...] | None = opt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.options.subcommands import Auto1111Options, CivitaiOptions, ConversionOptions
 from dgen.schema import Kind, Option, opt, options, rows_of
 from dgen.values.scalars import Text
 
@@ -31,13 +32,26 @@ class LayoutOptions:
 
 
 class Command(Kind):  # for the making alone: a dataclass would cost every start half a millisecond
-    """A command; `entry` is the function that gets the whole command line, and `options` declares its own rows."""
+    """A command; `entry` is the function that gets the whole command line, and `options` declares its own rows.
+
+    One that is a directive too is the function `run` of its module in `dgen.commands`.
+    """
 
     name: str
     arguments: str
     help: str
     entry: str
     options: type | None = None
+
+    @property
+    def is_directive(self) -> bool:
+        """Whether scripts have it too."""
+        return self.entry == _BOTH
+
+    @property
+    def directive(self) -> str:
+        """Its name as a directive."""
+        return self.name.replace("-", "_")
 
     @property
     def rows(self) -> dict[str, Option]:
@@ -51,6 +65,7 @@ class Command(Kind):  # for the making alone: a dataclass would cost every start
 
 
 _RUN = "dgen.cli.commands:run"
+_BOTH = "dgen.cli.alone:run"
 
 COMMANDS: dict[str, Command] = {
     command.name: command
@@ -61,5 +76,11 @@ COMMANDS: dict[str, Command] = {
                 CheckOptions),
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
                 LayoutOptions),
+        Command("to-diffusers", "MODEL -o FOLDER [OPTIONS]", "write a model as a folder in diffusers layout", _BOTH,
+                ConversionOptions),
+        Command("civitai-links", "URL [--token TOKEN]", "list what a CivitAI model page offers, as links to use", _BOTH,
+                CivitaiOptions),
+        Command("auto1111-metadata", "IMAGE [OPTIONS]",
+                "write the `parameters` text that other programs read into a picture of dgen", _BOTH, Auto1111Options),
     )
 }  # fmt: skip

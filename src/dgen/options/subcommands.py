@@ -1,0 +1,72 @@
+"""The options of the commands that scripts have as directives too."""
+
+from __future__ import annotations
+
+from dgen.options.model import DTYPES, ModelOptions
+from dgen.options.output import OutputOptions
+from dgen.schema import opt, options, same_as
+from dgen.values.scalars import Choice, FilePath, Text
+
+
+@options("to-diffusers")
+class ConversionOptions:
+    """Options of `dgen to-diffusers`."""
+
+    model: str = same_as(ModelOptions, "model")
+    output_path: str = opt(
+        ..., flag="--output", short="-o", value=FilePath("FOLDER"),
+        help="The folder to write; it must not be there, or be empty.",
+    )  # fmt: skip
+    output_overwrite: bool = opt(
+        False, flag="--output-overwrite", short="-ox", help="Replace the folder when it holds a model already."
+    )
+    dtypes: tuple[str, ...] = opt(
+        ("float32",), flag="--dtypes", short="-t", aliases=("--dtype",), many=True,
+        value=Choice(DTYPES[1:], {"half": "float16"}, "TYPE"),
+        help="The precisions to write, one or two; float16 gets the variant `fp16`, bfloat16 `bf16`, float32 none.",
+    )  # fmt: skip
+    model_type: str | None = same_as(ModelOptions, "model_type")
+    revision: str | None = same_as(ModelOptions, "revision")
+    variant: str | None = same_as(ModelOptions, "variant", help="A variant of the weights files to read.")
+    subfolder: str | None = same_as(ModelOptions, "subfolder")
+    original_config: str | None = same_as(ModelOptions, "original_config")
+    model_config: str | None = same_as(ModelOptions, "model_config")
+    auth_token: str | None = same_as(ModelOptions, "auth_token")
+    offline_mode: bool = same_as(ModelOptions, "offline_mode")
+    verbose: bool = same_as(OutputOptions, "verbose")
+
+
+@options("civitai-links")
+class CivitaiOptions:
+    """Options of `dgen civitai-links`."""
+
+    url: str = opt(
+        ..., positional=True, value=Text(metavar="URL"),
+        help="The page of a model, as in `https://civitai.com/models/4384`; `?modelVersionId=N` picks one version.",
+    )  # fmt: skip
+    token: str | None = opt(
+        None, flag="--token", value=Text(metavar="TOKEN"),
+        help="Your API key; it joins the links of files that cannot be downloaded without one.",
+    )  # fmt: skip
+
+
+@options("auto1111-metadata")
+class Auto1111Options:
+    """Options of `dgen auto1111-metadata`."""
+
+    image: str = opt(
+        ..., positional=True, value=FilePath("IMAGE"),
+        help="A picture that carries its config: PNG, JPEG or WebP, a file or a URL.",
+    )  # fmt: skip
+    output_path: str | None = opt(
+        None, flag="--output", short="-o", value=FilePath("FILE"),
+        help="Write the picture with the text here, instead of into IMAGE itself.",
+    )  # fmt: skip
+    config: str | None = opt(
+        None, flag="--config", short="-c", value=FilePath("FILE"),
+        help="The `.dgen` of the picture, when it carries none or another one shall be told.",
+    )  # fmt: skip
+    offline_mode: bool = same_as(
+        ModelOptions, "offline_mode", help="Use no network: IMAGE comes from this machine or the cache."
+    )
+    verbose: bool = same_as(OutputOptions, "verbose", help="Print the text that is written.")
