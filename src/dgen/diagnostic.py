@@ -55,6 +55,8 @@ CODES: dict[str, str] = {
     "unknown-module": "A module name is not one of a pipeline's, or the pipeline has no such module.",
     "sandboxed": "A permission is missing for what the script asks.",
     "include-circle": "A script includes itself, at once or by way of others.",
+    "not-in-script": "A directive that needs the history or the prompt of a session stands in a script.",
+    "nothing-yet": "A directive asks for the last invocation or its pictures before there was one.",
     "limit-exceeded": "A script is too long or includes too deep, or a template takes too many steps or too much room.",
     "program-failed": "A program that `\\exec` started ended with an exit code other than 0, or was killed.",
     "file-failed": "The system refused what a directive asks of files: no permission, not empty, there already.",

@@ -136,6 +136,13 @@ class Printed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown(Event):
+    """A script wants pictures to be seen."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Event):
     """Something is odd but does not stop the run."""
 

@@ -26,6 +26,7 @@ from dgen.events import (
     JobStarted,
     Listener,
     Printed,
+    Shown,
     StatementFinished,
     StatementStarted,
     StepDone,
@@ -38,8 +39,10 @@ from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.media.names import stem
 from dgen.media.read import PictureFiles
+from dgen.media.sheet import write_sheet
 from dgen.media.write import Page, WriterPool, Written, grid, make_folder, publish
 from dgen.options.request import ROWS, Request
+from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
@@ -315,6 +318,34 @@ class Session:
     def write(self, text: str) -> None:
         """Write text of a script."""
         self.emit(Printed(text=text))
+
+    def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
+        """Return the words of an invocation with options replaced, and with another model when one is named.
+
+        Raises:
+            DgenError: `unknown-option`.
+        """
+        return changed_words(words, changes, request_table())
+
+    def show(self, paths: tuple[str, ...]) -> None:
+        """Show pictures to the user.
+
+        Raises:
+            BadValue: one of them cannot be read.
+        """
+        for path in paths:
+            self.pictures.size(path)
+        self.emit(Shown(paths=paths))
+
+    def grid(self, paths: tuple[str, ...], target: Path) -> str:
+        """Write pictures as one into a file; return its path.
+
+        Raises:
+            BadValue: one of them cannot be read, or the file cannot be written.
+        """
+        path = str(write_sheet([self.pictures.picture(path) for path in paths], target))
+        self.emit(FileSaved(number=1, path=path, kind="image"))
+        return path
 
     def warn(self, diagnostic: Diagnostic) -> None:
         """Tell of something odd."""

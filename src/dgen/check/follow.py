@@ -28,17 +28,19 @@ from dgen.lang.nodes import Directive, Invocation, Script, Statement
 from dgen.lang.parse import parse_with_mistakes, template_line
 from dgen.lang.template import check_syntax
 from dgen.lang.words import split
+from dgen.options.request import ROWS
 
 # Topics whose directives change nothing but the session and the working directory: they are called as they are.
-_FOLLOWED = ("variables", "printing", "environment", "flow", "help", "caches", "modules", "folders")
+_FOLLOWED = ("variables", "printing", "environment", "flow", "help", "caches", "modules", "folders", "session", "commands")
 # Directives whose variable is another one each time.
 _DRAWING = ("gen_seeds",)
 # Topics whose directives make no file but those that their words name.
-_NAMING = ("files",)
+_NAMING = ("files", "pictures")
 # Codes that tell of a mistake whatever an unknown value turns out to be.
 _CERTAIN = ("unknown-variable", "unknown-function", "unknown-directive", "bad-syntax", "read-only-variable")
 _MOST_STATEMENTS = 20_000
 _MOST_NAMES = 50
+_OLD_VARIABLES = {old: row.variable for row in ROWS.values() for old in row.last}
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -155,7 +157,7 @@ class Follower(Interpreter):
         for _ in range(_MOST_NAMES):
             touched, read = self.oracle.touched, set(self.scope.uses.read)
             try:
-                self._run(statement)
+                self._run_telling_old_variables(statement)
             except Exited:
                 break
             except DgenError as error:
@@ -173,6 +175,20 @@ class Follower(Interpreter):
             else:
                 break
         self.scope.forget(supposed)
+
+    def _run_telling_old_variables(self, statement: Statement) -> None:
+        """Run a statement; tell of the variables it read by the names that an older version gave them."""
+        read = self.scope.uses.read
+        before = read & _OLD_VARIABLES.keys()
+        read -= before
+        try:
+            self._run(statement)
+        finally:
+            for name in sorted(read & _OLD_VARIABLES.keys()):
+                for match in re.finditer(rf"(?<![\w.'\"]){name}\b", statement.span.text):
+                    span = statement.span.part(*match.span())
+                    self.host.tell([old_spelling(name, _OLD_VARIABLES[name], span)])
+            read |= before
 
     def _tell(self, error: DgenError, is_open: bool) -> None:
         """Keep what is surely wrong; `is_open`: something unknown had a part in it."""

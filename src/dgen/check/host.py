@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from dgen.check.files import MadeFiles
 from dgen.check.invocations import Invocations
 from dgen.check.scope import FollowedScope
 from dgen.check.unknown import MARK, Oracle
+from dgen.commands import bind_command
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, did_you_mean, fail
 from dgen.engine.protocol import MODULES
 from dgen.families.rows import FAMILIES
 from dgen.lang.blocks import PRODUCED
 from dgen.lang.scope import Scope
+from dgen.options.commands import COMMANDS
+from dgen.plan.again import changed_words
+from dgen.plan.bind import request_table
 from dgen.plan.remember import last_variables
 from dgen.preflight import option_help
 
@@ -28,7 +33,7 @@ class FollowingHost:
         """Set in `scope` what a session sets."""
         self.found: list[Diagnostic] = []
         self._told: set[tuple[object, ...]] = set()
-        self._oracle, self._scope = oracle, scope
+        self._oracle, self._scope, self._made = oracle, scope, made
         self._invocations = Invocations(oracle, made)
         nothing: list[str] = []
         for name, value in {**last_variables(None, None), "last_images": nothing, "last_animations": nothing}.items():
@@ -55,6 +60,17 @@ class FollowingHost:
         """Let the pictures of the last statement be unknown."""
         self._scope.provide("last_images", self._oracle.unknown())
         self._scope.provide("last_animations", self._oracle.unknown())
+
+    def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
+        """Return the words of an invocation with options replaced."""
+        return changed_words(words, changes, request_table())
+
+    def show(self, paths: tuple[str, ...]) -> None:
+        """Show nothing."""
+
+    def grid(self, paths: tuple[str, ...], target: Path) -> str:
+        """Write nothing."""
+        return str(target)
 
     def write(self, text: str) -> None:
         """Write nothing."""
@@ -95,6 +111,16 @@ class FollowingHost:
     def device_fact(self, name: str, *args: object) -> object:
         """Leave the machine that the script will run on open."""
         return self._oracle.unknown()
+
+    def command(self, name: str, words: tuple[Word, ...], span: Span) -> None:
+        """Check the words of a command that is a directive too, when all are known; run nothing.
+
+        Raises:
+            DgenError: whatever is wrong with them.
+        """
+        self._made.note(w.text for w in words)
+        if not any(MARK in w.text for w in words):
+            bind_command(COMMANDS[name], words, span)
 
     def model_types(self) -> tuple[str, ...]:
         """List the model families."""

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgen.diagnostic import DgenError, Diagnostic, Source, Word
+from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Span, Word
 from dgen.lang.directives import call_directive, find_directive
 from dgen.lang.expand import expand_environment
 from dgen.lang.files import script_file
 from dgen.lang.functions import bind_functions
 from dgen.lang.host import Host
+from dgen.lang.journal import Journal
 from dgen.lang.line import Line
 from dgen.lang.nodes import Block, Comment, Directive, Invocation, Pragma, Script, Statement
 from dgen.lang.parse import parse, template_line
@@ -51,6 +52,7 @@ class Interpreter:
         self.permissions = Permissions()
         self.files: tuple[Path | None, ...] = ()  # the script that runs, last, and those that include it
         self.folders: list[Path] = []  # where `\\popd` goes back to
+        self.journal = Journal()
         self.saved_modules: dict[str, Saved] = {}
         scope.provide("saved_modules", self.saved_modules)
 
@@ -148,12 +150,26 @@ class Interpreter:
         layers: list[Any] = [self.scope, self.calls]
         return evaluate_expression(line, ChainMap(*layers))
 
+    def invoke(self, words: tuple[Word, ...], span: Span) -> None:
+        """Run an invocation, with the words that join each; one that cannot be understood is soon forgotten.
+
+        Raises:
+            DgenError: whatever the host raises.
+        """
+        before, self.journal.last = self.journal.last, words
+        try:
+            self.host.invoke(words + self.argv, span)
+        except DgenError as error:
+            if error.exit_code == Exit.USAGE:
+                self.journal.last = before
+            raise
+
     def _run(self, statement: Statement) -> None:
         match statement:
             case Invocation():
                 words = self.words(statement)
                 if words:
-                    self.host.invoke(words + self.argv, statement.span)
+                    self.invoke(words, statement.span)
             case Directive():
                 call_directive(self, find_directive(statement.name, statement.name_span), statement)
             case Block():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from dgen.diagnostic import DgenError, Diagnostic, Span, Word
@@ -13,6 +14,30 @@ class Host(Protocol):
 
     def invoke(self, words: tuple[Word, ...], span: Span) -> None:
         """Run one invocation."""
+        ...
+
+    def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
+        """Return the words of an invocation with options replaced, and with another model when one is named.
+
+        Raises:
+            DgenError: `unknown-option`.
+        """
+        ...
+
+    def show(self, paths: tuple[str, ...]) -> None:
+        """Show pictures to the user.
+
+        Raises:
+            BadValue: one of them cannot be read.
+        """
+        ...
+
+    def grid(self, paths: tuple[str, ...], target: Path) -> str:
+        """Write pictures as one into a file; return its path, which is another when the file is there already.
+
+        Raises:
+            BadValue: one of them cannot be read, or the file cannot be written.
+        """
         ...
 
     def write(self, text: str) -> None:

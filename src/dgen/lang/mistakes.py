@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dgen.diagnostic import Diagnostic, Source, Span
-from dgen.lang.grammar import parse_script
+from dgen.lang.grammar import parse_script, parser
 
 if TYPE_CHECKING:
     from lark import Token
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _OPENERS = ("IF", "FOR", "MACRO", "CALL", "FILTER", "SET", "WITH")
 _MOST = 100  # mistakes that are looked for: each costs reading the rest of the source
+_OPEN_ROWS = {"{{": "open-output", "{%": "open-tag", "{#": "open-note"}
+_OPENER = re.compile(r"\{[{%#]")
 _BROKEN_OPENERS = ("OPEN_TAG", "LONE_IF", "LONE_FOR", "UNKNOWN_TAG")
 
 
@@ -93,12 +95,31 @@ def _next_statement(text: str, position: int) -> int:
 def _describe(error: UnexpectedInput, source: Source) -> Diagnostic:
     row = _matching_row(error)
     start, end = _place(error)
+    if _kind(error) in ("LONE_DOUBLE", "LONE_SINGLE") and (opener := _open_template(source.text, start)):
+        row, start, end = _row_named(_OPEN_ROWS[opener[0]]), opener.start(), opener.end()
     span = Span(source, min(start, len(source.text)), min(end, len(source.text)))
     opened = _opened(error)
     fields = {"text": span.text, "opened": str(opened or ""), "closing": _closing(opened)}
     if row is None:
         return Diagnostic(code="bad-syntax", message=f"`{span.text[:20]}` is not expected here", span=span)
     return Diagnostic(code=row.code, message=_fill(row.message, fields), span=span, help=_fill(row.help, fields))
+
+
+def _open_template(text: str, start: int) -> re.Match[str] | None:
+    """Return what opens a template and is never closed behind a quote: the quote may be closed inside it."""
+    terminals = (parser().get_terminal(name).pattern.to_regexp() for name in ("RAW", "INLINE", "NOTE"))
+    whole = re.compile("|".join(f"(?:{each})" for each in terminals))
+    end = _next_statement(text, start)
+    while (opener := _OPENER.search(text, start, end)) is not None:
+        closed = whole.match(text, opener.start())
+        if closed is None:
+            return opener
+        start = closed.end()
+    return None
+
+
+def _row_named(name: str) -> Mistake:
+    return next(row for row in mistakes() if row.name == name)
 
 
 def _fill(text: str, fields: dict[str, str]) -> str:

@@ -59,6 +59,14 @@ class PictureFiles:
         """Return a picture as RGB of a size in pixels, resampled with Lanczos when it differs."""
         return _brought_to(self._decoded(path), size)
 
+    def picture(self, path: str) -> Image:
+        """Return a picture as RGB of its own size.
+
+        Raises:
+            BadValue: `missing-file`, `offline`, `bad-file`.
+        """
+        return self._decoded(path)
+
     def mask(self, path: str, size: Size) -> Image:
         """Return a mask as L (white is repainted) of a size in pixels."""
         return _brought_to(self._decoded(path).convert("L"), size)

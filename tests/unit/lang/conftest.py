@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,16 @@ class RecordingHost:
 
     def invoke(self, words: tuple[Word, ...], span: Span) -> None:
         self.invocations.append(words)
+
+    def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
+        return (*words, *changes)
+
+    def show(self, paths: tuple[str, ...]) -> None:
+        self.requests.append(("show", paths))
+
+    def grid(self, paths: tuple[str, ...], target: Path) -> str:
+        self.requests.append(("grid", paths))
+        return str(target)
 
     def write(self, text: str) -> None:
         self.written.append(text)

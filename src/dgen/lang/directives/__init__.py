@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TOPICS = (
     "variables", "printing", "environment", "flow", "help", "caches", "modules", "files", "folders", "programs", "web",
-    "plugins", "commands",
+    "plugins", "commands", "session", "pictures",
 )  # fmt: skip
 _ROWS: dict[str, Row] = {}
 F = TypeVar("F", bound=Callable[..., None])
@@ -57,6 +57,7 @@ class Row:
     aliases: tuple[str, ...] = ()
     operators: bool = False  # `|`, `<` and `>` are words of their own
     arguments: str = ""  # how the usage line shows them, when the signature cannot say it
+    shows: bool = False  # it only tells the user something: a session that is saved as a script leaves it out
     takes: str = ""  # what its words name, for completion, when the names of its arguments cannot say it
 
     @cached_property
@@ -90,6 +91,7 @@ class RowFields(TypedDict, total=False):
     aliases: tuple[str, ...]
     operators: bool
     arguments: str
+    shows: bool
     takes: str
 
 

@@ -55,6 +55,7 @@ def clear_device_cache(run: Interpreter, span: Span, device: Word, *devices: Wor
 
 @directive(
     "cache",
+    shows=True,
     aliases=("list_object_caches",),
 )
 def cache(run: Interpreter, span: Span, *names: Word) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @directive(
     "help",
+    shows=True,
     takes="topics",
 )
 def help_(run: Interpreter, span: Span, *names: Word) -> None:
@@ -27,6 +28,7 @@ def help_(run: Interpreter, span: Span, *names: Word) -> None:
 
 @directive(
     "directives_help",
+    shows=True,
     takes="directives",
 )
 def directives_help(run: Interpreter, span: Span, *names: Word) -> None:
@@ -38,6 +40,7 @@ def directives_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 @directive(
     "functions_help",
+    shows=True,
     takes="functions",
 )
 def functions_help(run: Interpreter, span: Span, *names: Word) -> None:
@@ -48,6 +51,7 @@ def functions_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 @directive(
     "templates_help",
+    shows=True,
     takes="variables",
     examples=(("\\set a 1\n\\templates_help a", "a: str = '1'\n"),),
 )
