@@ -36,6 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": BASE
     | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"}
     | {"commands"},
+    "terminal": BASE | {"media"},
+    "repl": BASE | {"options", "plan", "session", "events", "lang", "engine", "cli", "complete", "terminal"},
     "complete": BASE | {"options", "families", "plan", "lang", "engine", "help", "builtin"},
     "planning": BASE
     | {"options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
@@ -44,8 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options", "families", "plan", "lang", "engine", "media", "events", "session", "check", "cache", "preflight",
         "planning",
     },
-    "check": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
-    "cli": BASE | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check"},
+    "check": BASE | {"commands", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
+    "cli": BASE | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check", "terminal"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

@@ -18,6 +18,7 @@ from dgen.events import (
     Interrupted,
     JobStarted,
     Printed,
+    Shown,
     StatementFinished,
     StatementStarted,
     StepDone,
@@ -107,6 +108,11 @@ class PlainFront:
             sys.stdout.write(event.text)
             sys.stdout.flush()
             return
+        if isinstance(event, Shown):
+            from dgen.terminal.pictures import show_files
+
+            show_files(event.paths, sys.stdout)
+            return
         if isinstance(event, StatementStarted):
             self._verbose = self._always or event.verbose
         text = line(event) or (detail(event) if self._verbose else None)
@@ -133,7 +139,7 @@ class QuietFront(PlainFront):
 
     def listen(self, event: Event) -> None:
         """Show an event."""
-        if isinstance(event, (Printed, Warned, Failed)):
+        if isinstance(event, (Printed, Shown, Warned, Failed)):
             super().listen(event)
 
 

@@ -1,0 +1,1 @@
+"""What terminals can do beyond text."""
