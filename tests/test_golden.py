@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from dgen.check.follow import check_source
+from dgen.check.follow import check_source, surroundings_kept
 from dgen.cli.main import main
-from dgen.diagnostic import DgenError, Source, render
+from dgen.diagnostic import DgenError, Diagnostic, Source, render
 from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import Event, Failed, Printed, Warned
 from dgen.lang.evaluate import Exited
@@ -45,13 +46,9 @@ def test_mistake_is_rendered_exactly(
     compare(err.replace(str(at_work), "…"), path.with_suffix(".err"), pytestconfig.getoption("--update-golden"))
 
 
-@pytest.mark.parametrize("path", [*scripts("lang"), *scripts("compat")], ids=lambda p: p.stem)
-def test_script_does_exactly_this(
-    path: Path, at_work: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
-) -> None:
+def trace(source: Source, drawn: Callable[[Sequence[Diagnostic]], str] = render) -> str:
+    """What a script does, in a line per event; `drawn` writes what it is told of."""
     lines: list[str] = []
-    if (path.parent / "with").exists():
-        shutil.copytree(path.parent / "with", at_work / "with")
 
     def listen(event: Event) -> None:
         if isinstance(event, Printed):
@@ -59,23 +56,59 @@ def test_script_does_exactly_this(
         elif isinstance(event, Traced):
             lines.append(event.text)
         elif isinstance(event, Warned):
-            lines.append(render([event.diagnostic]))
+            lines.append(drawn([event.diagnostic]))
         elif isinstance(event, Failed):
-            lines.append(render(event.diagnostics))
+            lines.append(drawn(event.diagnostics))
 
     session = Session(TraceEngine(listen), listen)
     session.rng = random.Random(1)
+    with surroundings_kept():
+        try:
+            session.run(source)
+        except DgenError as error:
+            lines.append(drawn(error.diagnostics))
+        except Exited as stop:
+            lines.append(f"exit {stop.code}")
+        finally:
+            session.close()
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("path", [*scripts("lang"), *scripts("compat")], ids=lambda p: p.stem)
+def test_script_does_exactly_this(
+    path: Path, at_work: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    if (path.parent / "with").exists():
+        shutil.copytree(path.parent / "with", at_work / "with")
     monkeypatch.setenv("GOLDEN", "from the environment")
-    try:
-        session.run(Source(path.name, path.read_text(encoding="utf-8")))
-    except DgenError as error:
-        lines.append(str(error))
-    except Exited as stop:
-        lines.append(f"exit {stop.code}")
-    finally:
-        session.close()
-    text = "\n".join(lines).replace(str(at_work), "…") + "\n"
+    text = trace(Source(path.name, path.read_text(encoding="utf-8"))).replace(str(at_work), "…")
     compare(text, path.with_suffix(".out"), pytestconfig.getoption("--update-golden"))
+
+
+def without_places(diagnostics: Sequence[Diagnostic]) -> str:
+    """What is told, but not where: another layout has other lines."""
+    return "\n".join(f"{d.severity}[{d.code}]: {d.message}" for d in diagnostics)
+
+
+@pytest.mark.parametrize(
+    "path", [*scripts("lang"), *scripts("compat"), *scripts("fmt")], ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_script_laid_out_does_what_it_did(
+    path: Path, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = path.read_text(encoding="utf-8")
+    monkeypatch.setenv("GOLDEN", "from the environment")
+    traces: list[str] = []
+    for name, each in (("before", text), ("after", lay_out(Source(path.name, text)))):
+        folder = tmp_path / name
+        folder.mkdir()
+        for entry in workshop.iterdir():
+            (folder / entry.name).symlink_to(entry)
+        if (path.parent / "with").exists():
+            shutil.copytree(path.parent / "with", folder / "with")
+        monkeypatch.chdir(folder)
+        traces.append(trace(Source(path.name, each), without_places).replace(str(folder), "…"))
+    assert traces[1] == traces[0]
 
 
 # Scripts that are wrong on purpose, or name a file that only their trace has.

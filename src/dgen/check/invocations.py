@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from dgen.check.files import MadeFiles
@@ -77,6 +79,8 @@ class Invocations:
         raw, mistakes = _bind(words, span)
         yield from mistakes
         bound, unknown = _known(raw)
+        if "output_path" not in unknown:
+            yield from self._closed_folder(bound)
         self._made.note([MARK if "output_path" in unknown else bound.value("output_path", _FOLDER)])
         if raw is None or asks_for_help(bound):
             self.last = self._unknown_last(ROWS)
@@ -110,6 +114,20 @@ class Invocations:
                 self._pictures.find(path)
             except BadValue as error:
                 yield value_error(error, word, given.flag.text)
+
+    def _closed_folder(self, bound: Bound) -> Iterator[Diagnostic]:
+        """Warn of an output folder that cannot be made or written, as far as can be seen without trying."""
+        folder = bound.value("output_path", _FOLDER)
+        place = Path(folder).expanduser()
+        while not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        if self._made.may_hold(str(place)) or (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            return
+        reason = "may not be written" if place.is_dir() else "is no folder"
+        yield Diagnostic(
+            code="unwritable-output", message=f"the folder `{folder}` cannot be written: `{place}` {reason}",
+            span=bound.span_of("output_path"), severity="warning",
+        )  # fmt: skip
 
     def _is_pending(self, path: str) -> bool:
         """Say whether a file is not there yet, and is no mistake."""
