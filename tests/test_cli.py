@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dgen.builtin import builtin_models
 from dgen.cli.main import main
 
 FAST = ["--inference-steps", "2", "--seeds", "1"]
@@ -247,3 +248,14 @@ def test_three_names_are_one_program(command: list[str]) -> None:
     found = [str(Path(sys.executable).parent / command[0])] if len(command) == 1 else command
     done = subprocess.run([*found, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("dgen 0.")
+
+
+def test_models_lists_what_is_built_in(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {m["model"] for m in listed} == {m.source for m in builtin_models()}
+    assert main(["models"]) == 0
+    told = capsys.readouterr().out
+    assert all(m["model"] in told and m["help"] in told for m in listed)
+    assert main(["models", "shapes"]) == 2
+    assert "`models` takes no argument, found `shapes`" in capsys.readouterr().err

@@ -19,6 +19,8 @@ dgen MODEL [OPTIONS]              make pictures with a model
 dgen SCRIPT.dgen... [OPTIONS]     run scripts; the options join every invocation in them
 dgen [OPTIONS] < SCRIPT.dgen      the same from standard input"""
 
+USAGE_WIDTH = 33
+
 EXAMPLE = """\
 dgen builtin:shapes --prompts "a red circle; blurry" "a blue star" --seeds 1 2 3"""
 
@@ -67,8 +69,13 @@ def page(names: Sequence[str]) -> str:
 
 
 def command_table() -> str:
-    """Return a line for each command."""
-    return "".join(f"{command.usage:<33} {command.help}\n" for command in COMMANDS.values())
+    """Return a line for each command; what a long one does stands below it."""
+    return "".join(_command_line(command) for command in COMMANDS.values())
+
+
+def _command_line(command: Command) -> str:
+    gap = "\n" + " " * (USAGE_WIDTH + 1) if len(command.usage) > USAGE_WIDTH else " "
+    return f"{command.usage:<{USAGE_WIDTH}}{gap}{command.help}\n"
 
 
 def command_page(command: Command) -> str:

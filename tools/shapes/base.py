@@ -20,7 +20,7 @@ from .words import PICTURE_PX
 
 PLAN = Plan(name="base", steps=7000, learning_rate=1e-3, warmup=200, ema=0.999)
 SEED = 202
-DRAWINGS = 100_000
+DRAWINGS = 60_000
 BATCH = 64
 SNR_LIMIT = 5.0
 FIGURE_EMPHASIS, FIGURE_FROM = 1.5, 0.55
@@ -167,8 +167,7 @@ def train_one(folder: Path, resume: bool) -> None:
         times = random_times(BATCH, generator)
         start = clean[rows].float()
         noisy, target = noise.add(start, torch.randn(start.shape, generator=generator), times)
-        with torch.autocast("cpu", torch.bfloat16):
-            made = painter(noisy, times, words)
+        made = painter(noisy, times, words)
         cells = figure_cells(start, emphasis_at(step / PLAN.steps))
         return noise.loss(made, target, times, cells)
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from dgen.engine.deltas import FILE
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional
+
+from dgen.engine.deltas import FILE
 
 from . import dataset
 from .captions import caption

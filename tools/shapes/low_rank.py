@@ -9,7 +9,6 @@ from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
-from torch import Tensor
 
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.2")

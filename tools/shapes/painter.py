@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from dgen.engine.deltas import load_changed
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 
+from dgen.engine.deltas import load_changed
 
 STEPS = 20
 GUIDANCE = 4.0

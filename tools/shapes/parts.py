@@ -50,6 +50,4 @@ def denoising_loss(
     times = torch.randint(1000, (len(clean),), generator=generator)
     clean = clean.float()
     noisy, target = base.noise.add(clean, torch.randn(clean.shape, generator=generator), times)
-    with torch.autocast("cpu", torch.bfloat16):
-        made = predict(noisy, times)
-    return base.noise.loss(made, target, times)
+    return base.noise.loss(predict(noisy, times), target, times)

@@ -23,7 +23,7 @@ from .words import BACKGROUND_COLOURS, COLUMNS, FIGURE_COLOURS, FORMS, ROWS, SIZ
 
 PLAN = Plan(name="reader", steps=1250, learning_rate=1e-3, warmup=200, ema=0.998)
 SEED = 151
-DRAWINGS = 100_000
+DRAWINGS = 60_000
 BATCH = 192
 WIDTH = 128
 FIGURES = 2

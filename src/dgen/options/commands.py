@@ -31,6 +31,13 @@ class LayoutOptions:
     check: bool = opt(False, flag="--check", help="Change nothing; list the files that would change and exit with 1.")
 
 
+@options("models")
+class ModelsOptions:
+    """Options of `dgen models`."""
+
+    json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
+
+
 class Command(Kind):  # for the making alone: a dataclass would cost every start half a millisecond
     """A command; `entry` is the function that gets the whole command line, and `options` declares its own rows.
 
@@ -61,7 +68,7 @@ class Command(Kind):  # for the making alone: a dataclass would cost every start
     @property
     def usage(self) -> str:
         """The command as a user writes it."""
-        return f"dgen {self.name} {self.arguments}"
+        return f"dgen {self.name} {self.arguments}".rstrip()
 
 
 _RUN = "dgen.cli.commands:run"
@@ -76,6 +83,7 @@ COMMANDS: dict[str, Command] = {
                 CheckOptions),
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
                 LayoutOptions),
+        Command("models", "", "list the models that come with dgen", "dgen.cli.models:run", ModelsOptions),
         Command("to-diffusers", "MODEL -o FOLDER [OPTIONS]", "write a model as a folder in diffusers layout", _BOTH,
                 ConversionOptions),
         Command("civitai-links", "URL [--token TOKEN]", "list what a CivitAI model page offers, as links to use", _BOTH,
