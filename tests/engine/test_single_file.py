@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from PIL import Image, ImageChops
@@ -12,6 +15,11 @@ from dgen.engine.protocol import EngineError
 from dgen.events import ComponentLoaded, FileRead
 from dgen.options.submodels import VaeUri
 from dgen.values.scalars import Size
+
+
+class Site(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,27 @@ def test_checkpoint_without_a_configuration_needs_the_hub(bench: Bench, toys: Pa
     assert (caught.value.code, caught.value.help) == (
         "offline", "name a folder with its configuration: `--model-config FOLDER`",
     )  # fmt: skip
+
+
+def test_checkpoint_of_an_address_without_a_suffix_is_told_by_its_content(
+    bench: Bench, toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DGEN_CACHE", str(tmp_path / "cache"))
+    site = tmp_path / "site"
+    site.mkdir()
+    for number, name in (("7", "sd.safetensors"), ("8", "sd.ckpt")):
+        (site / number).write_bytes((toys / name).read_bytes())
+    handler = partial(Site, directory=site)
+    said = {"model_config": str(toys / "sd"), "model_type": "sd"}
+    pictures: list[list[bytes]] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        addresses = [f"http://127.0.0.1:{server.server_port}/{n}?type=Model&format=SafeTensor" for n in ("7", "8")]
+        pictures += [pixels(bench.render(address, **said)) for address in addresses]
+        server.shutdown()
+    assert sorted(p.suffix for p in (tmp_path / "cache" / "models").iterdir()) == [".ckpt", ".safetensors"]
+    pictures += [pixels(Bench().render(address, offline_mode=True, **said)) for address in addresses]
+    assert len({tuple(p) for p in pictures}) == 1
 
 
 def test_checkpoint_of_another_shape_is_refused(bench: Bench, toys: Path, tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ from dgen.lang.words import split
 from dgen.options.request import ROWS
 
 # Topics whose directives change nothing but the session and the working directory: they are called as they are.
-_FOLLOWED = ("variables", "printing", "environment", "flow", "help", "caches", "modules", "folders", "session", "commands")
+_FOLLOWED = (
+    "variables", "printing", "environment", "flow", "help", "caches", "modules", "folders", "session", "commands",
+)  # fmt: skip
 # Directives whose variable is another one each time.
 _DRAWING = ("gen_seeds",)
 # Topics whose directives make no file but those that their words name.

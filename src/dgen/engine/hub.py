@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dgen.builtin import PREFIX, builtin_models, builtin_named
 from dgen.diagnostic import did_you_mean
@@ -130,7 +131,7 @@ class Hub:
             types=("application/octet-stream", "binary/", "application/zip", "application/x-"),
         )  # fmt: skip
         try:
-            return fetch(order, self.announce)
+            return _fetched(order) or _named_by_content(fetch(order, self.announce))
         except BadValue as error:
             raise EngineError(error.code, error.message, source.option, error.help) from None
 
@@ -163,8 +164,7 @@ def cached(source: Source) -> Path | None:
     blob = _BLOB.fullmatch(source.model.partition("?")[0])
     if blob is None and is_url(source.model):
         _check_address(source)
-        target = Order(url=source.model, folder="models").target
-        return target if target.exists() else None
+        return _fetched(Order(url=source.model, folder="models"))
     if blob is None and not _SLUG.fullmatch(source.model):
         raise _missing(source)
     from huggingface_hub.constants import HF_HUB_CACHE  # light; the rest of the package is not
@@ -179,9 +179,27 @@ def cached(source: Source) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def _fetched(order: Order) -> Path | None:
+    """Return the file of an address that was fetched before, by its own name or by the one that its content gave it."""
+    names = [order.target.name + suffix for suffix in ("", SAFETENSORS_SUFFIXES[0], PICKLE_SUFFIXES[0])]
+    return next((p for name in names if (p := order.target.with_name(name)).exists()), None)
+
+
+def _named_by_content(path: Path) -> Path:
+    """Give a checkpoint of which the address has no suffix the one that its first bytes tell."""
+    if path.suffix:
+        return path
+    with path.open("rb") as file:
+        size, brace = int.from_bytes(file.read(8), "little"), file.read(1)
+    is_safe = brace == b"{" and size < path.stat().st_size
+    return path.rename(path.with_name(path.name + (SAFETENSORS_SUFFIXES if is_safe else PICKLE_SUFFIXES)[0]))
+
+
 def _check_address(source: Source) -> None:
-    path = source.model.partition("?")[0].partition("#")[0]
-    if not path.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES)):
+    """Refuse an address of something else; one without a suffix, as download services have, may be a checkpoint."""
+    path = urlsplit(source.model).path
+    is_named = path.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES))
+    if not is_named and ("." in path.rpartition("/")[2] or not path.strip("/")):
         raise EngineError(
             "bad-model", f"`{source.shown}` is no address of a checkpoint file", source.option,
             help="its path ends in " + ", ".join(f"`{s}`" for s in SAFETENSORS_SUFFIXES + PICKLE_SUFFIXES),
