@@ -121,7 +121,8 @@ class TemplateEnvironment(SandboxedEnvironment):
             return super(TemplateEnvironment, self).call(__context, __obj, *given, **named)
 
         call.__name__ = str(getattr(__obj, "__name__", ""))
-        if owner := getattr(__obj, "__self__", None):
+        owner = getattr(__obj, "__self__", None)
+        if owner is not None:  # not its truth: an array has none
             call.__self__ = owner  # pyright: ignore[reportFunctionMemberAccess]
         return meter.run(call, args, kwargs)
 

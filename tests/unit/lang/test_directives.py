@@ -243,6 +243,8 @@ def test_an_error_shows_the_chain_of_includes(session: Session, place: Path) -> 
 
 
 def test_a_module_shows_its_public_members_alone(session: Session) -> None:
+    assert session.run("\\import numpy as np\n\\print {{ np.arange(3).tolist() }}").output == "[0, 1, 2]\n"
+    session.host.written.clear()
     assert session.run("\\import math\n\\print {{ math.sqrt(4) }}\n\\setp x math.pi > 3").output == "2.0\n"
     assert "error[" in session.error("\\import json\n\\print {{ json.codecs }}")
     assert "error[" in session.error("\\import math\n\\setp x math._module")
