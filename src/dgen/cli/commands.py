@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dgen import __version__
 from dgen.cli.arguments import CommandLine, is_script, read_command_line, script_paths
-from dgen.cli.fronts import make_front
+from dgen.cli.fronts import Front, make_front
 from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.engine.render import LocalEngine
 from dgen.events import serial
@@ -18,6 +18,9 @@ from dgen.lang.files import read_script
 from dgen.lang.permissions import Permissions
 from dgen.plan.bind import request_table
 from dgen.session import Session
+
+_ANY_NAME = ("run", "repl")
+"""Commands of which every positional word is a script."""
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
@@ -37,8 +40,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"dgen {__version__}")
         return Exit.OK
     sources = list(_sources(line))
-    front = make_front(quiet="quiet" in line.asked, json="json" in line.asked, verbose=_is_verbose(line))
-    with front:
+    with front_of(line) as front:
         listen = serial(front.listen)
         session = Session(LocalEngine(listen), listen)
         try:
@@ -47,15 +49,14 @@ def run(argv: Sequence[str]) -> int:
             session.close()
 
 
-def _is_verbose(line: CommandLine) -> bool:
-    return any(w.text in {"-v", "--verbose"} for w in line.rest)
+def front_of(line: CommandLine) -> Front:
+    """Choose the display that a command line asks for."""
+    is_verbose = any(w.text in {"-v", "--verbose"} for w in line.rest)
+    return make_front(quiet="quiet" in line.asked, json="json" in line.asked, verbose=is_verbose)
 
 
 def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> int:
-    session.inject(line.rest)
-    if "sandbox" in line.asked:
-        session.permissions = Permissions.sandbox(_output_folder(line))
-    _assign(session, line)
+    settle(session, line)
     try:
         if line.command == "replay":
             for source in sources:
@@ -68,6 +69,18 @@ def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> 
     except Exited as stop:
         return stop.code
     return Exit.JOB_FAILED if session.failed else Exit.OK
+
+
+def settle(session: Session, line: CommandLine) -> None:
+    """Prepare a session as a command line says: words that join every invocation, permissions, variables.
+
+    Raises:
+        DgenError: a variable cannot be set.
+    """
+    session.inject(line.rest)
+    if "sandbox" in line.asked:
+        session.permissions = Permissions.sandbox(_output_folder(line))
+    _assign(session, line)
 
 
 def _output_folder(line: CommandLine) -> Path:
@@ -100,17 +113,28 @@ def _sources(line: CommandLine) -> Iterator[Source]:
         for path, word in script_paths(line.positional):
             yield _replay_source(path, word)
         return
-    scripts = [*line.files, *(w for w in line.positional if line.command == "run" or is_script(w.text))]
+    scripts = list(named_scripts(line))
     if scripts:
-        _only_scripts(line)
-        for path, word in script_paths(scripts):
+        for path, word in scripts:
             yield read_script(path, word.span)
     elif not line.positional:
         yield _standard_input(line)
 
 
+def named_scripts(line: CommandLine) -> Iterator[tuple[str, Word]]:
+    """Yield the scripts that a command line names.
+
+    Raises:
+        DgenError: `missing-file`, `unexpected-word`.
+    """
+    scripts = [*line.files, *(w for w in line.positional if line.command in _ANY_NAME or is_script(w.text))]
+    if scripts:
+        _only_scripts(line)
+        yield from script_paths(scripts)
+
+
 def _only_scripts(line: CommandLine) -> None:
-    odd = [w for w in line.positional if line.command != "run" and not is_script(w.text)]
+    odd = [w for w in line.positional if line.command not in _ANY_NAME and not is_script(w.text)]
     if odd:
         raise fail("unexpected-word", f"`{odd[0].text}` is no script", odd[0].span, help="scripts end in `.dgen`")
 

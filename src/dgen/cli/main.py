@@ -27,10 +27,10 @@ def _guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        return _explain(error)
+        return explain(error)
 
 
-def _explain(error: Exception) -> int:
+def explain(error: Exception) -> int:
     """Show what went wrong: a mistake of the user's as such, anything else as the bug it is."""
     from dgen.diagnostic import DgenError, Exit, render, wants_color
 
@@ -59,9 +59,15 @@ def _dispatch(argv: list[str]) -> int:
 
     from dgen.options.commands import COMMANDS
 
-    command = COMMANDS.get(argv[0] if argv else "", COMMANDS["run"])
+    name = "repl" if _starts_session(argv) else argv[0] if argv else ""
+    command = COMMANDS.get(name, COMMANDS["run"])
     module, _, function = command.entry.partition(":")
     return getattr(import_module(module), function)(argv)
+
+
+def _starts_session(argv: list[str]) -> bool:
+    """Whether statements are to be typed: nothing was said on a terminal, or a session was asked for."""
+    return "--shell" in argv or (not argv and all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout)))
 
 
 def _without_sub_command(argv: list[str]) -> list[str]:

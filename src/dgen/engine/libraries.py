@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -25,17 +26,22 @@ def silence() -> None:
     gc.freeze()  # modules stay: later collections need not walk through them; no component is loaded yet
 
 
+_ONE_AT_A_TIME = threading.RLock()
+"""Held while libraries are imported: two threads that import parts of one another would get halves of modules."""
+
+
 @contextmanager
 def importing() -> Generator[None]:
     """Import without warnings and without collecting garbage, which takes a fifth of the time and finds none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        with quiet():
-            yield
-    finally:
-        if was_on:
-            gc.enable()
+    with _ONE_AT_A_TIME:
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            with quiet():
+                yield
+        finally:
+            if was_on:
+                gc.enable()
 
 
 @cache

@@ -17,7 +17,7 @@ from dgen.engine.convert import every_part, write
 from dgen.engine.failures import memory_errors
 from dgen.engine.files import model_files
 from dgen.engine.hub import Hub
-from dgen.engine.libraries import quiet, silence
+from dgen.engine.libraries import class_named, quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
 from dgen.engine.memory import HostBudget
@@ -29,6 +29,7 @@ from dgen.engine.sources import Layout, Part, parts_of, source_of
 from dgen.events import Fetching, Listener
 from dgen.families.inspection import ModelFacts
 from dgen.options.request import Request
+from dgen.families.rows import SD
 from dgen.plan.resolve import Job
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
@@ -53,6 +54,11 @@ class LocalEngine:
 
     def inspect(self, request: Request) -> ModelFacts:
         """Look into a request's model without loading weights.
+    def warm_up(self) -> None:
+        """Import, before there is a job, what most jobs need: the libraries, and the pipelines of the first family."""
+        for pipeline in SD.pipelines.values():
+            class_named("diffusers", pipeline)
+
 
         Raises:
             EngineError: as `Models.inspect`.

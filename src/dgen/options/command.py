@@ -27,6 +27,10 @@ class CommandOptions:
         (), flag="--setp", many=True, value=Text(metavar="NAME=EXPRESSION"),
         help="Set variables to the value of an expression before the first script.",
     )  # fmt: skip
+    shell: bool = opt(
+        False, flag="--shell",
+        help="Start a session, as `dgen repl` does; away from a terminal it reads statements from standard input.",
+    )  # fmt: skip
     no_stdin: bool = opt(False, flag="--no-stdin", help="Never read a script from standard input.")
     keep_going: bool = opt(False, flag="--keep-going", help="Run the rest of a script after a statement failed.")
     sandbox: bool = opt(

@@ -79,6 +79,8 @@ COMMANDS: dict[str, Command] = {
     for command in (
         Command("run", "SCRIPT... [OPTIONS]", "run files of any name as scripts", _RUN),
         Command("replay", "FILE... [OPTIONS]", "make a picture again from the picture, or from its .dgen", _RUN),
+        Command("repl", "[SCRIPT...] [OPTIONS]", "start a session: type statements one by one, models stay loaded",
+                "dgen.repl.main:run"),
         Command("check", "SCRIPT...", "find the mistakes of scripts without running them", "dgen.cli.tools:check",
                 CheckOptions),
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",

@@ -1,0 +1,1 @@
+"""The session at a prompt, and the same from standard input."""

@@ -1,0 +1,133 @@
+"""The prompt: editing, colours, completion, a line that says how things are written, history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.filters import Condition, is_searching
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.styles import Style
+
+from dgen.repl.editing import StatementCompleter, StatementLexer, toolbar
+from dgen.repl.history import ProjectHistory
+from dgen.repl.preparation import Preparation
+
+if TYPE_CHECKING:
+    from dgen.repl.runner import Runner
+
+PROMPT = "dgen> "
+CONTINUED = "  ... "
+
+STYLE = Style.from_dict({
+    "prompt": "bold", "continued": "ansibrightblack",
+    "comment": "ansibrightblack", "pragma": "ansibrightblack", "continuation": "ansibrightblack",
+    "directive": "ansimagenta", "keyword": "ansimagenta", "function": "ansiblue", "model": "bold",
+    "option": "ansicyan", "uri-key": "ansicyan", "quote": "ansigreen", "variable": "ansiyellow",
+    "template": "ansibrightblack", "number": "ansiblue",
+    "bottom-toolbar": "noreverse ansibrightblack", "current": "bold underline",
+})  # fmt: skip
+
+
+def converse(runner: Runner | None) -> int:
+    r"""Prompt for statements and run them until Ctrl-D or `\exit`; return the exit code."""
+    preparation = Preparation(runner)
+    prompt = _make_prompt(preparation)
+    preparation.told = prompt.app.invalidate
+    prompt.app.after_render.add_handler(preparation.start_after)
+    code = 0
+    try:
+        code = _converse(prompt, preparation)
+    finally:
+        if preparation.has_session:
+            preparation.runner().close()
+    return code
+
+
+def _converse(prompt: PromptSession[str], preparation: Preparation) -> int:
+    draft = ""
+    while True:
+        try:
+            text = prompt.prompt(default=draft)
+        except KeyboardInterrupt:
+            draft = ""
+            continue
+        except EOFError:
+            return 0
+        draft = ""
+        if not text.strip():
+            continue
+        runner = preparation.runner()
+        from dgen.lang.evaluate import Exited
+
+        try:
+            runner.run(text)
+        except Exited as stop:
+            return stop.code
+        draft, runner.journal.draft = runner.journal.draft, ""
+
+
+def _make_prompt(preparation: Preparation) -> PromptSession[str]:
+    return PromptSession(
+        [("class:prompt", PROMPT)],
+        multiline=True,
+        prompt_continuation=_continued,
+        lexer=StatementLexer(preparation),
+        completer=StatementCompleter(preparation),
+        complete_in_thread=True,
+        auto_suggest=AutoSuggestFromHistory(),
+        bottom_toolbar=lambda: toolbar(get_app().current_buffer.document, preparation),
+        history=ProjectHistory.here(),
+        key_bindings=_keys(preparation),
+        enable_open_in_editor=True,
+        enable_suspend=True,
+        search_ignore_case=True,
+        tempfile_suffix=".dgen",
+        style=STYLE,
+        include_default_pygments_style=False,
+    )  # fmt: skip
+
+
+def _continued(width: int, number: int, is_wrapped: bool | int) -> StyleAndTextTuples:
+    return [("class:continued", " " * width if is_wrapped else CONTINUED)]
+
+
+def _keys(preparation: Preparation) -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter", filter=~is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """Take the completion that is chosen; run a whole statement; let any other go on."""
+        buffer = event.current_buffer
+        if buffer.complete_state is not None and buffer.complete_state.current_completion is not None:
+            buffer.complete_state = None
+            return
+        more = _going_on(buffer.text, preparation)
+        if more is None:
+            buffer.validate_and_handle()
+        else:
+            buffer.cursor_position = len(buffer.text)
+            buffer.insert_text(more)
+
+    @keys.add("escape", "enter", filter=~is_searching)
+    def _(event: KeyPressEvent) -> None:
+        """Start another line whatever is on this one."""
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-c", filter=Condition(lambda: get_app().current_buffer.complete_state is not None))
+    def _(event: KeyPressEvent) -> None:
+        """Close the menu first."""
+        event.current_buffer.cancel_completion()
+
+    return keys
+
+
+def _going_on(text: str, preparation: Preparation) -> Any:
+    if not text.strip():
+        return None
+    from dgen.lang.completeness import continuation
+
+    return continuation(text)
