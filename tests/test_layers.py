@@ -33,21 +33,45 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preflight": BASE | {"options", "families", "plan", "engine", "media", "help"},
     "commands": BASE
     | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "fetch", "preflight"},
+    "telling": BASE | {"options", "plan", "engine", "events"},
     "session": BASE
-    | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "help", "fetch", "preflight"}
+    | {
+        "options",
+        "families",
+        "plan",
+        "lang",
+        "engine",
+        "media",
+        "events",
+        "config",
+        "help",
+        "fetch",
+        "preflight",
+        "telling",
+    }
     | {"commands"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"options", "plan", "session", "events", "lang", "engine", "cli", "complete", "terminal"},
     "complete": BASE | {"options", "families", "plan", "lang", "engine", "help", "builtin"},
-    "planning": BASE
-    | {"options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
+    "planning": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
     "api": BASE
     | {
-        "options", "families", "plan", "lang", "engine", "media", "events", "session", "check", "cache", "preflight",
+        "options",
+        "families",
+        "plan",
+        "lang",
+        "engine",
+        "media",
+        "events",
+        "session",
+        "check",
+        "cache",
+        "preflight",
         "planning",
     },
     "check": BASE | {"commands", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
-    "cli": BASE | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check", "terminal"},
+    "cli": BASE
+    | {"builtin", "options", "plan", "session", "events", "help", "lang", "engine", "media", "check", "terminal"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

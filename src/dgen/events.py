@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import threading
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from typing import Any
 
 from dgen.diagnostic import Diagnostic
 
+_AS_PNG = {"json": "png"}  # a picture, which a line of JSON holds as base64
 _UNTOLD = {"json": False}  # what listeners in the process get, and no line of JSON holds
 
 
@@ -26,6 +29,8 @@ class StatementStarted(Event):
     model: str
     jobs: int
     verbose: bool = False
+    steps: int = 0  # of all jobs
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +89,23 @@ class JobStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone(Event):
-    """A denoising step is done; `step` counts from 1."""
+    """A denoising step is done; `step` counts from 1. Nobody sees when the first one of a job starts."""
 
     number: int
     step: int
     steps: int
+    seconds: float | None = None
+    resident_bytes: int = 0
+    device_bytes: int | None = None  # None: the device has no memory of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed(Event):
+    """What a picture looks like after a step: a small RGB picture of Pillow, a pixel for each cell of the latents."""
+
+    number: int
+    step: int
+    image: Any = field(metadata=_AS_PNG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +116,8 @@ class JobRendered(Event):
     seconds: float
     job: Any = field(default=None, metadata=_UNTOLD)  # `plan.resolve.Job`
     images: tuple[Any, ...] = field(default=(), metadata=_UNTOLD)  # of Pillow, as they are written
+    resident_bytes: int = 0
+    device_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +205,10 @@ def diagnostic_fields(d: Diagnostic) -> dict[str, Any]:
     }
 
 
-def to_json(event: Event) -> str:
-    """Write an event as one line of JSON; `event` holds its type."""
-    return json.dumps({"event": type(event).__name__, **_fields(event)}, ensure_ascii=False)
+def to_json(event: Event, at: float | None = None) -> str:
+    """Write an event as one line of JSON; `event` holds its type, `at` the seconds since the start."""
+    head = {"event": type(event).__name__} | ({"at": round(at, 3)} if at is not None else {})
+    return json.dumps({**head, **_fields(event)}, ensure_ascii=False)
 
 
 def _fields(event: Event) -> dict[str, Any]:
@@ -196,5 +216,13 @@ def _fields(event: Event) -> dict[str, Any]:
         return diagnostic_fields(event.diagnostic)
     if isinstance(event, Failed):
         return {"errors": [diagnostic_fields(d) for d in event.diagnostics]}
-    told = [f.name for f in fields(event) if f.metadata.get("json", True)]
-    return {name: getattr(event, name) for name in told}
+    told = {f.name: f.metadata.get("json") for f in fields(event)}
+    plain = {name: getattr(event, name) for name, how in told.items() if how is None}
+    return plain | {how: as_base64(getattr(event, name)) for name, how in told.items() if how}
+
+
+def as_base64(image: Any) -> str:
+    """Write a picture of Pillow as a PNG in base64."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

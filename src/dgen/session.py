@@ -22,14 +22,11 @@ from dgen.events import (
     Fetching,
     FileSaved,
     Interrupted,
-    JobRendered,
-    JobStarted,
     Listener,
     Printed,
     Shown,
     StatementFinished,
     StatementStarted,
-    StepDone,
     Warned,
 )
 from dgen.families.inspection import ModelFacts
@@ -47,6 +44,7 @@ from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job, resolve
+from dgen.plan.steps import total_steps
 from dgen.preflight import (
     asks_for_help,
     blaming,
@@ -57,6 +55,7 @@ from dgen.preflight import (
     value_diagnostic,
 )
 from dgen.schema import BadValue
+from dgen.telling import Telling
 
 if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
@@ -227,9 +226,10 @@ class Session:
         total = len(expansion)
         self.emit(
             StatementStarted(
-                where=str(bound.span), model=bound.value("model"), jobs=total, verbose=bool(bound.value("verbose"))
+                where=str(bound.span), model=bound.value("model"), jobs=total, verbose=bool(bound.value("verbose")),
+                steps=total_steps(expansion), device=bound.value("device") or place[1],
             )
-        )
+        )  # fmt: skip
         rendered = 0
         try:
             for number, request in enumerate(expansion, 1):
@@ -256,20 +256,11 @@ class Session:
         self.heed()
         job = resolve(request, facts, device, self.pictures)
         inputs = inputs_of(job, self.pictures)
-        r = job.request
-        steps = r.num_inference_steps or 0
-        self.emit(
-            JobStarted(number=number, jobs=total, mode=job.mode, seed=r.seed or 0, steps=steps, size=str(job.size))
-        )
-        started = time.monotonic()
-
-        def on_step(step: int, of: int) -> None:
-            self.emit(StepDone(number=number, step=step, steps=of))
-            self.heed()
-
-        images = _sheets(job, self.engine.render(job, inputs, on_step).images)
-        took = round(time.monotonic() - started, 3)
-        self.emit(JobRendered(number=number, seconds=took, job=job, images=images))
+        telling = Telling(self.engine, self.emit, self.heed, job, number, total)
+        telling.start()
+        result = self.engine.render(job, inputs, telling.on_step(), telling.preview())
+        images = _sheets(job, result.images)
+        telling.rendered(images)
         for page in self.pages(job, images, number):
             self._pool.submit(number, page)
 

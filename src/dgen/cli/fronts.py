@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol
+import time
+from typing import Protocol
 
+from dgen.cli.status import Status, mebibytes, seconds
 from dgen.diagnostic import render, wants_color
 from dgen.events import (
     ComponentDropped,
@@ -16,15 +18,17 @@ from dgen.events import (
     FileRead,
     FileSaved,
     Interrupted,
-    JobStarted,
+    JobRendered,
     Printed,
     Shown,
     StatementFinished,
     StatementStarted,
-    StepDone,
     Warned,
     to_json,
 )
+
+STANDING_S = 10.0
+"""How often plain output tells how far a run is, in seconds."""
 
 
 class Front(Protocol):
@@ -45,17 +49,9 @@ def make_front(*, quiet: bool, json: bool, verbose: bool) -> Front:
         return JsonFront()
     if quiet:
         return QuietFront()
+    from dgen.cli.live import LiveFront
+
     return LiveFront(verbose) if sys.stderr.isatty() else PlainFront(verbose)
-
-
-def mebibytes(count: int) -> str:
-    """Write a number of bytes."""
-    return f"{count / 2**20:.1f} MiB"
-
-
-def seconds(duration: float) -> str:
-    """Write a duration as minutes and seconds when it is long."""
-    return f"{duration:.1f} s" if duration < 100 else f"{int(duration) // 60} min {int(duration) % 60} s"
 
 
 def detail(event: Event) -> str | None:
@@ -101,9 +97,12 @@ class PlainFront:
     def __init__(self, verbose: bool) -> None:
         """`verbose` is the command line's; a statement may switch it on for itself."""
         self._always = self._verbose = verbose
+        self.status = Status()
+        self._told = time.monotonic()
 
     def listen(self, event: Event) -> None:
         """Show an event."""
+        self.status.listen(event)
         if isinstance(event, Printed):
             sys.stdout.write(event.text)
             sys.stdout.flush()
@@ -115,9 +114,17 @@ class PlainFront:
             return
         if isinstance(event, StatementStarted):
             self._verbose = self._always or event.verbose
-        text = line(event) or (detail(event) if self._verbose else None)
+        text = line(event) or self.standing(event) or (detail(event) if self._verbose else None)
         if text is not None:
             self.show(text)
+
+    def standing(self, event: Event) -> str | None:
+        """Return a line that tells how far a long run is, now and then."""
+        now = time.monotonic()
+        if not isinstance(event, JobRendered) or not self.status.jobs_left or now - self._told < STANDING_S:
+            return None
+        self._told = now
+        return self.status.line()
 
     def show(self, text: str) -> None:
         """Write a line."""
@@ -147,80 +154,10 @@ class JsonFront(PlainFront):
     """Writes every event as a line of JSON to standard output."""
 
     def __init__(self) -> None:
-        """Start writing."""
+        """Start writing; events are timed from now on."""
         super().__init__(verbose=True)
+        self._started = time.monotonic()
 
     def listen(self, event: Event) -> None:
         """Show an event."""
-        print(to_json(event), flush=True)
-
-
-class LiveFront(PlainFront):
-    """Shows bars for all jobs and for the steps of this one, with the last file, on a terminal."""
-
-    def __init__(self, verbose: bool) -> None:
-        """Start without bars; they appear with the first statement."""
-        super().__init__(verbose)
-        self._progress: Any = None
-        self._all: Any = None
-        self._steps: Any = None
-
-    def listen(self, event: Event) -> None:
-        """Show an event."""
-        if isinstance(event, StatementStarted):
-            self._open(event)
-        elif isinstance(event, (StatementFinished, Interrupted, Failed)):
-            self._close()
-        elif self._progress is not None and self._advance(event):
-            return
-        super().listen(event)
-
-    def _advance(self, event: Event) -> bool:
-        """Move the bars; say whether they show the event well enough."""
-        update = self._progress.update
-        match event:
-            case JobStarted():
-                update(self._all, completed=event.number - 1)
-                name = f"{event.mode} {event.number}/{event.jobs}"
-                self._progress.reset(self._steps, total=event.steps, description=name, note="")
-            case ComponentLoaded():
-                update(self._steps, note=f"loaded {event.kind}")
-            case StepDone():
-                update(self._steps, completed=event.step, total=event.steps, note="")
-                update(self._all, completed=event.number - 1 + event.step / max(1, event.steps))
-            case FileSaved(kind="image"):
-                update(self._all, note=event.path)
-                return True
-            case _:
-                pass
-        return False
-
-    def show(self, text: str) -> None:
-        """Write a line above the bars."""
-        if self._progress is None:
-            super().show(text)
-        else:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def _open(self, event: StatementStarted) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._close()
-        columns = (
-            TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}", markup=True),
-        )  # fmt: skip
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._all = self._progress.add_task("all jobs", total=event.jobs, note="")
-        self._steps = self._progress.add_task("", total=None, note="")
-        self._progress.start()
-
-    def _close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-
-    def __exit__(self, *trouble: object) -> None:
-        """Take the bars away."""
-        self._close()
+        print(to_json(event, time.monotonic() - self._started), flush=True)

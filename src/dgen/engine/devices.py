@@ -78,6 +78,14 @@ def total_bytes(device: str | None) -> int:
     return int(psutil.virtual_memory().total)
 
 
+def used_bytes(device: str) -> int | None:
+    """Return the memory in bytes that this process uses on a device; None on the CPU."""
+    kind = kind_of(device)
+    if kind == "mps":
+        return int(load_torch().mps.current_allocated_memory())
+    return int(getattr(load_torch(), kind).memory_allocated(device)) if kind in ("cuda", "xpu") else None
+
+
 def release() -> None:
     """Give memory that torch keeps for itself back to the devices."""
     if "torch" in sys.modules:

@@ -36,3 +36,10 @@ def _cgroup(name: str) -> int | None:
     except OSError:
         return None
     return int(text) if text.isdigit() else None
+
+
+def resident_bytes() -> int:
+    """Return the memory in bytes that this process holds."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

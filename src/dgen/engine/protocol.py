@@ -30,6 +30,22 @@ OnStep = Callable[[int, int], None]
 """Called after each denoising step with the step, counted from 1, and the number of steps; may raise to stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Where pictures of the denoising go: `show` gets a step and a small RGB picture, every so many steps."""
+
+    every: int
+    show: Callable[[int, Image], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The memory in bytes that this process uses; None for a device that has none of its own."""
+
+    resident_bytes: int = 0
+    device_bytes: int | None = None
+
+
 class EngineError(Exception):
     """Something that the user can mend, without a place: the session knows where `option` was said."""
 
@@ -108,8 +124,8 @@ class Engine(Protocol):
         """
         ...
 
-    def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
-        """Run a job; what it needs is loaded, or found in the store.
+    def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
+        """Run a job; what it needs is loaded, or found in the store. A preview never changes the result.
 
         Raises:
             EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `out-of-memory`, `render-failed` …
@@ -123,6 +139,10 @@ class Engine(Protocol):
             EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `out-of-memory` …
             OSError: the folder cannot be written.
         """
+        ...
+
+    def memory(self, device: str | None) -> Memory:
+        """Measure what this process uses, on a device that a job has used."""
         ...
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:

@@ -20,16 +20,17 @@ from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
-from dgen.engine.memory import HostBudget
+from dgen.engine.memory import HostBudget, resident_bytes
 from dgen.engine.models import Models, schedulers_for
 from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
-from dgen.engine.protocol import EngineError, Holding, Inputs, ModelFiles, OnStep, Result
+from dgen.engine.preview import Previews, Showing, Watched
+from dgen.engine.protocol import EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import Layout, Part, parts_of, source_of
 from dgen.events import Fetching, Listener
 from dgen.families.inspection import ModelFacts
-from dgen.options.request import Request
 from dgen.families.rows import SD
+from dgen.options.request import Request
 from dgen.plan.resolve import Job
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
@@ -49,16 +50,17 @@ class LocalEngine:
         self.loader = Loader(hub, listener)
         self.store = Store(HostBudget(), listener)
         self.memo = Memo()
+        self.previews = Previews()
         self._last: dict[str, Callable[[], Component | None]] = {}
         self._used: dict[str, Component] = {}
 
-    def inspect(self, request: Request) -> ModelFacts:
-        """Look into a request's model without loading weights.
     def warm_up(self) -> None:
         """Import, before there is a job, what most jobs need: the libraries, and the pipelines of the first family."""
         for pipeline in SD.pipelines.values():
             class_named("diffusers", pipeline)
 
+    def inspect(self, request: Request) -> ModelFacts:
+        """Look into a request's model without loading weights.
 
         Raises:
             EngineError: as `Models.inspect`.
@@ -91,8 +93,8 @@ class LocalEngine:
             schedulers.read(request.scheduler, self.models.schedulers(request))
         self.models.check(request)
 
-    def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
-        """Run a job; what it needs is loaded, or found in the store.
+    def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
+        """Run a job; what it needs is loaded, or found in the store. A preview never changes the result.
 
         Raises:
             EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `bad-device`, `out-of-memory`, `render-failed`.
@@ -109,8 +111,22 @@ class LocalEngine:
                     component.move(device)
             pipeline = assemble(job, layout, values)
             self._remember(components, values["scheduler"])
+            if preview is not None:
+                on_step = self._showing(stack, (components.get("vae"), values["scheduler"]), preview, on_step)
             self._prepare(stack, components, job)
             return call(pipeline, job, inputs, on_step)
+
+    def _showing(
+        self, stack: ExitStack, parts: tuple[Component | None, Any], preview: Preview, on_step: OnStep
+    ) -> OnStep:
+        """Return what shows pictures beside telling the steps; `parts` are the VAE and the scheduler of the job."""
+        vae, scheduler = parts
+        colours = self.previews.colours(vae)
+        if colours is None:
+            return on_step
+        watched = Watched(scheduler)
+        stack.enter_context(watched.steps())
+        return Showing(watched, colours, preview).after(on_step)
 
     def _components(self, job: Job, layout: Layout, stack: ExitStack, wanted: Iterable[Part]) -> dict[str, Component]:
         """Load or find components of a job, and pin them until the stack closes."""
@@ -166,6 +182,10 @@ class LocalEngine:
                 layout = self.models.layout(job.request)
                 components = self._components(job, layout, stack, every_part(job, layout))
                 write(assemble(job, layout, {k: c.value for k, c in components.items()}), folder, variant)
+
+    def memory(self, device: str | None) -> Memory:
+        """Measure what this process uses, on a device that a job has used."""
+        return Memory(resident_bytes(), devices.used_bytes(devices.device_named(device)))
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""

@@ -11,7 +11,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine import schedulers
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
-from dgen.engine.protocol import EngineError, Holding, Inputs, ModelFiles, OnStep, Result
+from dgen.engine.protocol import EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.sources import Layout, Part, Source, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
 from dgen.families.inspection import ModelFacts
@@ -87,8 +87,8 @@ class TraceEngine:
         if self.sees(request) and (vae is None or here(vae) is not None or cached(vae) is not None):
             self._models.check(request)
 
-    def render(self, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
-        """Tell what a job would load, find and run; no picture is made and no step is told.
+    def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
+        """Tell what a job would load, find and run; no picture is made, and no step is told or shown.
 
         Raises:
             EngineError: `bad-model`.
@@ -118,6 +118,10 @@ class TraceEngine:
 
     def _tell(self, text: str) -> None:
         self._listener(Traced(text=text))
+
+    def memory(self, device: str | None) -> Memory:
+        """Count nothing: nothing is loaded."""
+        return Memory()
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name nothing: no picture is made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgen.schema import Stage, opt, options
-from dgen.values.scalars import Choice, FilePath, Size, SizeText, Text
+from dgen.values.scalars import Choice, FilePath, Integer, Size, SizeText, Text
 
 IMAGE_FORMATS = ("png", "jpg", "jpeg", "webp")
 
@@ -49,6 +49,10 @@ class OutputOptions:
         None, flag="--batch-grid-size", short="-bgs", stage=Stage.OUTPUT,
         value=SizeText(single="", metavar="COLSxROWS"), requires=("num_images_per_prompt",),
         help="Write a batch as one picture of so many columns and rows.",
+    )  # fmt: skip
+    preview: int | None = opt(
+        None, flag="--preview", optional_value=True, value=Integer(1),
+        help="Show the picture while it is made, every N steps; 5 when no number is given.",
     )  # fmt: skip
     verbose: bool = opt(
         False, flag="--verbose", short="-v", help="Say what is loaded, from where, and how long it takes."

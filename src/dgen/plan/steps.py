@@ -1,0 +1,39 @@
+"""Counts denoising steps before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from dgen.options.request import ROWS, Request
+from dgen.plan.expand import Expansion
+
+PREVIEW_STEPS = 5
+
+
+def steps_of(request: Request) -> int:
+    """Return the steps that a decided request takes: one that starts from an image takes the last of the schedule."""
+    return _taken(request.num_inference_steps or 0, request.strength)
+
+
+def total_steps(expansion: Expansion) -> int:
+    """Return the steps of all requests of a statement."""
+    counts = _values(expansion, "num_inference_steps")
+    has_seed = any(seed is not None for seed in expansion.values("image_seed"))
+    strengths = _values(expansion, "strength") if has_seed else [None]
+    each = len(expansion) // (len(counts) * len(strengths))
+    return sum(_taken(count, strength) for count, strength in product(counts, strengths)) * each
+
+
+def _values(expansion: Expansion, name: str) -> Sequence[Any]:
+    return expansion.values(name) or (ROWS[name].implied,)
+
+
+def _taken(steps: int, strength: float | None) -> int:
+    return steps if strength is None else min(int(steps * strength), steps)
+
+
+def preview_every(request: Request) -> int | None:
+    """Return after how many steps a preview is wanted; None for never. `--preview` alone leaves the number to dgen."""
+    return PREVIEW_STEPS if request.preview is True else request.preview
