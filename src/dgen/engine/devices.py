@@ -47,7 +47,8 @@ def count(kind: str) -> int:
     return backend.device_count() if backend is not None and backend.is_available() else 0
 
 
-def _present() -> list[str]:
+def present() -> list[str]:
+    """List the devices of this machine."""
     found = ["cpu"]
     for kind in _ACCELERATORS:
         found += [f"{kind}:{n}" if kind != "mps" else kind for n in range(count(kind))]
@@ -55,10 +56,10 @@ def _present() -> list[str]:
 
 
 def _missing(device: str) -> EngineError:
-    present = _present()
-    listed = "there is " + ", ".join(f"`{d}`" for d in present)
+    names = present()
+    listed = "there is " + ", ".join(f"`{d}`" for d in names)
     return EngineError(
-        "bad-device", f"this machine has no device `{device}`", "device", help=did_you_mean(device, present, listed)
+        "bad-device", f"this machine has no device `{device}`", "device", help=did_you_mean(device, names, listed)
     )
 
 

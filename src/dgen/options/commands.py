@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.options.subcommands import Auto1111Options, CivitaiOptions, ConversionOptions
+from dgen.options.subcommands import Auto1111Options, CivitaiOptions, ConversionOptions, UpscaleOptions
 from dgen.schema import Kind, Option, opt, options, rows_of
 from dgen.values.scalars import Text
 
@@ -36,6 +36,13 @@ class ModelsOptions:
     """Options of `dgen models`."""
 
     json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
+
+
+@options("doctor")
+class DoctorOptions:
+    """Options of `dgen doctor`."""
+
+    json: bool = opt(False, flag="--json", help="Print what is found as a list of JSON objects.")
 
 
 class Command(Kind):  # for the making alone: a dataclass would cost every start half a millisecond
@@ -86,8 +93,12 @@ COMMANDS: dict[str, Command] = {
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
                 LayoutOptions),
         Command("models", "", "list the models that come with dgen", "dgen.cli.models:run", ModelsOptions),
+        Command("doctor", "", "say what is installed, what this machine has, and what is missing",
+                "dgen.cli.doctor:run", DoctorOptions),
         Command("to-diffusers", "MODEL -o FOLDER [OPTIONS]", "write a model as a folder in diffusers layout", _BOTH,
                 ConversionOptions),
+        Command("prompt-upscale", "--prompts PROMPT... --upscalers NAME...", "rewrite prompts, or make several of one",
+                _BOTH, UpscaleOptions),
         Command("civitai-links", "URL [--token TOKEN]", "list what a CivitAI model page offers, as links to use", _BOTH,
                 CivitaiOptions),
         Command("auto1111-metadata", "IMAGE [OPTIONS]",
