@@ -18,12 +18,12 @@ from .tokenizer import LENGTH, new_tokenizer
 from .tokenizer import save as save_tokenizer
 from .words import PICTURE_PX
 
-PLAN = Plan(name="base", steps=7000, learning_rate=1e-3, warmup=200, ema=0.999)
+PLAN = Plan(name="base", steps=9000, learning_rate=1e-3, warmup=200, ema=0.999)
 SEED = 202
 DRAWINGS = 60_000
-BATCH = 64
+BATCH = 32
 SNR_LIMIT = 5.0
-FIGURE_EMPHASIS, FIGURE_FROM = 1.5, 0.55
+FIGURE_EMPHASIS, FIGURE_FROM = 2.0, 0.55
 DECIDING = (500, 1000)
 """Steps of noise in which a caption decides form and place; below them the picture itself shows them."""
 DECIDING_SHARE = 0.6
@@ -54,7 +54,7 @@ def new_unet() -> UNet2DConditionModel:
         sample_size=PICTURE_PX // 8,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(64, 112),
+        block_out_channels=(48, 96),
         down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2,
         layers_per_block=1,

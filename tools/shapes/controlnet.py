@@ -37,7 +37,7 @@ def new_controlnet(base: torch.nn.Module) -> ControlNetModel:
         cross_attention_dim=config.cross_attention_dim,
         attention_head_dim=config.attention_head_dim,
         norm_num_groups=config.norm_num_groups,
-        conditioning_embedding_out_channels=(8, 16, 24, 48),
+        conditioning_embedding_out_channels=(8, 8, 12, 16),
     )
 
 

@@ -24,7 +24,7 @@ PIECE_PX = 60
 TEMPLATE_PX = 48
 TEMPLATE_SPREAD_PX = 12.0
 LEFT_OF, RIGHT_OF = 0.43, 0.57
-LARGE_FROM_PX, SMALL_BELOW_PX = 29.8, 19.7
+LARGE_FROM_PX, SMALL_BELOW_PX = 32.3, 22.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 FIGURE_COLOURS = tuple(name for name in COLOURS if name != "gray")
 BACKGROUND_COLOURS = ("white", "black", "gray", "blue", "green", "yellow", "pink", "red")
 
-SIZES: dict[str, tuple[float, float]] = {"small": (7.5, 9.5), "medium": (12, 14), "large": (17.5, 20.5)}
+SIZES: dict[str, tuple[float, float]] = {"small": (8.5, 10), "medium": (13, 14.5), "large": (19, 21)}
 """Radius of a figure, in pixels: lowest and highest."""
 
 COLUMNS = ("left", "middle", "right")
