@@ -160,6 +160,21 @@ def make_auraflow(folder: Path) -> Path:
     return folder
 
 
+def make_gpt2(folder: Path) -> Path:
+    """Make a language model that writes single bytes."""
+    from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
+
+    _seed(5)
+    tokens = [*_bytes_as_text(), "<|endoftext|>"]
+    GPT2Tokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=[]).save_pretrained(folder)
+    GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokens), n_positions=128, n_embd=32, n_layer=2, n_head=2, bos_token_id=256, eos_token_id=256
+        )
+    ).save_pretrained(folder)
+    return folder
+
+
 def make_single_file(folder: Path, file: Path) -> Path:
     """Write the toy model of a folder as one checkpoint in the original layout, as its suffix says.
 
@@ -182,6 +197,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "sdxl": make_sdxl,
     "vae": make_vae,
     "auraflow": make_auraflow,
+    "gpt2": make_gpt2,
 }
 
 

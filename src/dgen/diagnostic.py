@@ -60,6 +60,8 @@ CODES: dict[str, str] = {
     "limit-exceeded": "A script is too long or includes too deep, or a template takes too many steps or too much room.",
     "program-failed": "A program that `\\exec` started ended with an exit code other than 0, or was killed.",
     "file-failed": "The system refused what a directive asks of files: no permission, not empty, there already.",
+    "unknown-plugin": "No plugin of that kind has that name.",
+    "missing-package": "A plugin needs a Python package that is not installed.",
     "bad-plugin": "A plugin module cannot be imported, or registers what is there already.",
     "unused-variable": "A script sets a variable that nothing reads.",
     "unset-environment": "A script uses an environment variable that is not set; it becomes nothing.",

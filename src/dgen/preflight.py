@@ -58,13 +58,13 @@ def blaming(bound: Bound) -> Generator[None]:
     try:
         yield
     except EngineError as error:
-        raise _as_error(engine_diagnostic(error, bound)) from error
+        raise as_error(engine_diagnostic(error, bound)) from error
     except BadValue as error:
         option = {"disk-full": "output_path", "unwritable-output": "output_path"}.get(error.code, "image_seed")
-        raise _as_error(value_diagnostic(error, bound.span_of(option))) from error
+        raise as_error(value_diagnostic(error, bound.span_of(option))) from error
 
 
-def _as_error(diagnostic: Diagnostic) -> DgenError:
+def as_error(diagnostic: Diagnostic) -> DgenError:
     return DgenError(diagnostic, exit_code=Exit.JOB_FAILED if diagnostic.code in _FAILURES else Exit.USAGE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum, auto
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, dataclass_transform, runtime_checkable
 
@@ -229,10 +229,7 @@ def record(cls: type[T]) -> type[T]:
     required = object()
     defaults = {n: required if r.default is ... else r.default for n, r in rows.items()}
     for name, default in defaults.items():
-        if default is required:
-            delattr(cls, name)
-        else:
-            setattr(cls, name, default)
+        setattr(cls, name, field() if default is required else default)
     cls.__annotations__ = dict.fromkeys(rows, "Any")
     return dataclass(frozen=True, kw_only=True)(cls)
 

@@ -24,6 +24,7 @@ _ANY_NAME = ("run", "repl")
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
+    "prompt_upscaler_help": "prompt_upscaler_help",
 }  # fmt: skip
 
 

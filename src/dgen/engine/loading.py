@@ -35,6 +35,14 @@ class Loader:
         place = self.hub.folders(part.source, [part.kind])
         return self._from_folder(part, place / part.kind)
 
+    def load_from(self, part: Part, folder: Path) -> Any:
+        """Load a part from its own folder.
+
+        Raises:
+            EngineError: as `load`.
+        """
+        return self._from_folder(part, folder)
+
     def load_vae(self, part: Part, base: Source) -> Any:
         """Load a VAE from a folder, or from a file whose shape the model's own VAE describes.
 

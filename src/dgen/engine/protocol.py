@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dgen.families.inspection import ModelFacts
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
+from dgen.upscalers import TextOrder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -143,6 +144,14 @@ class Engine(Protocol):
 
     def memory(self, device: str | None) -> Memory:
         """Measure what this process uses, on a device that a job has used."""
+        ...
+
+    def continue_texts(self, order: TextOrder, device: str | None, *, offline: bool) -> tuple[str, ...]:
+        """Return texts with what a language model wrote after each.
+
+        Raises:
+            EngineError: `bad-model`, `bad-weights`, `bad-device`, `offline`, `hub-refused`, `out-of-memory` …
+        """
         ...
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:

@@ -27,11 +27,13 @@ from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.protocol import EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import Layout, Part, parts_of, source_of
+from dgen.engine.texts import continue_texts
 from dgen.events import Fetching, Listener
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
+from dgen.upscalers import TextOrder
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
 
@@ -186,6 +188,17 @@ class LocalEngine:
     def memory(self, device: str | None) -> Memory:
         """Measure what this process uses, on a device that a job has used."""
         return Memory(resident_bytes(), devices.used_bytes(devices.device_named(device)))
+
+    def continue_texts(self, order: TextOrder, device: str | None, *, offline: bool) -> tuple[str, ...]:
+        """Return texts with what a language model wrote after each.
+
+        Raises:
+            EngineError: as `texts.continue_texts`, and `bad-device`.
+        """
+        place = devices.device_named(device)
+        silence()
+        with _IN_TURNS:
+            return continue_texts(order, self.store, self.loader, (place, offline))
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""

@@ -18,6 +18,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
+from dgen.upscalers import TextOrder
 from dgen.schema import Stage
 from dgen.values.scalars import is_local
 
@@ -106,6 +107,11 @@ class TraceEngine:
             for part in parts_of(job, self._layout(job.request)):
                 self._tell(f"{self._seen(part)} {part.kind} {_shown(part.source)} {part.dtype}")
             self._tell(f"write {job.pipeline} {job.request.dtype} {variant or 'plain'}")
+
+    def continue_texts(self, order: TextOrder, device: str | None, *, offline: bool) -> tuple[str, ...]:
+        """Tell what would be written on, and leave the texts as they are."""
+        self._tell(f"continue {len(order.texts)} texts with {order.model}")
+        return order.texts
 
     def _layout(self, request: Request) -> Layout:
         return self._models.layout(request) if self.sees(request) else Layout(path=None, index={})

@@ -13,6 +13,7 @@ from typing import Any
 from dgen.diagnostic import DgenError, Word, fail
 from dgen.lang.directives import forget_directives, registered_directives
 from dgen.lang.functions import forget_functions, registered_functions
+from dgen.upscalers import forget_upscalers, registered_upscalers
 
 _loaded: set[Path] = set()  # plugin files; a registry, as those of directives and functions are
 
@@ -77,7 +78,7 @@ def load_plugin(path: Path, word: Word) -> None:
     found = path.resolve()
     if found in _loaded:
         return
-    before = registered_directives(), registered_functions()
+    before = registered_directives(), registered_functions(), registered_upscalers()
     name = f"dgen_plugin_{found.stem}"
     spec = importlib.util.spec_from_file_location(name, found)
     if spec is None or spec.loader is None:
@@ -89,6 +90,7 @@ def load_plugin(path: Path, word: Word) -> None:
     except Exception as error:
         forget_directives(registered_directives() - before[0])
         forget_functions(registered_functions() - before[1])
+        forget_upscalers(registered_upscalers() - before[2])
         sys.modules.pop(name, None)
         raise _broken(str(path), word, error) from error
     _loaded.add(found)

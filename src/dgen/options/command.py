@@ -55,6 +55,10 @@ class CommandOptions:
         None, flag="--functions-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the functions of templates.",
     )  # fmt: skip
+    prompt_upscaler_help: tuple[str, ...] | None = opt(
+        None, flag="--prompt-upscaler-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the prompt upscalers, with their arguments when they are named.",
+    )  # fmt: skip
     templates_help: tuple[str, ...] | None = opt(
         None, flag="--templates-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the variables of templates.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dgen.options.subcommands import Auto1111Options, CivitaiOptions, ConversionOptions, UpscaleOptions
 from dgen.schema import Kind, Option, opt, options, rows_of
-from dgen.values.scalars import Text
+from dgen.values.scalars import Choice, Text
 
 
 @options("check")
@@ -43,6 +43,16 @@ class DoctorOptions:
     """Options of `dgen doctor`."""
 
     json: bool = opt(False, flag="--json", help="Print what is found as a list of JSON objects.")
+
+
+@options("completion")
+class CompletionOptions:
+    """Options of `dgen completion`."""
+
+    shell: str | None = opt(
+        None, positional=True, value=Choice(("bash", "zsh", "fish"), metavar="SHELL"),
+        help="The shell to write the script for.",
+    )  # fmt: skip
 
 
 class Command(Kind):  # for the making alone: a dataclass would cost every start half a millisecond
@@ -95,6 +105,8 @@ COMMANDS: dict[str, Command] = {
         Command("models", "", "list the models that come with dgen", "dgen.cli.models:run", ModelsOptions),
         Command("doctor", "", "say what is installed, what this machine has, and what is missing",
                 "dgen.cli.doctor:run", DoctorOptions),
+        Command("completion", "SHELL", "write a script that completes command lines, for bash, zsh or fish",
+                "dgen.cli.completion:run", CompletionOptions),
         Command("to-diffusers", "MODEL -o FOLDER [OPTIONS]", "write a model as a folder in diffusers layout", _BOTH,
                 ConversionOptions),
         Command("prompt-upscale", "--prompts PROMPT... --upscalers NAME...", "rewrite prompts, or make several of one",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dgen.options.model import DTYPES, ModelOptions
 from dgen.options.output import OutputOptions
 from dgen.schema import opt, options, same_as
+from dgen.values.prompt import Prompt, PromptText
 from dgen.values.scalars import Choice, FilePath, Text
 
 
@@ -32,6 +33,34 @@ class ConversionOptions:
     original_config: str | None = same_as(ModelOptions, "original_config")
     model_config: str | None = same_as(ModelOptions, "model_config")
     auth_token: str | None = same_as(ModelOptions, "auth_token")
+    offline_mode: bool = same_as(ModelOptions, "offline_mode")
+    verbose: bool = same_as(OutputOptions, "verbose")
+
+
+@options("prompt-upscale")
+class UpscaleOptions:
+    """Options of `dgen prompt-upscale`."""
+
+    prompts: tuple[Prompt, ...] = opt(
+        ..., flag="--prompts", short="-p", aliases=("--prompt",), many=True, value=PromptText(),
+        help="The prompts; each may become several.",
+    )  # fmt: skip
+    upscalers: tuple[str, ...] = opt(
+        ..., flag="--upscalers", short="-u", aliases=("--upscaler",), many=True, value=Text(metavar="NAME;ARG=VALUE"),
+        help="The upscalers, each of which gets what the one before made; `--prompt-upscaler-help` lists them.",
+    )  # fmt: skip
+    device: str | None = same_as(ModelOptions, "device")
+    output_format: str = opt(
+        "text", flag="--output-format", short="-of", value=Choice(("text", "json", "toml", "yaml"), metavar="FORMAT"),
+        help="A prompt a line, or a list.",
+    )  # fmt: skip
+    output_path: str | None = opt(
+        None, flag="--output", short="-o", value=FilePath("FILE"), help="Write to a file instead of standard output."
+    )
+    quotes: str = opt(
+        "none", flag="--quotes", short="-q", value=Choice(("none", "shell", "dgenerate"), {"dgen": "dgenerate"}),
+        help="How `text` quotes prompts: for a shell, for a script, or not at all.",
+    )  # fmt: skip
     offline_mode: bool = same_as(ModelOptions, "offline_mode")
     verbose: bool = same_as(OutputOptions, "verbose")
 

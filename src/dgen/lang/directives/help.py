@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dgen.diagnostic import DgenError, Span, Word, did_you_mean, fail
 from dgen.lang.directives import Row, directive, directives
 from dgen.lang.functions import Function, functions
+from dgen.schema import BadValue
 
 if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
@@ -63,11 +64,28 @@ def templates_help(run: Interpreter, span: Span, *names: Word) -> None:
     run.host.write("".join(f"{name}: {_variable(run.scope[name])}\n" for name in shown))
 
 
+@directive(
+    "prompt_upscaler_help",
+    shows=True,
+)
+def prompt_upscaler_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the prompt upscalers, or those of the given names with their arguments."""
+    from dgen.upscalers import find_upscaler, upscaler_help
+
+    for word in names:
+        try:
+            find_upscaler(word.text)
+        except BadValue as error:
+            raise fail(error.code, error.message, word.span, error.help) from None
+    run.host.write("".join(f"{line}\n" for line in upscaler_help([w.text for w in names])))
+
+
 _OVERVIEW = """\
 \\help NAME…          describe directives, functions or options
 \\directives_help     the directives
 \\functions_help      the template functions
 \\templates_help      the variables and their values
+\\prompt_upscaler_help the prompt upscalers
 """
 
 

@@ -1,0 +1,86 @@
+"""Lets language models of transformers continue texts."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dgen.engine.components import Need, Store
+from dgen.engine.failures import first_line, is_short_of_memory
+from dgen.engine.libraries import quiet
+from dgen.engine.loading import Loader
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Part, Source
+from dgen.upscalers import TextOrder
+
+_TOKENIZER, _MODEL = "text_tokenizer", "text_model"
+
+
+def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[str, bool]) -> tuple[str, ...]:
+    """Return each text of an order with what its model wrote after it; `where` is the device, and whether offline.
+
+    Raises:
+        EngineError: `bad-model`, `bad-weights`, `offline`, `hub-refused`, `out-of-memory`, `render-failed`.
+    """
+    device, offline = where
+    source = Source(model=order.model, offline=offline)
+    with ExitStack() as stack, quiet():
+        needs = _needs(order, source, loader)
+        tokenizer, model = (stack.enter_context(store.use(need)) for need in needs)
+        model.move(device)
+        try:
+            return _continued(order, tokenizer.value, model.value, device)
+        except Exception as error:
+            if is_short_of_memory(error):
+                message = f"memory ran out while `{source.shown}` wrote {len(order.texts)} texts"
+                raise EngineError("out-of-memory", message, help="try a smaller `max-batch`") from error
+            raise EngineError("render-failed", f"`{source.shown}` cannot write: {first_line(error)}") from error
+
+
+def _needs(order: TextOrder, source: Source, loader: Loader) -> tuple[Need, Need]:
+    folder = loader.hub.folders(source, [""])
+    class_name = _class_name(folder, source)
+    key = (order.model, order.dtype)
+    parts = (
+        Part(kind=_TOKENIZER, key=(_TOKENIZER, order.model), source=source, dtype=order.dtype,
+             library="transformers", class_name="AutoTokenizer"),
+        Part(kind=_MODEL, key=(_MODEL, *key), source=source, dtype=order.dtype, library="transformers",
+             class_name=class_name),
+    )  # fmt: skip
+    first, second = (
+        Need(key=p.key, kind=p.kind, source=source.shown, load=partial(loader.load_from, p, folder)) for p in parts
+    )
+    return first, second
+
+
+def _class_name(folder: Path, source: Source) -> str:
+    """Return the class that a model's configuration names."""
+    try:
+        named: Any = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
+    except (OSError, ValueError):
+        named = None
+    if not isinstance(named, list) or not named:
+        raise EngineError("bad-model", f"`{source.shown}` is no language model: its `config.json` names no class")
+    return str(named[0])
+
+
+def _continued(order: TextOrder, tokenizer: Any, model: Any, device: str) -> tuple[str, ...]:
+    import torch
+
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    given = tokenizer(list(order.texts), return_tensors="pt", padding=True).to(device)
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(order.seed)
+        made = model.generate(
+            input_ids=given["input_ids"], attention_mask=given["attention_mask"], do_sample=True,
+            max_length=max(order.max_length, given["input_ids"].shape[1] + 1), temperature=order.temperature,
+            top_k=order.top_k, top_p=order.top_p, pad_token_id=tokenizer.pad_token_id,
+        )  # fmt: skip
+    start = given["input_ids"].shape[1]
+    written = tokenizer.batch_decode(made[:, start:], skip_special_tokens=True)
+    return tuple(text + more for text, more in zip(order.texts, written, strict=True))
