@@ -12,11 +12,22 @@ from pathlib import Path
 import pexpect
 import pyte
 
-PATIENCE_S = 120
+PATIENCE_S = float(os.environ.get("DGEN_TEST_PATIENCE_S", "120"))
 KEYS = {
     "enter": "\r", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "alt-enter": "\x1b\r", "ctrl-c": "\x03",
     "ctrl-d": "\x04", "ctrl-r": "\x12", "ctrl-x": "\x18", "ctrl-e": "\x05", "ctrl-a": "\x01", "ctrl-u": "\x15",
 }  # fmt: skip
+
+
+class Screen(pyte.Screen):
+    """A screen that says what it can: `attributes`."""
+
+    attributes = "?6c"
+
+    def report_device_attributes(self, mode: int = 0, **more: bool) -> None:
+        """Answer what the terminal is; pyte's own answer is that of an old one."""
+        if not mode and not more:
+            self.write_process_input(f"\x1b[{self.attributes}")
 
 
 class Terminal:
@@ -27,7 +38,7 @@ class Terminal:
         kept = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TERM_PROGRAM", "VISUAL", "EDITOR")}
         home = {"XDG_STATE_HOME": str(folder / ".state"), "DGEN_CACHE": str(folder / ".cache")}
         terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "OMP_NUM_THREADS": "1"}
-        self.screen = pyte.Screen(100, rows)
+        self.screen = Screen(100, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(
             sys.executable, ["-m", "dgen", *argv], cwd=str(folder), dimensions=(rows, 100), timeout=PATIENCE_S,
@@ -60,8 +71,7 @@ class Terminal:
         return self.wait(lambda: re.search(r"dgen>$", self._last_line()) is not None, "an empty prompt")
 
     def _last_line(self) -> str:
-        line = self.screen.display[self.screen.cursor.y].rstrip()
-        return line
+        return self.screen.display[self.screen.cursor.y].rstrip()
 
     def wait_for(self, text: str) -> Terminal:
         """Wait until a text is on the screen."""

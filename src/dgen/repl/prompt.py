@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.filters import Condition, is_searching
+from prompt_toolkit.filters import is_searching
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
@@ -116,11 +116,6 @@ def _keys(preparation: Preparation) -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         """Start another line whatever is on this one."""
         event.current_buffer.insert_text("\n")
-
-    @keys.add("c-c", filter=Condition(lambda: get_app().current_buffer.complete_state is not None))
-    def _(event: KeyPressEvent) -> None:
-        """Close the menu first."""
-        event.current_buffer.cancel_completion()
 
     return keys
 

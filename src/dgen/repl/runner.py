@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -114,7 +113,7 @@ class Runner:
 
     def _say(self, text: str) -> None:
         if text:
-            print(text, file=sys.stderr, flush=True)
+            self._front.show(text)
 
     def _listen(self, event: Event) -> None:
         match event:

@@ -31,13 +31,18 @@ def statements(stream: BinaryIO) -> Iterator[str]:
     text = ""
     for number, data in enumerate(stream):
         line = data.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace")
-        is_open = continuation(text.rstrip("\n")) is not None
-        if text and not is_open and not line.lstrip().startswith("-"):
+        if text and not _goes_on(text, line):
             yield text
             text = ""
         text += line
-        if not line.strip() and (continuation(text) is None):
+        if not line.strip() and continuation(text) is None:
             yield text
             text = ""
     if text:
         yield text
+
+
+def _goes_on(text: str, line: str) -> bool:
+    """Whether a line belongs to what was read before it; a blank one ends it, which takes no line of its own."""
+    is_open = continuation(text.rstrip("\n")) is not None
+    return is_open or not line.strip() or line.lstrip().startswith("-")
