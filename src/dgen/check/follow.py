@@ -40,6 +40,8 @@ _DRAWING = ("gen_seeds",)
 _NAMING = ("files", "pictures")
 # Codes that tell of a mistake whatever an unknown value turns out to be.
 _CERTAIN = ("unknown-variable", "unknown-function", "unknown-directive", "bad-syntax", "read-only-variable")
+# Codes for names that a plugin may bring.
+_FROM_PLUGINS = ("unknown-function", "unknown-directive", "unknown-plugin")
 _MOST_STATEMENTS = 20_000
 _MOST_NAMES = 50
 _OLD_VARIABLES = {old: row.variable for row in ROWS.values() for old in row.last}
@@ -196,7 +198,7 @@ class Follower(Interpreter):
         """Keep what is surely wrong; `is_open`: something unknown had a part in it."""
         for each in error.diagnostics:
             is_certain = each.code in _CERTAIN and not _has_owner(error)
-            by_plugin = self._brings_names[0] and each.code in ("unknown-function", "unknown-directive")
+            by_plugin = self._brings_names[0] and each.code in _FROM_PLUGINS
             pending = each.code in ("missing-file", "file-failed") and self._may_exist(each.span)
             if MARK not in each.message and not by_plugin and not pending and (is_certain or not is_open):
                 self.host.tell([each])

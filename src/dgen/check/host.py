@@ -10,13 +10,12 @@ from dgen.check.files import MadeFiles
 from dgen.check.invocations import Invocations
 from dgen.check.scope import FollowedScope
 from dgen.check.unknown import MARK, Oracle
-from dgen.commands import bind_command
+from dgen.commands import check_command
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, did_you_mean, fail
 from dgen.engine.protocol import MODULES
 from dgen.families.rows import FAMILIES
 from dgen.lang.blocks import PRODUCED
 from dgen.lang.scope import Scope
-from dgen.options.commands import COMMANDS
 from dgen.plan.again import changed_words
 from dgen.plan.bind import request_table
 from dgen.plan.remember import last_variables
@@ -120,7 +119,7 @@ class FollowingHost:
         """
         self._made.note(w.text for w in words)
         if not any(MARK in w.text for w in words):
-            bind_command(COMMANDS[name], words, span)
+            check_command(name, words, span)
 
     def model_types(self) -> tuple[str, ...]:
         """List the model families."""

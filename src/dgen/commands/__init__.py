@@ -1,10 +1,10 @@
-"""The commands that scripts have as directives too: one module each, with the function `run`."""
+"""The commands that scripts have as directives too: one module each, with the function `run`, perhaps with `check`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from dgen.diagnostic import Span, Word, fail
 from dgen.engine.protocol import Engine
@@ -43,6 +43,22 @@ def bind_command(command: Command, words: Sequence[Word], span: Span) -> Bound:
     return bound
 
 
+def check_command(name: str, words: Sequence[Word], span: Span) -> None:
+    """Find what is wrong with the words after a command's name, without running it.
+
+    Raises:
+        DgenError: whatever is wrong with them.
+    """
+    bound = bind_command(COMMANDS[name], words, span)
+    check = getattr(_module(name), "check", None)
+    if check is not None:
+        check(bound)
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{__name__}.{COMMANDS[name].directive}")
+
+
 def run_command(host: CommandHost, name: str, words: Sequence[Word], span: Span) -> None:
     """Run a command with the words after its name.
 
@@ -50,6 +66,5 @@ def run_command(host: CommandHost, name: str, words: Sequence[Word], span: Span)
         DgenError: whatever is wrong with the words, or what goes wrong.
     """
     bound = bind_command(COMMANDS[name], words, span)
-    module = import_module(f"{__name__}.{COMMANDS[name].directive}")
     with blaming(bound):
-        module.run(host, bound)
+        _module(name).run(host, bound)

@@ -53,6 +53,15 @@ def run(host: CommandHost, bound: Bound) -> None:
         _put(host, bound, target, text)
 
 
+def check(bound: Bound) -> None:
+    """Find what is wrong with the upscalers.
+
+    Raises:
+        DgenError: every mistake in all of them.
+    """
+    _chain(bound.given["upscalers"])
+
+
 class _Writer:
     """Lets the engine of the session continue texts."""
 
