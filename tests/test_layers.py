@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "check",
         "terminal",
         "doctor",
+        "complete",
     },
     "__main__": {"cli"},
 }
