@@ -93,3 +93,29 @@ def test_preview_of_the_built_in_model_shows_the_picture(shared_bench: Bench) ->
         final = np.asarray(made.resize(image.size, Image.Resampling.BOX), dtype=float)
         likeness = np.corrcoef(np.asarray(image, dtype=float).ravel(), final.ravel())[0, 1]
         assert likeness > 0.5, scheduler
+
+
+def test_vae_of_videos_has_no_preview_and_a_tiny_one_has() -> None:
+    from diffusers import AutoencoderKLTemporalDecoder, AutoencoderTiny
+
+    from dgen.engine.components import Component
+    from dgen.engine.preview import Previews
+
+    video = AutoencoderKLTemporalDecoder(block_out_channels=(32,), down_block_types=("DownEncoderBlock2D",))
+    tiny = AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4)
+    kept = [Component(kind="vae", source="", value=v, bytes=1, key=(n,)) for n, v in enumerate((video, tiny))]
+    previews = Previews()
+    assert previews.colours(kept[0]) is None
+    assert previews.colours(kept[1]) is not None
+    assert previews.colours(None) is None
+
+
+def test_listener_of_a_preview_may_stop_the_job(toys: Path) -> None:
+    bench = Bench()
+
+    def stop(step: int, image: Image.Image) -> None:
+        raise BrokenPipeError
+
+    job = bench.job(toys / "sd", num_inference_steps=5)
+    with pytest.raises(BrokenPipeError):
+        bench.engine.render(job, INPUTS["txt2img"], lambda step, steps: None, Preview(2, stop))

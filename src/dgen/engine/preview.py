@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dgen.engine.components import Component, Key
 from dgen.engine.pipelines import keeping_precision
@@ -55,9 +55,7 @@ def fit(vae: Any) -> Colours | None:
         if getattr(vae.config, "force_upcast", False) and vae.dtype == torch.float16:
             vae.to(torch.float32)
         encoded = vae.encode(pictures.to(vae.device, vae.dtype))
-        if not hasattr(encoded, "latent_dist") or encoded.latent_dist.mean.ndim != 4:
-            return None
-        cells = encoded.latent_dist.mean
+        cells = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
         shown = torch.nn.functional.adaptive_avg_pool2d(vae.decode(cells).sample.float(), cells.shape[-2:])
         latents = _scaled(vae, cells).float()
     return Colours(_least_squares(latents.cpu(), shown.cpu()))
@@ -97,7 +95,7 @@ class Previews:
         if vae.key not in self._fitted:
             while len(self._fitted) >= _MOST_KEPT:
                 del self._fitted[next(iter(self._fitted))]
-            self._fitted[vae.key] = fit(vae.value)
+            self._fitted[vae.key] = _quietly(lambda: fit(vae.value))
         return self._fitted[vae.key]
 
 
@@ -147,11 +145,26 @@ class Showing:
 
         def told(step: int, of: int) -> None:
             on_step(step, of)
-            latents = self.watched.latents() if step % self.preview.every == 0 and step < of else None
-            if latents is not None:
-                self.preview.show(step, self.colours.picture(latents))
+            picture = _quietly(self._picture) if step % self.preview.every == 0 and step < of else None
+            if picture is not None:
+                self.preview.show(step, picture)
 
         return told
+
+    def _picture(self) -> Image | None:
+        latents = self.watched.latents()
+        return self.colours.picture(latents) if latents is not None else None
+
+
+T = TypeVar("T")
+
+
+def _quietly(make: Callable[[], T]) -> T | None:
+    """Return what is made, or None when that fails: no preview is worth a job."""
+    try:
+        return make()
+    except Exception:
+        return None
 
 
 def _finished(scheduler: Any, given: tuple[Any, Any, Any], answer: Any) -> Any:
