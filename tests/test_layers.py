@@ -30,11 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "help": BASE | {"options"},
     "config": BASE | {"options", "plan", "lang", "engine"},
     "upscalers": BASE,
+    "upscaling": BASE | {"upscalers", "options", "plan", "engine", "preflight"},
     "plugins": BASE | {"lang", "upscalers"},
     "preflight": BASE | {"options", "families", "plan", "engine", "media", "help"},
     "commands": BASE
     | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "fetch", "preflight"}
-    | {"upscalers"},
+    | {"upscalers", "upscaling"},
     "telling": BASE | {"options", "plan", "engine", "events"},
     "session": BASE
     | {
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preflight",
         "telling",
     }
-    | {"commands"},
+    | {"commands", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"options", "plan", "session", "events", "lang", "engine", "cli", "complete", "terminal"},
     "complete": BASE | {"options", "families", "plan", "lang", "engine", "help", "builtin"},
@@ -72,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preflight",
         "planning",
     },
-    "check": BASE | {"commands", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
+    "check": BASE | {"commands", "upscaling", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
     "cli": BASE
     | {
         "builtin",

@@ -65,6 +65,7 @@ def blaming(bound: Bound) -> Generator[None]:
 
 
 def as_error(diagnostic: Diagnostic) -> DgenError:
+    """Make the error of a diagnostic; some belong to running, not to what the user wrote."""
     return DgenError(diagnostic, exit_code=Exit.JOB_FAILED if diagnostic.code in _FAILURES else Exit.USAGE)
 
 

@@ -56,6 +56,7 @@ from dgen.preflight import (
 )
 from dgen.schema import BadValue
 from dgen.telling import Telling
+from dgen.upscaling import EngineWriter, upscaled, upscaler_mistakes
 
 if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
@@ -182,8 +183,13 @@ class Session:
         with blaming(bound):
             expansion = expand(bound, self.rng)
             facts, device = self._prepare(bound, expansion)
+            if (changed := upscaled(bound, self._writer(bound))) is not bound:
+                bound, expansion = changed, expand(changed, self.rng)
             self._remember(bound, expansion)
             self._render_all(bound, expansion, (facts, device))
+
+    def _writer(self, bound: Bound) -> EngineWriter:
+        return EngineWriter(self.engine, bound.value("device"), offline=bool(bound.value("offline_mode")))
 
     def _answer_help(self, bound: Bound) -> bool:
         if not asks_for_help(bound):
@@ -205,6 +211,7 @@ class Session:
         first = next(iter(expansion))
         self.permissions.require_write(first.output_path, bound.span_of("output_path"))
         facts, found = look_into(bound, expansion, self.engine, self.pictures)
+        found += upscaler_mistakes(bound)
         try:
             self.make_folder(Path(first.output_path))
         except BadValue as error:

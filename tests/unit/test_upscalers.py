@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dgen.cli.main import main
+from dgen.values.prompt import Prompt, read_prompt
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +138,31 @@ def test_a_missing_package_is_told(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setitem(__import__("sys").modules, "dynamicprompts.wildcards.wildcard_manager", None)
     assert run("-p", "a", "-u", "dynamicprompts") == 2
     assert "error[missing-package]: this needs the package `dynamicprompts`" in capsys.readouterr().err
+
+
+def test_pictures_of_upscaled_prompts_replay(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["toy", "--prompts", "<upscaler: dynamicprompts> a {red|blue} star; {bad|ugly}", "plain {a|b}", "--seeds"]
+    more = ["1", "--inference-steps", "1", "--prompt-upscaler", "dynamicprompts;random=yes", "-oc", "--quiet"]
+    assert main([*words, *more]) == 0
+    made = sorted(Path("output").glob("*.png"))
+    assert len(made) == 5
+    configs = [p.with_suffix(".dgen").read_text() for p in made]
+    assert all("upscaler" not in c for c in configs)
+    assert main(["replay", str(made[0]), "--output-path", "again", "--quiet"]) == 0
+    (again,) = Path("again").glob("*.png")
+    assert again.read_bytes() == made[0].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("<upscaler: a;b=c> x; y", Prompt("x", "y", ("a;b=c",))),
+        ("x <upscaler:a><upscaler: b> ; y", Prompt("x", "y", ("a", "b"))),
+        ("""x <upscaler: a;b="<>;'" > y""", Prompt("x y", "", ("""a;b="<>;'\"""",))),
+        ("<lora:x:1> <upscaler> x; y", Prompt("<lora:x:1> <upscaler> x", "y")),
+        ("a < upscaler b", Prompt("a < upscaler b", "")),
+    ],
+)
+def test_tags_of_prompts_are_read_and_written(text: str, prompt: Prompt) -> None:
+    assert read_prompt(text) == prompt
+    assert read_prompt(str(prompt)) == prompt

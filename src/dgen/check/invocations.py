@@ -25,6 +25,7 @@ from dgen.plan.remember import last_variables
 from dgen.plan.resolve import check_support
 from dgen.preflight import asks_for_help, check_schedulers, engine_diagnostic, in_folder_of_script, missing_files
 from dgen.schema import BadValue, Kind, Option, Stage, Value
+from dgen.upscaling import upscaler_mistakes
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import FilePath, is_local, is_url
 
@@ -90,6 +91,7 @@ class Invocations:
         expansion = expand(_said(bound), random.Random(0))
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
+        yield from (d for d in upscaler_mistakes(bound) if not (d.code == "unknown-plugin" and self._made.anything))
         yield from self._unfit(bound, next(iter(expansion)))
 
     # ---- files ---------------------------------------------------------------------------------------------------

@@ -6,21 +6,19 @@ import io
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from dgen.commands import CommandHost
 from dgen.diagnostic import DgenError, Diagnostic, fail
-from dgen.engine.protocol import EngineError
 from dgen.events import FileSaved
 from dgen.lang.format import quote
 from dgen.media.write import publish
 from dgen.plan.bind import Bound, Given, value_error
-from dgen.preflight import as_error
 from dgen.schema import BadValue
-from dgen.upscalers import Chosen, TextOrder, read_upscaler, upscale
-from dgen.values.prompt import Prompt
+from dgen.upscalers import read_upscaler
+from dgen.upscaling import EngineWriter, Step, run_chain
 
 _QUOTES: dict[str, Callable[[str], str]] = {"none": str, "shell": shlex.quote, "dgenerate": quote}
 
@@ -35,17 +33,9 @@ def run(host: CommandHost, bound: Bound) -> None:
     target = bound.value("output_path")
     if target is not None:
         host.permissions.require_write(target, bound.span_of("output_path"))
-    prompts: Sequence[Prompt] = bound.given["prompts"].values
-    writer = _Writer(host, bound)
-    for index, chosen in enumerate(chain):
-        span = bound.span_of("upscalers", index)
-        try:
-            prompts = upscale(prompts, chosen, writer)
-        except BadValue as error:
-            raise fail(error.code, error.message, span, error.help) from None
-        except EngineError as error:
-            place = bound.span_of("device") if error.option == "device" else span
-            raise as_error(Diagnostic(code=error.code, message=error.message, span=place, help=error.help)) from error
+    offline = "offline_mode" in bound or not host.permissions.network
+    writer = EngineWriter(host.engine, bound.value("device"), offline=offline)
+    prompts = run_chain(bound.given["prompts"].values, chain, writer)
     text = _written([str(p) for p in prompts], bound.value("output_format", "text"), bound.value("quotes", "none"))
     if target is None:
         host.write(text)
@@ -62,30 +52,17 @@ def check(bound: Bound) -> None:
     _chain(bound.given["upscalers"])
 
 
-class _Writer:
-    """Lets the engine of the session continue texts."""
-
-    def __init__(self, host: CommandHost, bound: Bound) -> None:
-        self._host = host
-        offline = "offline_mode" in bound or not host.permissions.network
-        self._device, self._offline = bound.value("device"), offline
-
-    def continue_texts(self, order: TextOrder) -> tuple[str, ...]:
-        """Return each text with what a model wrote after it."""
-        return self._host.engine.continue_texts(order, self._device, offline=self._offline)
-
-
-def _chain(held: Given) -> list[Chosen]:
+def _chain(held: Given) -> list[Step]:
     """Read the upscalers of an option.
 
     Raises:
         DgenError: every mistake in all of them.
     """
-    found: list[Chosen] = []
+    found: list[Step] = []
     wrong: list[Diagnostic] = []
     for word in held.words:
         try:
-            found.append(read_upscaler(word.text))
+            found.append((read_upscaler(word.text), word.span))
         except BadValue as error:
             wrong.append(value_error(error, word, held.flag.text))
     if wrong:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dgen.schema import Stage, Sweep, opt, options
 from dgen.values.prompt import Prompt, PromptText
 from dgen.values.scalars import Integer
+from dgen.values.uri import NamedUri, OpenUri
 
 
 @options("prompts")
@@ -23,6 +24,19 @@ class PromptOptions:
     prompt_3: Prompt | None = opt(
         None, flag="--third-prompts", stage=Stage.CALL, sweep=Sweep.FURTHER_PROMPT, value=PromptText(),
         keyword="prompt_3", help="The prompt for the third text encoder; by default the same.",
+    )  # fmt: skip
+    prompt_upscaler: tuple[NamedUri, ...] = opt(
+        (), flag="--prompt-upscalers", short="-pu", aliases=("--prompt-upscaler",), many=True, value=OpenUri(),
+        requires=("prompt",),
+        help="Rewrite the prompts before the run, or make several of each; `--prompt-upscaler-help` lists upscalers.",
+    )  # fmt: skip
+    prompt_2_upscaler: tuple[NamedUri, ...] = opt(
+        (), flag="--second-prompt-upscalers", aliases=("--second-prompt-upscaler",), many=True, value=OpenUri(),
+        requires=("prompt_2",), help="The same for the second prompts.",
+    )  # fmt: skip
+    prompt_3_upscaler: tuple[NamedUri, ...] = opt(
+        (), flag="--third-prompt-upscalers", aliases=("--third-prompt-upscaler",), many=True, value=OpenUri(),
+        requires=("prompt_3",), help="The same for the third prompts.",
     )  # fmt: skip
     max_sequence_length: int | None = opt(
         None, flag="--max-sequence-length", stage=Stage.CALL, value=Integer(1, 512), keyword="max_sequence_length",

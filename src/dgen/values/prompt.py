@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dgen.schema import Kind
 
+_TAG = r"""<\s*upscaler\s*:((?:[^<>"']|"[^"]*"|'[^']*')+)>"""
 _MARK = r"(\\*)([;\"'])"  # a run of backslashes and what it may escape
 
 
@@ -16,9 +17,13 @@ class Prompt:
 
     positive: str = ""
     negative: str = ""
+    upscalers: tuple[str, ...] = ()  # the URIs of `<upscaler: URI>`, which stand anywhere in it
 
     def __str__(self) -> str:
         """Write the prompt as one word; quotes are escaped only where they would hide the `;`."""
+        if self.upscalers:
+            tags = "".join(f"<upscaler: {uri}> " for uri in self.upscalers)
+            return f"{tags}{Prompt(self.positive, self.negative)}"
         plain = self._written(escape_quotes=False)
         return plain if read_prompt(plain) == self else self._written(escape_quotes=True)
 
@@ -44,6 +49,10 @@ def read_prompt(text: str) -> Prompt:
     A quote opens only where no letter or digit stands before it, and only when it is closed later, so that an
     apostrophe is none. `\;`, `\"` and `\'` are literal; a backslash before them is written twice.
     """
+    tags = tuple(found[1].strip() for found in re.finditer(_TAG, text)) if "<" in text else ()
+    if tags:
+        plain = read_prompt(" ".join(re.sub(_TAG, "", text).split()))
+        return Prompt(plain.positive, plain.negative, tags)
     position = _separator(text)
     if position is None:
         return Prompt(_unescape(text).strip(), "")
