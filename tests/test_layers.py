@@ -73,7 +73,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preflight",
         "planning",
     },
-    "check": BASE | {"commands", "upscaling", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
+    "check": BASE
+    | {"commands", "upscaling", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
     "cli": BASE
     | {
         "builtin",
