@@ -24,6 +24,7 @@ def furnish(folder: Path) -> None:
     toy_models.make_sdxl(folder / "toy-xl")
     toy_models.make_vae(folder / "other-vae")
     _pictures(folder)
+    _adapters(folder)
     _bad_models(folder)
     _inpainting_model(folder)
 
@@ -45,6 +46,35 @@ def _pictures(folder: Path) -> None:
     Image.new("L", (64, 96), 255).save(folder / "tall-mask.png")
     (folder / "text.png").write_text("this is text, whatever it is called\n", encoding="utf-8")
     (folder / "cut.png").write_bytes((folder / "seed.png").read_bytes()[:90])
+
+
+def _adapters(folder: Path) -> None:
+    import toy_adapters
+
+    toy, xl = folder / "toy", folder / "toy-xl"
+    toy_adapters.make_diffusers_lora(folder / "lora", toy)
+    toy_adapters.make_kohya_lora(folder / "lora.safetensors", toy)
+    toy_adapters.make_kohya_lora(folder / "xl-lora.safetensors", xl)
+    toy_adapters.make_word(folder / "word", "<badge>")
+    toy_adapters.make_sdxl_word(folder / "xl-word.safetensors")
+    toy_adapters.make_controlnet(folder / "edges", toy)
+    toy_adapters.make_controlnet(folder / "depths", toy)
+    toy_adapters.make_controlnet(folder / "xl-edges", xl)
+    toy_adapters.make_controlnet(folder / "xl-union", xl, union=True)
+    (folder / "two-loras").mkdir()
+    for name in ("first.safetensors", "second.safetensors"):
+        shutil.copy(folder / "lora.safetensors", folder / "two-loras" / name)
+    _wider(folder / "lora.safetensors", folder / "wide-lora.safetensors")
+    (folder / "hostile-lora.pt").write_bytes(pickle.dumps({"lora_unet": Payload()}))
+
+
+def _wider(lora: Path, target: Path) -> None:
+    """Copy a LoRA as if it had been made for layers of twice the width."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(lora)
+    save_file({n: torch.cat([t, t], dim=1) if n.endswith("down.weight") else t for n, t in tensors.items()}, target)
 
 
 def _bad_models(folder: Path) -> None:

@@ -11,6 +11,7 @@ from dgen.lang.directives import directives
 from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
 from dgen.schema import Option
+from dgen.values.uri import Uri
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by tools/make_docs.py; edit the rows instead. -->\n\n"
@@ -22,7 +23,19 @@ def option_page() -> str:
     for topic, rows in topics(all_rows()).items():
         parts.append(f"\n## {topic.capitalize()}\n\n| Option | Value | | Meaning |\n|---|---|---|---|\n")
         parts += [_option_line(row) for row in rows]
+        parts += [_argument_table(row, row.value) for row in rows if isinstance(row.value, Uri)]
     return "".join(parts)
+
+
+def _argument_table(row: Option, uri: Uri) -> str:
+    """Return the table of what can stand after a `;` in a URI."""
+    lines = [f"\n`{row.flag} SOURCE;NAME=VALUE;…`\n\n| Argument | Value | Default | Meaning |\n|---|---|---|---|\n"]
+    for name, argument in uri.rows().items():
+        if not argument.positional and argument.value is not None:
+            given = argument.default not in (None, ...)
+            default = f"`{argument.value.format(argument.default)}`" if given else ""
+            lines.append(f"| `{name}` | `{argument.value.metavar}` | {default} | {argument.help} |\n")
+    return "".join(lines)
 
 
 def _option_line(row: Option) -> str:
@@ -98,7 +111,20 @@ def function_page() -> str:
     return "".join(parts)
 
 
+def example_page() -> str:
+    """Return the page that shows every example with its pictures."""
+    parts = ["# Examples\n\n" + GENERATED.replace("rows", "scripts in examples/")]
+    parts.append("All run with the built-in model, without a download: `dgen examples/NAME.dgen`.\n")
+    for path in sorted((ROOT / "examples").glob("*.dgen")):
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+        title = path.stem.replace("-", " ").capitalize()
+        parts.append(f"\n## {title}\n\n![What {path.name} makes](pictures/{path.stem}.png)\n")
+        parts.append("\n```\n" + "\n".join(lines) + "\n```\n")
+    return "".join(parts)
+
+
 PAGES = {
+    "examples.md": example_page,
     "options.md": option_page, "commands.md": command_page, "errors.md": error_page, "directives.md": directive_page,
     "functions.md": function_page,
 }  # fmt: skip

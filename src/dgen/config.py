@@ -70,7 +70,7 @@ def _words(row: Option, value: Any, rename: Callable[[str], str]) -> tuple[str, 
     """Write a value with its paths renamed, and addresses in it without their queries, which may hold tokens."""
     if not isinstance(row.value, NamesPaths):
         return row.words(value)
-    return tuple(_QUERY.sub(r"\1", w) for w in row.words(row.value.map_paths(value, rename)))
+    return tuple(_QUERY.sub(r"\1", w) for w in row.words(row.map_paths(value, rename)))
 
 
 _QUERY = re.compile(r"(https?://[^\s?;\"']+)\?[^\s;\"']*")

@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "bad-uri": "A `CONCEPT;name=value` value is malformed, or has an unknown, repeated or missing argument.",
     "unknown-scheduler": "No scheduler has that name, or the model's pipeline cannot use it.",
     "bad-image-seed": "An image seed is malformed.",
+    "control-images": "An image seed has another number of control images than there are ControlNets.",
     "missing-file": "A file that was named does not exist, or a glob matches nothing.",
     "bad-file": "A file exists but is not what it should be: not an image, damaged, too large, of the wrong type.",
     "size-mismatch": "Two images that belong together differ in size.",

@@ -10,6 +10,7 @@ from dgen.options.command import CommandOptions
 from dgen.options.commands import COMMANDS, Command
 from dgen.options.rows import ROWS
 from dgen.schema import BadValue, Option, Stage, rows_of
+from dgen.values.uri import Uri
 
 WIDTH = 96
 _INDENT = 28
@@ -127,7 +128,16 @@ def _columns(left: str, right: str) -> Iterator[str]:
 def _described(row: Option) -> str:
     lines = [_head(row), *textwrap.wrap(row.help, WIDTH - 4, initial_indent="    ", subsequent_indent="    "), ""]
     lines += [f"    {fact}" for fact in _facts(row)]
+    if isinstance(row.value, Uri):
+        lines += ["", "    its arguments, each after a `;`:", *_uri_arguments(row.value)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _uri_arguments(uri: Uri) -> Iterator[str]:
+    for name, row in uri.rows().items():
+        if not row.positional and row.value is not None:
+            default = row.default not in (None, ...) and f" Default: {row.value.format(row.default)}."
+            yield from _columns(f"      {name}={row.value.metavar}", row.help + (default or ""))
 
 
 def _facts(row: Option) -> Iterator[str]:

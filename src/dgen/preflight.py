@@ -13,9 +13,11 @@ from dgen import help as helps
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Span, Word
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
+from dgen.families.rows import TXT2IMG
 from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
+from dgen.plan.control import control_images
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import Job, check_support
 from dgen.schema import BadValue
@@ -45,7 +47,8 @@ def inputs_of(job: Job, pictures: PictureFiles) -> Inputs:
     if seed is None:
         return Inputs()
     mask = pictures.mask(seed.mask, job.size) if seed.mask is not None else None
-    return Inputs(pictures.image(seed.image, job.size), mask)
+    controls = tuple(pictures.image(p, job.size) for p in control_images(seed, bool(job.request.control_nets)))
+    return Inputs(None if job.mode == TXT2IMG else pictures.image(seed.image, job.size), mask, controls)
 
 
 @contextmanager
@@ -75,8 +78,8 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
         checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.paths]
         keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
-        if seed.mask is not None and keeps_aspect:
-            checks.append((partial(pictures.check_mask, seed.mask, seed.image), seed.mask))
+        if keeps_aspect:
+            checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in seed.beside)
         if any(map(is_url, seed.paths)):
             continue
         broken = next(filter(None, (_blame(check, path, word) for check, path in checks)), None)
@@ -101,11 +104,13 @@ def check_schedulers(
 ) -> Iterator[Diagnostic]:
     """Yield what an engine has against each scheduler of a statement, and against the parts of its model."""
     facts, schedulers = given
+    found: list[Diagnostic] = []
     for index, scheduler in enumerate(schedulers or (None,)):
         try:
             engine.check(replace(request, scheduler=scheduler), facts)
         except EngineError as error:
-            yield engine_diagnostic(error, bound, index)
+            found += (engine_diagnostic(each, bound, index) for each in (error, *error.more))
+    yield from dict.fromkeys(found)  # what is wrong with another part is wrong beside every scheduler
 
 
 def asks_for_help(bound: Bound) -> bool:
@@ -141,6 +146,6 @@ def value_diagnostic(error: BadValue, span: Span | None) -> Diagnostic:
 
 
 def engine_diagnostic(error: EngineError, bound: Bound, index: int = 0) -> Diagnostic:
-    """Give an engine's error its place: a value of the option that it is about."""
-    span = bound.span_of(error.option, index)
+    """Give an engine's error its place: a value of the option that it is about. `index` counts schedulers."""
+    span = bound.span_of(error.option, index if error.option == "scheduler" else error.index)
     return Diagnostic(code=error.code, message=error.message, span=span, help=error.help)

@@ -113,6 +113,7 @@ class Row(TypedDict, total=False):
     tag: str
     keyword: str | None
     parts: tuple[str, ...]
+    needs: str
     replaces: bool
     implied: Any
     excludes: tuple[str, ...]
@@ -144,6 +145,7 @@ class Option:
     tag: str = ""  # in file names, in the order of the rows
     keyword: str | None = None  # of the pipeline call; None: the engine passes it in its own way
     parts: tuple[str, ...] = ()  # LOAD: the component kinds it decides; () is all of them
+    needs: str = ""  # how a base class of the pipelines that can use it ends
     replaces: bool = False  # LOAD: a value makes its parts come from elsewhere than the model
     implied: Any = None  # what the job gets when the pipeline takes the option and nobody gave it
     excludes: tuple[str, ...] = ()  # fields that cannot be given beside it
@@ -185,6 +187,13 @@ class Option:
         if self.value is None:
             raise BadValue("takes no value")
         return self.value.parse(text)
+
+    def map_paths(self, value: Any, change: Callable[[str], str]) -> Any:
+        """Change the paths in a field's value; one of another kind stays as it is."""
+        if not isinstance(self.value, NamesPaths):
+            return value
+        kind = self.value
+        return tuple(kind.map_paths(v, change) for v in value) if self.many else kind.map_paths(value, change)
 
     def words(self, value: Any) -> tuple[str, ...]:
         """Write a field's value as the words that follow the flag."""

@@ -23,7 +23,8 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with every toy model: sd, sdxl, auraflow, vae, and sd and sdxl as checkpoint files."""
+    """A folder with every toy model: sd, sdxl, auraflow, vae, sd and sdxl as checkpoint files, and what attaches."""
+    import toy_adapters
     import toy_models
 
     folder = tmp_path_factory.mktemp("toys")
@@ -33,6 +34,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
             make(folder / kind)
         for name in ("sd.safetensors", "sd.ckpt", "sdxl.safetensors"):
             toy_models.make_single_file(folder / name.partition(".")[0], folder / name)
+        toy_adapters.make_all(folder)
     return folder
 
 

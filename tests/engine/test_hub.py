@@ -19,6 +19,7 @@ from dgen.engine.sources import Source
 
 ASK = """
 import json, sys
+from dgen.engine.adapters.files import adapter_file
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
@@ -27,7 +28,10 @@ hub = Hub(said.append)
 for asked in json.loads(sys.argv[1]):
     folders = asked.pop("folders")
     try:
-        print(json.dumps(["found", str(hub.folders(Source(**asked), folders)), said]))
+        if asked.get("option") == "loras":
+            print(json.dumps(["found", str(adapter_file(hub, Source(**asked))), said]))
+        else:
+            print(json.dumps(["found", str(hub.folders(Source(**asked), folders)), said]))
     except EngineError as error:
         print(json.dumps([error.code, error.option, error.message, error.help]))
 assert not {"torch", "diffusers", "transformers", "numpy"} & set(sys.modules)
@@ -43,7 +47,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
                  "toy/unet/diffusion_pytorch_model.bin", "toy/unet/diffusion_pytorch_model.fp16.safetensors",
                  "toy/vae/diffusion_pytorch_model.bin", "toy/tokenizer/vocab.json", "toy/tokenizer/merges.txt",
                  "toy/model_index.json", "toy/README.md", "toy/toy.safetensors", "deep/xl/model_index.json",
-                 "deep/xl/unet/diffusion_pytorch_model.safetensors", "deep/other/unet/config.json"):  # fmt: skip
+                 "deep/xl/unet/diffusion_pytorch_model.safetensors", "deep/other/unet/config.json",
+                 "loras/README.md", "loras/one.safetensors", "loras/two.safetensors", "loras/big/pytorch_model.bin",
+                 "loras/sub/pytorch_lora_weights.safetensors", "loras/sub/adapter_config.json"):  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(json.dumps({"name": name}), encoding="utf-8")
     with serving(root) as server:
@@ -106,6 +112,22 @@ def test_variant_and_subfolder_decide_what_is_fetched(ask: Ask, hub: Hub) -> Non
         "unet/diffusion_pytorch_model.fp16.safetensors", "xl/unet/diffusion_pytorch_model.safetensors",
     ]  # fmt: skip
     assert "other/unet/config.json" not in hub.downloaded
+
+
+def test_file_of_an_adapter_comes_alone(ask: Ask, hub: Hub) -> None:
+    lora = {"model": "org/loras", "option": "loras"}
+    found = ask(
+        {**lora, "subfolder": "sub"}, {**lora, "file": "two.safetensors"}, lora, {**lora, "file": "tow.safetensors"}
+    )
+    assert [f[0] for f in found] == ["found", "found", "bad-model", "bad-model"]
+    assert found[0][1].endswith(f"{COMMIT}/sub/pytorch_lora_weights.safetensors")
+    assert [f[3] for f in found[2:]] == [
+        "choose one with `weight-name=…`: `one.safetensors`, `two.safetensors`", "did you mean `two.safetensors`?",
+    ]  # fmt: skip
+    assert hub.downloaded == ["sub/adapter_config.json", "sub/pytorch_lora_weights.safetensors", "two.safetensors"]
+    hub.asked.clear()
+    ((word, again, _),) = ask({**lora, "subfolder": "sub", "offline": True})
+    assert (word, again, hub.asked) == ("found", found[0][1], [])
 
 
 def test_blob_link_is_one_file_of_the_hub(ask: Ask, hub: Hub) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toybench import INPUTS, Bench, Pictures
+from toybench import INPUTS, Bench, Pictures, picture
 
-from dgen.engine.protocol import EngineError
+from dgen.engine.protocol import EngineError, Inputs
 from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import ComponentLoaded, ComponentReused
+from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.options.request import Request
 from dgen.options.submodels import VaeUri
 from dgen.plan.resolve import resolve
+from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 from dgen.values.uri import NamedUri
@@ -36,9 +39,11 @@ def lines(*requests: Request) -> list[str]:
 
 def test_trace_says_what_the_real_engine_loads_and_finds(bench: Bench, toys: Path) -> None:
     vae = VaeUri(class_name="AutoencoderKL", model=str(toys / "vae"))
+    loras = tuple(LoraUri(model=str(toys / name)) for name in ("sd-lora", "sd-lora.safetensors"))
+    words = (TextualInversionUri(model=str(toys / "word")),)
     said: list[dict[str, Any]] = [
         {}, {"scheduler": NamedUri("EulerDiscrete")}, {"vae": vae}, {"dtype": "bfloat16"}, {}, {"model": "sdxl"},
-        {"model": "auraflow"},
+        {"model": "auraflow"}, {"loras": loras, "textual_inversions": words}, {"loras": loras[:1]},
     ]  # fmt: skip
     requests = []
     for one in said:
@@ -48,6 +53,19 @@ def test_trace_says_what_the_real_engine_loads_and_finds(bench: Bench, toys: Pat
     word = {ComponentLoaded: "load", ComponentReused: "hit"}
     done = [f"{word[type(e)]} {e.kind} {Path(e.source).name}" for e in bench.events if type(e) in word]
     assert [t.rsplit(" ", 1)[0] for t in lines(*requests) if not t.startswith("job")] == done
+
+
+def test_trace_says_which_controlnets_the_real_engine_loads_and_finds(bench: Bench, toys: Path) -> None:
+    nets = tuple(ControlNetUri(model=str(toys / name)) for name in ("sd-net", "sd-net-2", "sd-net"))
+    seed = ImageSeed("seed", further=("seed", "seed"))
+    job = bench.job(toys / "sd", control_nets=nets, image_seed=seed)
+    bench.engine.render(job, Inputs(controls=(picture(),) * 3), lambda step, steps: None)
+    word = {ComponentLoaded: "load", ComponentReused: "hit"}
+    done = [f"{word[type(e)]} {e.kind} {Path(e.source).name}" for e in bench.events if type(e) in word]
+    assert [
+        t.rsplit(" ", 1)[0] for t in lines(replace(job.request, image_seed=seed)) if not t.startswith("job")
+    ] == done
+    assert done.count("load controlnet sd-net") == done.count("hit controlnet sd-net") == 1
 
 
 def test_job_line_gives_what_determines_the_picture(toys: Path) -> None:

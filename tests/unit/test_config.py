@@ -20,6 +20,7 @@ from dgen.lang.nodes import Invocation
 from dgen.lang.parse import parse
 from dgen.lang.replay import replay_words
 from dgen.lang.scope import Scope
+from dgen.options.attachments import LoraUri
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import bind, relative_to, request_table
 from dgen.plan.expand import expand
@@ -66,9 +67,13 @@ def is_round(row: Option) -> bool:
 def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: st.DataObject, tmp_path: Path) -> None:
     row = ROWS[name]
     value = True if row.value is None else data.draw(values_of(row.value))
+    if row.many:
+        value = (value, data.draw(values_of(row.value)))
     said = {"model": "builtin:shapes", "seed": 1, name: value}
     if "image_seed" in row.requires:
         said["image_seed"] = ImageSeed("a.png")
+    if "loras" in row.requires:
+        said["loras"] = (LoraUri(model="./l.safetensors", scale=0.5),)
     if "num_images_per_prompt" in row.requires:
         said["num_images_per_prompt"] = 2
     if row.stage is Stage.LOAD and name not in {"vae", "scheduler"}:

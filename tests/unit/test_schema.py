@@ -20,7 +20,7 @@ from dgen.values import image_seed, prompt, scalars, uri
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 SIZES = st.builds(scalars.Size, st.integers(1, 9999), st.integers(1, 9999))
-KINDS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor")
+KINDS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor", "controlnet")
 
 
 def _number(value: Any, make: Any) -> st.SearchStrategy[Any]:
@@ -33,9 +33,10 @@ def _reals(low: float, high: float) -> st.SearchStrategy[float]:
 
 def _seeds() -> st.SearchStrategy[Any]:
     path = PATHS.filter(lambda p: bool(p.strip()))
-    return st.builds(
+    several = st.builds(image_seed.ImageSeed, image=path, further=st.lists(path, max_size=3).map(tuple))
+    return several | st.builds(
         image_seed.ImageSeed,
-        image=path, mask=st.none() | path,
+        image=path, mask=st.none() | path, control=st.lists(path, max_size=3).map(tuple),
         resize=st.none() | SIZES | st.builds(scalars.Size, st.integers(1, 9999), st.just(0)),
         aspect=st.none() | st.booleans(), align=st.none() | st.integers(1, 4096),
     )  # fmt: skip
@@ -136,7 +137,8 @@ def _other(row: Option) -> Any:
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
     }  # fmt: skip
-    return row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
+    other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
+    return (other,) if row.many else other
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -113,10 +113,13 @@ def _texts(row: Option | None, value: Any) -> Iterator[str]:
 def image_seed(image: str | Path | Image, mask: str | Path | Image | None = None, **parts: Any) -> str:
     """Return the word for an image to start from, given as a path or as a picture of Pillow.
 
-    `parts` are those of image seeds: `resize`, `aspect`, `align`. Pictures are kept in the cache, by content, so
-    that a job that used them can be made again.
+    `parts` are those of image seeds: `resize`, `aspect`, `align`, and `control` with one or several control images.
+    Pictures are kept in the cache, by content, so that a job that used them can be made again.
     """
-    return str(ImageSeed(kept(image), None if mask is None else kept(mask), **parts))
+    control = parts.pop("control", ())
+    controls = cast("Sequence[Any]", control if isinstance(control, (list, tuple)) else [control])
+    own = tuple(kept(each) for each in controls)
+    return str(ImageSeed(kept(image), None if mask is None else kept(mask), control=own, **parts))
 
 
 def kept(image: str | Path | Image) -> str:

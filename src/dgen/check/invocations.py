@@ -28,10 +28,12 @@ from dgen.schema import BadValue, Kind, Option, Stage, Value
 from dgen.upscaling import upscaler_mistakes
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import FilePath, is_local, is_url
+from dgen.values.uri import Uri
 
 _UNKNOWN = object()
 _FOLDER = ROWS["output_path"].default
-_ANY_SEEDS = (ImageSeed(MARK), ImageSeed(MARK, mask=MARK))
+_COUNTED = {"control-images": ("control_nets", "image_seed"), "missing-option": ("control_nets",)}
+"""Mistakes that are none when there is something unknown among the values of an option."""
 _NEEDS_ALL_WORDS = ("missing-option", "missing-model", "missing-value", "unsupported-mode")
 
 
@@ -53,7 +55,7 @@ class Perhaps(Kind):
             value = self.inner.parse(text)
         except BadValue:
             return _UNKNOWN
-        is_whole = isinstance(value, ImageSeed) and value.image == MARK and value.mask is None
+        is_whole = isinstance(value, ImageSeed) and value.paths == (MARK,)
         return value if isinstance(value, ImageSeed) and not is_whole else _UNKNOWN
 
 
@@ -92,7 +94,7 @@ class Invocations:
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
         yield from (d for d in upscaler_mistakes(bound) if not (d.code == "unknown-plugin" and self._made.anything))
-        yield from self._unfit(bound, next(iter(expansion)))
+        yield from self._unfit(bound, next(iter(expansion)), unknown)
 
     # ---- files ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +139,7 @@ class Invocations:
 
     # ---- the model -----------------------------------------------------------------------------------------------
 
-    def _unfit(self, bound: Bound, request: Request) -> Iterator[Diagnostic]:
+    def _unfit(self, bound: Bound, request: Request, unknown: Iterable[str]) -> Iterator[Diagnostic]:
         try:
             self._engine.device_kind(request.device)
         except EngineError as error:
@@ -146,13 +148,24 @@ class Invocations:
         if isinstance(facts, EngineError):
             yield engine_diagnostic(facts, bound)
         elif facts is not None:
-            yield from check_support(_with_any_seed(bound), facts)
-            yield from self._unfit_parts(bound, request, facts)
+            doubts = [code for code, names in _COUNTED.items() if any(name in unknown for name in names)]
+            yield from (d for d in check_support(_with_any_seed(bound), facts) if d.code not in doubts)
+            yield from self._unfit_parts(bound, self._without_pending(request), facts)
+
+    def _without_pending(self, request: Request) -> Request:
+        """Leave out what attaches to a model when a file of it is not there yet, and is no mistake."""
+        pending = [
+            row.name
+            for row in ROWS.values()
+            if isinstance(row.value, Uri) and row.many
+            and any(is_local(uri.model) and self._is_pending(uri.model) for uri in getattr(request, row.name))
+        ]  # fmt: skip
+        return replace(request, **dict.fromkeys(pending, ()))
 
     def _unfit_parts(self, bound: Bound, request: Request, facts: ModelFacts) -> Iterator[Diagnostic]:
         """Yield what is wrong with schedulers and sub-models; a combination that was fit is not looked at again."""
         schedulers = bound.given["scheduler"].values if "scheduler" in bound else ()
-        key = (*(getattr(request, r.name) for r in ROWS.values() if r.stage is Stage.LOAD), schedulers)
+        key = (*(getattr(request, r.name) for r in ROWS.values() if r.stage is Stage.LOAD or r.needs), schedulers)
         if key not in self._fit:
             found = list(check_schedulers(self._engine, bound, request, (facts, schedulers)))
             self._fit.update(() if found else (key,))
@@ -291,7 +304,10 @@ def _with_any_seed(bound: Bound) -> Bound:
     held = bound.given.get("image_seed")
     if held is None or held.values:
         return bound
-    return Bound({**bound.given, "image_seed": Given(held.flag, (), _ANY_SEEDS)}, bound.span)
+    controls = (MARK,) * len(bound.given["control_nets"].values if "control_nets" in bound else ())
+    plain = ImageSeed(MARK, control=controls)
+    seeds = (ImageSeed(MARK, further=controls[1:]), plain, replace(plain, mask=MARK))
+    return Bound({**bound.given, "image_seed": Given(held.flag, (), seeds)}, bound.span)
 
 
 def old_spellings(words: Iterable[Word]) -> Iterator[Diagnostic]:

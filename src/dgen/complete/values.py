@@ -82,7 +82,7 @@ def _seeds(ask: Ask, kind: ImageSeedText) -> Iterator[Candidate]:
 
 
 def _models(ask: Ask, kind: Any) -> Iterator[Candidate]:
-    return models(typed_part(ask))
+    return models(typed_part(ask), kind.kind)
 
 
 def _concept(ask: Ask, kind: Uri) -> Iterator[Candidate]:
@@ -194,9 +194,9 @@ _BY_FIELD: dict[str, Callable[[Ask], Iterator[Candidate]]] = {
 # ---- what lies around --------------------------------------------------------------------------------------------
 
 
-def models(typed: str) -> Iterator[Candidate]:
-    """Yield models: the built-in ones, those in the hub's cache, and files and folders."""
-    yield from (Candidate(model.source, model.help) for model in builtin_models() if model.kind == "model")
+def models(typed: str, kind: str = "model") -> Iterator[Candidate]:
+    """Yield models, or what else is wanted: the built-in ones, those in the hub's cache, and files and folders."""
+    yield from (Candidate(model.source, model.help) for model in builtin_models() if model.kind == kind)
     yield from (Candidate(name, "in the hub's cache") for name in cached_models())
     yield from (c for c in files(typed) if c.goes_on or c.help or c.text.lower().endswith(_MODEL_FILES))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from dgen.engine.protocol import Inputs, OnStep
 from dgen.families.rows import IMG2IMG
+from dgen.options.attachments import UNION_MODES
 from dgen.plan.resolve import Job
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
@@ -28,10 +29,25 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         else:
             found[str(row.keyword)] = value
     found |= _negatives(job)
-    if job.mode != IMG2IMG:
+    if job.mode != IMG2IMG or job.request.control_nets:
         found |= {"width": job.size.width, "height": job.size.height}
     found |= {"image": inputs.image, "mask_image": inputs.mask}
+    if job.request.control_nets:
+        found |= _control(job, inputs, taken)
     return {k: v for k, v in found.items() if k in taken and v is not None}
+
+
+def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
+    """Return the keywords of ControlNets: plain values for one, lists for several."""
+    nets = job.request.control_nets
+    found: dict[str, list[Any]] = {
+        "control_image" if "control_image" in taken else "image": list(inputs.controls),
+        "controlnet_conditioning_scale": [net.scale for net in nets],
+        "control_guidance_start": [net.start for net in nets],
+        "control_guidance_end": [net.end for net in nets],
+        "control_mode": [None if net.mode is None else UNION_MODES.index(net.mode) for net in nets],
+    }
+    return found if len(nets) > 1 else {name: values[0] for name, values in found.items()}
 
 
 def _negatives(job: Job) -> dict[str, str]:

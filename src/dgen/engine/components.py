@@ -135,7 +135,9 @@ class Store:
 
 
 def size_of(value: Any) -> int:
-    """Return the bytes of a module's parameters and buffers; 0 for what has none."""
+    """Return the bytes of a module's parameters and buffers, or of what counts them itself; 0 for what has none."""
+    if isinstance(getattr(value, "nbytes", None), int):
+        return int(value.nbytes)
     if not callable(getattr(value, "parameters", None)):
         return 0
     return sum(t.numel() * t.element_size() for t in (*value.parameters(), *value.buffers()))

@@ -23,6 +23,19 @@ def is_short_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
+def at_value(index: int) -> Generator[None]:
+    """Let an error of the block say that it is about a value of its option, counted from 0.
+
+    Raises:
+        EngineError: with the index.
+    """
+    try:
+        yield
+    except EngineError as error:
+        raise error.at(index) from error.__cause__
+
+
+@contextmanager
 def memory_errors(doing: str, option: str = "model") -> Generator[None]:
     """Turn an exception of the block that means that memory ran out into an error.
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dgen.engine.adapters.files import adapter_file
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import ModelFiles
-from dgen.engine.sources import Source, source_of, vae_source
+from dgen.engine.sources import ADAPTERS, attached_sources, source_of, vae_source
 from dgen.engine.weights import weights_of
 from dgen.options.request import Request
-from dgen.values.scalars import is_local
 
 
 def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
-    """Yield the files of a request's model and of its VAE, as far as they are on this machine."""
-    for source in (source_of(request), vae_source(request)):
+    """Yield the files of a request's model and of all that replaces its parts or attaches to it."""
+    for source in (source_of(request), vae_source(request), *attached_sources(request, "control_nets")):
         if source is not None:
             place = hub.index(source)
-            yield ModelFiles(_name(source), _commit(place), tuple(_files(place, source.variant)))
-
-
-def _name(source: Source) -> str:
-    """Return a source's name without the folders of this machine."""
-    return Path(source.model).name if is_local(source.model) else source.shown
+            yield ModelFiles(source.name, _commit(place), tuple(_files(place, source.variant)))
+    for option in ADAPTERS:
+        for source in attached_sources(request, option):
+            file = adapter_file(hub, source)
+            yield ModelFiles(source.name, _commit(file), (file,))
 
 
 def _commit(place: Path) -> str | None:

@@ -69,6 +69,34 @@ class Hub:
                 self._places[(source, name)] = place
         return place
 
+    def file(self, source: Source, choose: Callable[[Iterable[str]], str], beside: str = "") -> Path:
+        """Return one file of a source: itself, or the one that is chosen among the names of its folder.
+
+        A small file of the name `beside` comes with it when there is one.
+
+        Raises:
+            EngineError: as `index`, and what `choose` raises.
+        """
+        local = here(source)
+        if local is None and (is_url(source.model) or not _SLUG.fullmatch(source.model)):
+            local = self.index(source)
+        if local is not None:
+            return local if local.is_file() else local / choose(p.name for p in local.iterdir() if p.is_file())
+        if (source, beside) not in self._places:
+            self._places[source, beside] = self._fetch_file(source, choose, beside)
+        return self._places[source, beside]
+
+    def _fetch_file(self, source: Source, choose: Callable[[Iterable[str]], str], beside: str) -> Path:
+        source = replace(source, offline=True) if self.is_offline else source
+        listed = None if source.offline else self._listing(source)
+        prefix = _prefix(source)
+        if listed is None:
+            folder = Path(self._snapshot(replace(source, offline=True), [])) / prefix
+            return folder / choose(p.name for p in folder.glob("*") if p.is_file())
+        name = choose(n for f in listed if f.startswith(prefix) and "/" not in (n := f[len(prefix) :]))
+        self.announce(source.shown)
+        return Path(self._snapshot(source, [prefix + name, prefix + beside])) / prefix / name
+
     def _fetch_index(self, source: Source) -> Path:
         blob = _BLOB.fullmatch(source.model.partition("?")[0])
         if blob is not None:

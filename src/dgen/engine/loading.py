@@ -10,10 +10,12 @@ from typing import Any
 
 from dgen.diagnostic import suggest
 from dgen.engine import deltas, weights
+from dgen.engine.adapters import files as adapters
+from dgen.engine.adapters import lora
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
-from dgen.engine.models import base_of, vae_folder
+from dgen.engine.models import base_of, part_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part, Source
 from dgen.events import FileRead, Listener
@@ -43,24 +45,35 @@ class Loader:
         """
         return self._from_folder(part, folder)
 
-    def load_vae(self, part: Part, base: Source) -> Any:
-        """Load a VAE from a folder, or from a file whose shape the model's own VAE describes.
+    def load_other(self, part: Part, base: Source) -> Any:
+        """Load a part that comes from elsewhere than the model, or a file whose shape a part of the model describes.
 
         Raises:
             EngineError: as `load`.
         """
         place = self.hub.folders(part.source, [""])
         if place.is_file():
-            return self._vae_from_file(part, place, base)
-        folder = vae_folder(place)
+            return self._from_file(part, place, base)
+        folder = part_folder(place, part.kind)
         if folder is not None and folder != place:
-            folder = self.hub.folders(part.source, ["vae"]) / "vae"
+            folder = self.hub.folders(part.source, [part.kind]) / part.kind
         return self._from_folder(part, folder or place)
+
+    def load_adapter(self, part: Part) -> Any:
+        """Read the file of an adapter.
+
+        Raises:
+            EngineError: `bad-model`, `bad-weights`, `unsafe-weights`, and what `Hub` raises.
+        """
+        path = adapters.adapter_file(self.hub, part.source)
+        self.read([path], part.source.option)
+        held = adapters.read(path, part.source.option)
+        return lora.read_peft(held, path.parent) if part.kind == "lora" else held
 
     def weights_bytes(self, part: Part) -> int:
         """Return the size of a part's weights files on this machine; 0 when they are not there."""
         place = self.hub.index(part.source)
-        folder = vae_folder(place) if part.source.option == "vae" else place / part.kind
+        folder = place / part.kind if part.source.option == "model" else part_folder(place, part.kind)
         return sum(p.stat().st_size for p in weights.weights_of(folder or place, part.source.variant)[0])
 
     def read(self, paths: Sequence[Path], option: str) -> None:
@@ -97,10 +110,10 @@ class Loader:
         self.read([*files, folder / deltas.FILE], part.source.option)
         return deltas.load_changed(cls, folder, files).to(torch_dtype(part.dtype)).eval()
 
-    def _vae_from_file(self, part: Part, path: Path, base: Source) -> Any:
+    def _from_file(self, part: Part, path: Path, base: Source) -> Any:
         cls = _class_of(part)
         self.read([path], part.source.option)
-        described = _vae_description(self.hub.index(base), part.class_name)
+        described = _description(self.hub.index(base), part)
         try:
             with quiet():
                 return cls.from_single_file(
@@ -215,11 +228,15 @@ def _variant_in(name: str) -> str | None:
     return variant or None if is_weights else None
 
 
-def _vae_description(model: Path, class_name: str) -> dict[str, Any]:
-    """Return the keywords that name the configuration of the model's own VAE, when it is of that class."""
-    path = model / "vae" / "config.json"
+_DESCRIBED_BY = {"vae": "vae", "controlnet": "unet"}
+"""The part of a model whose configuration describes a part that comes as a file: a ControlNet copies half the UNet."""
+
+
+def _description(model: Path, part: Part) -> dict[str, Any]:
+    """Return the keywords that name the configuration that describes a part, when the model has one that does."""
+    folder = _DESCRIBED_BY[part.kind]
     try:
-        own = json.loads(path.read_text(encoding="utf-8")).get("_class_name")
+        own = json.loads((model / folder / "config.json").read_text(encoding="utf-8")).get("_class_name")
     except (OSError, ValueError):
         return {}
-    return {"config": str(model), "subfolder": "vae"} if own == class_name else {}
+    return {"config": str(model), "subfolder": folder} if own == part.class_name or folder == "unet" else {}

@@ -96,7 +96,7 @@ class Models:
         if path.is_file():
             check_files([path], source.option)
             return
-        folder = vae_folder(path)
+        folder = part_folder(path, "vae")
         if folder is None:
             raise EngineError("bad-model", f"`{source.shown}` is no VAE: it has no `config.json`", source.option)
         check_files(weights_of(folder, source.variant)[0], source.option)
@@ -125,9 +125,9 @@ def schedulers_for(layout: Layout) -> tuple[str, ...]:
     return (declared, *others) if declared else tuple(others)
 
 
-def vae_folder(path: Path) -> Path | None:
-    """Return the folder with a VAE's configuration: the path itself, or `vae` inside a whole model."""
-    return next((f for f in (path, path / "vae") if (f / "config.json").is_file()), None)
+def part_folder(path: Path, kind: str) -> Path | None:
+    """Return the folder with a part's configuration: the path itself, or its folder inside a whole model."""
+    return next((f for f in (path, path / kind) if (f / "config.json").is_file()), None)
 
 
 def base_of(model: str) -> str | None:

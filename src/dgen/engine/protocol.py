@@ -27,6 +27,9 @@ CACHE_KINDS = (
 )  # fmt: skip
 """What the `\\clear_…_cache` directives can drop."""
 
+CLEARED = {"adapter": ("lora", "textual_inversion")}
+"""The kinds of components that a kind of `CACHE_KINDS` stands for, where it is not their own name."""
+
 OnStep = Callable[[int, int], None]
 """Called after each denoising step with the step, counted from 1, and the number of steps; may raise to stop."""
 
@@ -54,6 +57,13 @@ class EngineError(Exception):
         """Keep a diagnostic code, the field of `Request` that it is about, and what to do instead."""
         super().__init__(message)
         self.code, self.message, self.option, self.help = code, message, option, help
+        self.index = 0  # which value of the option
+        self.more: tuple[EngineError, ...] = ()  # what else is wrong
+
+    def at(self, index: int) -> EngineError:
+        """Say which value of its option an error is about, counted from 0."""
+        self.index = index
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,7 @@ class Inputs:
 
     image: Image | None = None
     mask: Image | None = None
+    controls: tuple[Image, ...] = ()  # one for each ControlNet
 
 
 @dataclass(frozen=True, slots=True)

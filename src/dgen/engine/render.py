@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -12,21 +13,23 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine import devices, schedulers
+from dgen.engine.adapters.attach import State, attach_loras, attach_nets, attach_words, nets_in
+from dgen.engine.adapters.check import check_attached
 from dgen.engine.components import Component, Need, Store
 from dgen.engine.convert import every_part, write
-from dgen.engine.failures import memory_errors
+from dgen.engine.failures import at_value, memory_errors
 from dgen.engine.files import model_files
 from dgen.engine.hub import Hub
-from dgen.engine.libraries import class_named, quiet, silence
+from dgen.engine.libraries import class_named, collecting_nothing, open_torch_aside, quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
 from dgen.engine.memory import HostBudget, resident_bytes
 from dgen.engine.models import Models, schedulers_for
 from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
 from dgen.engine.preview import Previews, Showing, Watched
-from dgen.engine.protocol import EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
+from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.single_file import SingleFile
-from dgen.engine.sources import Layout, Part, parts_of, source_of
+from dgen.engine.sources import ADAPTERS, Layout, Part, adapter_parts, parts_of, source_of
 from dgen.engine.texts import continue_texts
 from dgen.events import Fetching, Listener
 from dgen.families.inspection import ModelFacts
@@ -58,8 +61,12 @@ class LocalEngine:
 
     def warm_up(self) -> None:
         """Import, before there is a job, what most jobs need: the libraries, and the pipelines of the first family."""
-        for pipeline in SD.pipelines.values():
-            class_named("diffusers", pipeline)
+        open_torch_aside()
+        with collecting_nothing():
+            for pipeline in SD.pipelines.values():
+                class_named("diffusers", pipeline)
+            if not self.store.bytes:
+                gc.freeze()  # a collection would walk through all of it, and hold up whoever is typing
 
     def inspect(self, request: Request) -> ModelFacts:
         """Look into a request's model without loading weights.
@@ -94,6 +101,7 @@ class LocalEngine:
         if request.scheduler is not None:
             schedulers.read(request.scheduler, self.models.schedulers(request))
         self.models.check(request)
+        check_attached(self.models.hub, request, self.models.layout(request).path, lambda source: True)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
         """Run a job; what it needs is loaded, or found in the store. A preview never changes the result.
@@ -106,16 +114,21 @@ class LocalEngine:
         with _IN_TURNS, ExitStack() as stack, quiet():
             layout = self.models.layout(job.request)
             components = self._components(job, layout, stack, parts_of(job, layout))
+            adapters = self._adapters(job.request, stack)
             values = {k: c.value for k, c in components.items()}
             values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
             with memory_errors(f"the model was brought to {device}"):
                 for component in components.values():
                     component.move(device)
+            attach_nets(stack, job.request, values, nets_in(components))
+            states = attach_words(stack, job.request, values, adapters["textual_inversion"])
             pipeline = assemble(job, layout, values)
+            changes = attach_loras(stack, job.request, pipeline, adapters["lora"])
+            states = {k: (*states.get(k, ()), *changes.get(k, ())) for k in components}
             self._remember(components, values["scheduler"])
             if preview is not None:
                 on_step = self._showing(stack, (components.get("vae"), values["scheduler"]), preview, on_step)
-            self._prepare(stack, components, job)
+            self._prepare(stack, components, job, states)
             return call(pipeline, job, inputs, on_step)
 
     def _showing(
@@ -137,16 +150,28 @@ class LocalEngine:
         single = SingleFile(self.loader, job, layout.path, held.get) if layout.is_file and layout.path else None
         found: dict[str, Component] = {}
         for part in parts:
-            if part.kind in self._used:
-                found[part.kind] = self._used[part.kind]
+            same = sum(name == part.kind or name.startswith(f"{part.kind}#") for name in found)
+            name = f"{part.kind}#{same + 1}" if same else part.kind  # the second ControlNet is `controlnet#2`
+            if name in self._used:
+                found[name] = self._used[name]
             else:
-                found[part.kind] = stack.enter_context(self.store.use(self._need(part, job, single)))
+                found[name] = stack.enter_context(self.store.use(self._need(part, job, single)))
+        return found
+
+    def _adapters(self, request: Request, stack: ExitStack) -> dict[str, list[Any]]:
+        """Read or find the files of a job's adapters, by kind, and pin them until the stack closes."""
+        found: dict[str, list[Any]] = {kind: [] for kind in ADAPTERS.values()}
+        for part in adapter_parts(request):
+            load = partial(self.loader.load_adapter, part)
+            need = Need(key=part.key, kind=part.kind, source=part.source.shown, load=load)
+            with at_value(part.source.index):
+                found[part.kind].append(stack.enter_context(self.store.use(need)).value)
         return found
 
     def _need(self, part: Part, job: Job, single: SingleFile | None) -> Need:
         size = 0
-        if part.source.option == "vae":
-            load = partial(self.loader.load_vae, part, source_of(job.request))
+        if part.source.option != "model":
+            load = partial(self.loader.load_other, part, source_of(job.request))
         elif single is not None:
             load = partial(single.part, part)
         else:
@@ -154,8 +179,8 @@ class LocalEngine:
             size = self.loader.weights_bytes(part) if self.store.find(part.key) is None else 0
         return Need(key=part.key, kind=part.kind, source=part.source.shown, load=load, bytes=size)
 
-    def _prepare(self, stack: ExitStack, components: dict[str, Component], job: Job) -> None:
-        """Set the components up for one call; the stack puts them back."""
+    def _prepare(self, stack: ExitStack, components: dict[str, Component], job: Job, states: State) -> None:
+        """Set the components up for one call; the stack puts them back. `states` tells what adapters changed."""
         r = job.request
         modules = {k: c.value for k, c in components.items()}
         denoiser = modules.get("unet", modules.get("transformer"))
@@ -166,7 +191,7 @@ class LocalEngine:
         for kind in ENCODERS:
             if kind in components:
                 stack.enter_context(as_its_own_text_model(modules[kind]))
-                stack.enter_context(self.memo.watch(modules[kind], "forward", components[kind].key))
+                stack.enter_context(self.memo.watch(modules[kind], "forward", (*components[kind].key, *states[kind])))
         if hasattr(vae, "encode"):
             key = (*components["vae"].key, r.vae_tiling, r.vae_slicing)
             stack.enter_context(self.memo.watch(vae, "encode", key))
@@ -222,7 +247,7 @@ class LocalEngine:
             return self.store.clear(lambda c: not wanted or c.device in wanted)
         if kind in ("model", "pipeline") or (kind == "object" and not wanted):
             return self.store.clear()
-        kinds = wanted if kind == "object" else {kind}
+        kinds = wanted if kind == "object" else CLEARED.get(kind, (kind,))
         return self.store.clear(lambda c: any(c.kind == k or c.kind.startswith(f"{k}_") for k in kinds))
 
     def holdings(self) -> tuple[Holding, ...]:

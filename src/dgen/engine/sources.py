@@ -14,7 +14,7 @@ from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
 from dgen.options.request import Request
 from dgen.plan.resolve import Job, component_key
-from dgen.values.scalars import is_url
+from dgen.values.scalars import is_local, is_url
 
 ASKED_BY: dict[str, str | None] = {
     "safety_checker": "safety_checker",
@@ -22,6 +22,9 @@ ASKED_BY: dict[str, str | None] = {
     "image_encoder": None,
 }
 """Parts that a pipeline can do without, and the option that asks for them."""
+
+ADAPTERS = {"loras": "lora", "textual_inversions": "textual_inversion"}
+"""The options that list adapters, and the kinds under which their files are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,9 @@ class Source:
     revision: str | None = None
     variant: str | None = None
     subfolder: str | None = None
+    file: str | None = None  # in a folder with several
     option: str = "model"  # the field of `Request` that names it
+    index: int = field(default=0, compare=False)  # which value of the option
     token: str | None = field(default=None, repr=False, compare=False)
     offline: bool = field(default=False, compare=False)
 
@@ -40,6 +45,11 @@ class Source:
     def shown(self) -> str:
         """The source as messages may show it."""
         return shown(self.model) if is_url(self.model) else self.model
+
+    @property
+    def name(self) -> str:
+        """The source without the folders of this machine."""
+        return Path(self.model).name if is_local(self.model) else self.shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +99,36 @@ def vae_source(request: Request) -> Source | None:
     )  # fmt: skip
 
 
+def attached_sources(request: Request, option: str) -> tuple[Source, ...]:
+    """Return where everything is found that an option of `AttachmentOptions` lists."""
+    return tuple(
+        Source(
+            model=uri.model, revision=uri.revision, subfolder=uri.subfolder, file=getattr(uri, "weight_name", None),
+            variant=(uri.variant or request.variant) if hasattr(uri, "variant") else None,
+            option=option, index=index, token=request.auth_token, offline=request.offline_mode,
+        )
+        for index, uri in enumerate(getattr(request, option))
+    )  # fmt: skip
+
+
+def control_parts(request: Request) -> Iterator[Part]:
+    """Yield the ControlNets of a request, in their order; where and how strongly they act is no matter of loading."""
+    for uri, source in zip(request.control_nets, attached_sources(request, "control_nets"), strict=True):
+        name = "ControlNetModel" if uri.mode is None else "ControlNetUnionModel"
+        dtype = uri.dtype or request.dtype
+        yield Part(
+            kind="controlnet", key=("controlnet", name, source, dtype), source=source, dtype=dtype,
+            library="diffusers", class_name=name,
+        )  # fmt: skip
+
+
+def adapter_parts(request: Request) -> Iterator[Part]:
+    """Yield the files that are put into the parts of a request's model for the time of its job."""
+    for option, kind in ADAPTERS.items():
+        for source in attached_sources(request, option):
+            yield Part(kind=kind, key=(kind, source), source=source, dtype=request.dtype)
+
+
 def config_source(request: Request) -> Source | None:
     """Return where the configuration of a checkpoint file is found; None when nobody said."""
     if request.model_config is None:
@@ -116,6 +156,9 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
         asked = ASKED_BY.get(kind)
         may_lack = kind in optional or parameter.default is not None
         if may_lack and kind in ASKED_BY and not (asked and getattr(job.request, asked)):
+            continue
+        if kind == "controlnet":
+            yield from control_parts(job.request)
             continue
         if kind == "vae" and job.request.vae is not None:
             yield _other_vae(job.request)

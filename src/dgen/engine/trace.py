@@ -9,18 +9,18 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine import schedulers
+from dgen.engine.adapters.check import check_attached
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
-from dgen.engine.protocol import EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
-from dgen.engine.sources import Layout, Part, Source, parts_of, source_of, vae_source
+from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
+from dgen.engine.sources import Layout, Part, Source, adapter_parts, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
-from dgen.upscalers import TextOrder
 from dgen.schema import Stage
-from dgen.values.scalars import is_local
+from dgen.upscalers import TextOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class TraceEngine:
             EngineError: `missing-file`, `bad-model`.
         """
         source = source_of(request)
-        return here(source) is not None or cached(source) is not None
+        return _is_seen(source)
 
     def device_kind(self, device: str | None) -> str:
         """Return the kind that a device's name says, without looking whether it exists.
@@ -87,6 +87,7 @@ class TraceEngine:
         vae = vae_source(request)
         if self.sees(request) and (vae is None or here(vae) is not None or cached(vae) is not None):
             self._models.check(request)
+        check_attached(self._models.hub, request, self._layout(request).path, _is_seen)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
         """Tell what a job would load, find and run; no picture is made, and no step is told or shown.
@@ -95,8 +96,8 @@ class TraceEngine:
             EngineError: `bad-model`.
         """
         parts = [p for p in parts_of(job, self._layout(job.request)) if p.kind not in self._used]
-        for part in parts:
-            self._tell(f"{self._seen(part)} {part.kind} {_shown(part.source)} {part.dtype}")
+        for part in (*parts, *adapter_parts(job.request)):
+            self._tell(f"{self._seen(part)} {part.kind} {part.source.name} {part.dtype}")
         self._last = tuple(p.kind for p in parts) + tuple(sorted(self._used))
         self._tell(" ".join(("job", job.mode, *_facts(job))))
         return Result(images=())
@@ -105,7 +106,7 @@ class TraceEngine:
         """Tell what would be loaded and written."""
         for job, variant in jobs:
             for part in parts_of(job, self._layout(job.request)):
-                self._tell(f"{self._seen(part)} {part.kind} {_shown(part.source)} {part.dtype}")
+                self._tell(f"{self._seen(part)} {part.kind} {part.source.name} {part.dtype}")
             self._tell(f"write {job.pipeline} {job.request.dtype} {variant or 'plain'}")
 
     def continue_texts(self, order: TextOrder, device: str | None, *, offline: bool) -> tuple[str, ...]:
@@ -136,7 +137,7 @@ class TraceEngine:
     def clear(self, kind: str, names: Sequence[str] = ()) -> int:
         """Forget components of a kind, as the real engine would drop them; return how many."""
         every = kind in ("model", "pipeline", "device") or (kind == "object" and not names)
-        kinds = names if kind == "object" else (kind,)
+        kinds = names if kind == "object" else CLEARED.get(kind, (kind,))
         gone = [
             k for k, p in self._held.items() if every or any(p.kind == n or p.kind.startswith(f"{n}_") for n in kinds)
         ]
@@ -182,13 +183,18 @@ class TraceEngine:
         return 0.0 if name == "total_memory" else name == f"have_{self._device}"
 
 
+def _is_seen(source: Source) -> bool:
+    return here(source) is not None or cached(source) is not None
+
+
 def _facts(job: Job) -> Iterator[str]:
     """Yield what determines a job's pictures, as `name=value`, in the order of the rows."""
     yield job.pipeline
     yield f"size={job.size}"
     for row in ROWS.values():
         value = getattr(job.request, row.name)
-        if row.stage is Stage.CALL and row.name != "output_size" and value not in (None, False):
+        told = row.stage is Stage.CALL or row.name == "control_nets"
+        if told and row.name != "output_size" and value not in (None, False, ()):
             yield f"{row.name}={_word(row, value)}"
     if job.request.scheduler is not None:
         yield f"scheduler={job.request.scheduler}"
@@ -197,11 +203,7 @@ def _facts(job: Job) -> Iterator[str]:
 def _word(row: Any, value: Any) -> str:
     if row.value is None:
         return "yes"
-    text = row.value.format(value)
+    text = " + ".join(row.words(row.map_paths(value, lambda path: Path(path).name)))
     if row.name == "image_seed":
-        return str(row.value.map_paths(value, lambda path: Path(path).name))
+        return text
     return repr(text) if " " in text or not text else text
-
-
-def _shown(source: Source) -> str:
-    return Path(source.model).name if is_local(source.model) else source.shown

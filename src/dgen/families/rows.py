@@ -9,6 +9,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.schema import BadValue
 
 TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
+CONTROLNET, CONTROLNET_UNION = "controlnet", "controlnet-union"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,8 @@ class Family:
     name: str
     label: str
     pipelines: Mapping[str, str]  # mode -> class of diffusers
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """The pipelines of the same model with something attached: what it is -> mode -> class of diffusers."""
     package: str = ""  # the folder under diffusers/pipelines in which the classes stand
     aliases: tuple[str, ...] = ()
     multiple_of: int = 8  # width and height divide by it, in pixels
@@ -32,7 +35,8 @@ class Family:
     @property
     def classes(self) -> tuple[str, ...]:
         """Every pipeline class that means this family."""
-        return (*self.pipelines.values(), *self.also)
+        attached = (name for variant in self.variants.values() for name in variant.values())
+        return (*self.pipelines.values(), *attached, *self.also)
 
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
@@ -46,6 +50,13 @@ SD = Family(
         TXT2IMG: "StableDiffusionPipeline",
         IMG2IMG: "StableDiffusionImg2ImgPipeline",
         INPAINT: "StableDiffusionInpaintPipeline",
+    },
+    variants={
+        CONTROLNET: {
+            TXT2IMG: "StableDiffusionControlNetPipeline",
+            IMG2IMG: "StableDiffusionControlNetImg2ImgPipeline",
+            INPAINT: "StableDiffusionControlNetInpaintPipeline",
+        },
     },
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model."),
     single_file=True,
@@ -61,6 +72,18 @@ SDXL = Family(
         TXT2IMG: "StableDiffusionXLPipeline",
         IMG2IMG: "StableDiffusionXLImg2ImgPipeline",
         INPAINT: "StableDiffusionXLInpaintPipeline",
+    },
+    variants={
+        CONTROLNET: {
+            TXT2IMG: "StableDiffusionXLControlNetPipeline",
+            IMG2IMG: "StableDiffusionXLControlNetImg2ImgPipeline",
+            INPAINT: "StableDiffusionXLControlNetInpaintPipeline",
+        },
+        CONTROLNET_UNION: {
+            TXT2IMG: "StableDiffusionXLControlNetUnionPipeline",
+            IMG2IMG: "StableDiffusionXLControlNetUnionImg2ImgPipeline",
+            INPAINT: "StableDiffusionXLControlNetUnionInpaintPipeline",
+        },
     },
     default_size=1024,
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders."),

@@ -84,6 +84,13 @@ def accepts(pipeline: str, keyword: str, package: str = "") -> bool:
     return any(p.name == keyword for p in parameters(pipeline, "__call__", package))
 
 
+@cache
+def mixes_in(pipeline: str, ending: str, package: str = "") -> bool:
+    """Whether a pipeline has a base class whose name ends so, such as `LoraLoaderMixin`."""
+    found = _definition(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
+    return any(ast.unparse(base).endswith(ending) for base in (found.bases if found else ()))
+
+
 def components(pipeline: str, package: str = "") -> tuple[str, ...]:
     """List the components that a pipeline is made of."""
     return tuple(p.name for p in parameters(pipeline, "__init__", package))

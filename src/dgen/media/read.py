@@ -71,17 +71,17 @@ class PictureFiles:
         """Return a mask as L (white is repainted) of a size in pixels."""
         return _brought_to(self._decoded(path).convert("L"), size)
 
-    def check_mask(self, mask: str, image: str) -> None:
-        """Refuse a mask whose aspect differs from its image's by more than 2 %.
+    def check_aspect(self, path: str, image: str, what: str) -> None:
+        """Refuse a picture whose aspect differs by more than 2 % from that of the image it belongs to.
 
         Raises:
             BadValue: `size-mismatch`, or one of the two cannot be read.
         """
-        one, other = self.size(mask), self.size(image)
+        one, other = self.size(path), self.size(image)
         if abs(one.height * other.width - other.height * one.width) > 0.02 * other.height * one.width:
             raise BadValue(
-                f"the mask is {one}, which does not fit an image of {other}", code="size-mismatch",
-                help="give a mask of the image's aspect, or `aspect=false` to stretch it",
+                f"the {what} is {one}, which does not fit an image of {other}", code="size-mismatch",
+                help=f"give a {what} of the image's aspect, or `aspect=false` to stretch it",
             )  # fmt: skip
 
     def _decoded(self, path: str) -> Image:

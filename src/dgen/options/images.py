@@ -13,7 +13,8 @@ class ImageOptions:
 
     image_seed: ImageSeed | None = opt(
         None, flag="--image-seeds", short="-is", stage=Stage.CALL, sweep=Sweep.IMAGE_SEED, value=ImageSeedText(),
-        help="An image to start from, with an optional mask and size: `a.png;mask.png;512x512`.",
+        help="An image to start from, with an optional mask, size and control images: "
+        "`a.png;mask.png;512x512;control=c.png`; beside ControlNets `c.png` alone is a control image.",
     )  # fmt: skip
     output_size: Size | None = opt(
         None, flag="--output-size", short="-s", stage=Stage.CALL, value=SizeText(),

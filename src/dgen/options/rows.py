@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.options.attachments import AttachmentOptions
 from dgen.options.images import ImageOptions
 from dgen.options.model import ModelOptions
 from dgen.options.output import OutputOptions
@@ -14,7 +15,14 @@ from dgen.schema import Option, options, rows_of
 
 @options("invocation")
 class InvocationOptions(
-    ModelOptions, SubModelOptions, PromptOptions, SamplingOptions, SdxlOptions, ImageOptions, OutputOptions
+    ModelOptions,
+    SubModelOptions,
+    AttachmentOptions,
+    PromptOptions,
+    SamplingOptions,
+    SdxlOptions,
+    ImageOptions,
+    OutputOptions,
 ):
     """Everything that an invocation can say."""
 

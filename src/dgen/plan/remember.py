@@ -28,7 +28,8 @@ def last_variables(bound: Bound | None, expansion: Expansion | None) -> dict[str
 def _last_value(row: Option, bound: Bound, expansion: Expansion) -> Any:
     if row.name in bound and not row.takes_value:
         return True
-    values = [v for v in expansion.values(row.name) if v is not None]
+    said = expansion.values(row.name)
+    values = [v for v in (said[0] if row.many and said else said) if v is not None]
     implied = [] if row.implied is None else [row.implied]
     if row.takes_many:
         return [_plain(row, v) for v in values or implied]

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family
-from dgen.families.signatures import accepts, components
+from dgen.families.rows import FAMILIES, INPAINT, MODES, Family
+from dgen.families.signatures import accepts, components, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
+from dgen.plan.control import misfits, mode_of, variant_of
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
@@ -54,29 +55,25 @@ class Pictures(Protocol):
         ...
 
 
-def mode_of(seed: ImageSeed | None) -> str:
-    """Return the mode that an image seed asks for."""
-    if seed is None:
-        return TXT2IMG
-    return INPAINT if seed.mask is not None else IMG2IMG
-
-
-def pipeline_of(facts: ModelFacts, mode: str) -> str | None:
-    """Return the class that runs a mode of a model; None when the family has none."""
+def pipeline_of(facts: ModelFacts, mode: str, variant: str = "") -> str | None:
+    """Return the class that runs a mode of a model, with a variant of `Family.variants`; None when there is none."""
     family = facts.family
     if not facts.has_mode(mode):
         return None
+    if variant:
+        return family.variants.get(variant, {}).get(mode)
     declared = next((m for m, c in family.pipelines.items() if c == facts.pipeline), None)
     return facts.pipeline if declared == mode else family.pipelines.get(mode)
 
 
 def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     """List the options of a statement that the model's family cannot use, each with the families that can."""
-    seeds = bound.given["image_seed"].values if "image_seed" in bound else (None,)
+    modes = _modes_in(bound)
+    variant = variant_of(bound.given["control_nets"].values if "control_nets" in bound else (), facts.family)
     found: list[Diagnostic] = []
     pipelines: list[str] = []
-    for index, mode in enumerate(mode_of(s) for s in seeds):
-        pipeline = pipeline_of(facts, mode)
+    for index, mode in enumerate(modes):
+        pipeline = pipeline_of(facts, mode, variant) or pipeline_of(facts, mode)
         if pipeline is None:
             found.append(_no_mode(facts, mode, bound.span_of("image_seed", index)))
         elif pipeline not in pipelines:
@@ -84,11 +81,17 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     for name, held in bound.given.items():
         row = ROWS[name]
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
-            found.append(_unsupported(row, held.flag.text, held.flag.span, facts, seeds))
+            found.append(_unsupported(row, held.flag.text, held.flag.span, facts, modes))
+    found += misfits(bound, facts.family)
     found += _misaligned(bound, facts.family)
     if any(p for p in pipelines if accepts(p, "strength", facts.family.package)):
         found += _without_steps(bound)
     return found
+
+
+def _modes_in(bound: Bound) -> list[str]:
+    seeds = bound.given["image_seed"].values if "image_seed" in bound else (None,)
+    return [mode_of(seed, "control_nets" in bound) for seed in seeds]
 
 
 def _without_steps(bound: Bound) -> Iterator[Diagnostic]:
@@ -117,6 +120,8 @@ def _more_steps(strength: float) -> str:
 
 
 def _takes(family: Family, pipeline: str, row: Option) -> bool:
+    if row.needs:
+        return mixes_in(pipeline, row.needs, family.package)
     if row.stage is Stage.CALL and row.keyword:
         return accepts(pipeline, row.keyword, family.package)
     if row.stage is Stage.LOAD and row.parts:
@@ -139,8 +144,8 @@ def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
     )  # fmt: skip
 
 
-def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, seeds: tuple[Any, ...]) -> Diagnostic:
-    modes = sorted({mode_of(s) for s in seeds}, key=MODES.index)
+def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, found: list[str]) -> Diagnostic:
+    modes = sorted(set(found), key=MODES.index)
     able = [f"{f.name} ({', '.join(m)})" for f in FAMILIES.values() if (m := _modes_with(f, row))]
     return Diagnostic(
         code="unsupported-option",
@@ -150,7 +155,8 @@ def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, seeds: t
 
 
 def _modes_with(family: Family, row: Option) -> list[str]:
-    return [mode for mode, pipeline in family.pipelines.items() if _takes(family, pipeline, row)]
+    every = [*family.pipelines.items(), *(pair for v in family.variants.values() for pair in v.items())]
+    return [mode for mode in MODES if any(_takes(family, pipeline, row) for m, pipeline in every if m == mode)]
 
 
 def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
@@ -201,9 +207,9 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
     """
     seed = request.image_seed
-    mode = mode_of(seed)
+    mode = mode_of(seed, bool(request.control_nets))
     family = facts.family
-    pipeline = pipeline_of(facts, mode)
+    pipeline = pipeline_of(facts, mode, variant_of(request.control_nets, family))
     if pipeline is None:
         raise BadValue(f"this model of {family.label} has no {mode}", code="unsupported-mode")
     multiple = family.multiple_of
@@ -214,19 +220,19 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     given = {f.name: _decided(ROWS[f.name], getattr(request, f.name), family, pipeline) for f in fields(request)}
     dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
     given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
-    if mode == TXT2IMG:
+    if seed is None:
         given["output_size"] = size
     decided = Request(**given)
     return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
 
 
 def _decided(row: Option, value: Any, family: Family, pipeline: str) -> Any:
-    if row.keyword and not accepts(pipeline, row.keyword, family.package):
+    if (row.keyword or row.needs) and not _takes(family, pipeline, row):
         return row.default
     if value is None:
         return row.implied
     if isinstance(row.value, NamesPaths) and row.stage is not Stage.OUTPUT:
-        return row.value.map_paths(value, _absolute)
+        return row.map_paths(value, _absolute)
     return value
 
 

@@ -11,11 +11,15 @@ from typing import Any, cast
 from dgen.schema import BadValue, Kind, Value
 from dgen.values.scalars import FilePath, Flag, Integer, Size, SizeText, is_url
 
+SEVERAL = ("control",)
+"""The parts that list files with commas between them."""
+
 _PLAIN = r"[^;,+|\"'\s=]([^;,+|=]*[^;,+|=\s])?"
 _SIZE = SizeText(single="width")
 
 ARGUMENTS: dict[str, Value] = {
     "mask": FilePath(),
+    "control": FilePath(),
     "resize": _SIZE,
     "aspect": Flag(),
     "align": Integer(1, 4096),
@@ -31,20 +35,35 @@ class ImageSeed:
     resize: Size | None = None
     aspect: bool | None = None
     align: int | None = None
+    control: tuple[str, ...] = ()  # control images beside the image
+    further: tuple[str, ...] = ()  # control images that follow the first in its place
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Every file or URL it names."""
-        return (self.image, self.mask) if self.mask is not None else (self.image,)
+        mask = () if self.mask is None else (self.mask,)
+        return (self.image, *self.further, *mask, *self.control)
+
+    @property
+    def beside(self) -> tuple[tuple[str, str], ...]:
+        """The files that are brought to the size of the first one, each after what it is called."""
+        mask = () if self.mask is None else (("mask", self.mask),)
+        return (*mask, *(("control image", path) for path in (*self.further, *self.control)))
 
     def __str__(self) -> str:
         """Write the seed as one word."""
-        parts = [_quote(self.image)]
+        parts = [", ".join(map(_quote, (self.image, *self.further)))]
         for name, kind in ARGUMENTS.items():
             held = getattr(self, name)
-            if held is not None:
-                parts.append(f"{name}={_quote(kind.format(held)) if name == 'mask' else kind.format(held)}")
+            if held not in (None, ()):
+                parts.append(f"{name}={_written(kind, held)}")
         return ";".join(parts)
+
+
+def _written(kind: Value, held: Any) -> str:
+    if isinstance(kind, FilePath):
+        return ", ".join(map(_quote, held if isinstance(held, tuple) else (held,)))  # type: ignore[arg-type]
+    return kind.format(held)
 
 
 def _quote(path: str) -> str:
@@ -82,7 +101,11 @@ class ImageSeedText(Kind):
             if name in given:
                 raise _bad(f"the seed has a second {name}", token)
             given[name] = value
-        return ImageSeed(image=_unquote(head.children[0]), **given)
+        image, *further = (_unquote(path.children[0]) for path in head.children)
+        if further and ("mask" in given or "control" in given):
+            token = head.children[1].children[0]
+            raise _bad("several images in front are control images", token, "name them with `control=` instead")
+        return ImageSeed(image=image, further=tuple(further), **given)
 
     def format(self, value: ImageSeed) -> str:
         """Write an image seed."""
@@ -95,7 +118,8 @@ class ImageSeedText(Kind):
             return path if is_url(path) else change(path)
 
         mask = None if value.mask is None else changed(value.mask)
-        return replace(value, image=changed(value.image), mask=mask)
+        control, further = (tuple(map(changed, paths)) for paths in (value.control, value.further))
+        return replace(value, image=changed(value.image), mask=mask, control=control, further=further)
 
 
 def _tree(text: str) -> Any:
@@ -138,14 +162,17 @@ def _part(node: Any) -> tuple[str, Any, Any]:
     if node.data == "positional":
         token = node.children[0].children[0]
         return "mask", _unquote(token), token
-    name, argument = node.children
-    token = argument if not hasattr(argument, "data") else argument.children[0]
+    name, *tokens = (child.children[0] if hasattr(child, "data") else child for child in node.children)
+    token = tokens[0]
     if name not in ARGUMENTS:
         from dgen.diagnostic import did_you_mean
 
         listed = "its parts are " + ", ".join(f"`{n}`" for n in ARGUMENTS)
         raise _bad(f"an image seed has no part named `{name}`", name, did_you_mean(str(name), ARGUMENTS, listed))
+    if len(tokens) > 1 and name not in SEVERAL:
+        raise _bad(f"`{name}` takes 1 value, got {len(tokens)}", tokens[1])
     try:
-        return str(name), ARGUMENTS[name].parse(_unquote(token)), name
+        values = tuple(ARGUMENTS[name].parse(_unquote(token)) for token in tokens)
+        return str(name), values if name in SEVERAL else values[0], name
     except BadValue as error:
         raise _bad(error.message, token, error.help) from None

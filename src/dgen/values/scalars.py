@@ -215,6 +215,7 @@ class ModelSource(Kind):
     """Where a model comes from: a hub repository, a folder, a file, a URL, or `builtin:NAME`."""
 
     metavar: str = "MODEL"
+    kind: str = "model"  # or what else is wanted: "lora", "textual inversion", "controlnet"
 
     def parse(self, text: str) -> str:
         """Take a source that is not empty."""

@@ -1,0 +1,67 @@
+"""Attaches everything that a job names to the parts of its pipeline, and says what that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from dgen.engine.adapters.controlnet import check_fit, speaking
+from dgen.engine.adapters.lora import Lora, add_loras
+from dgen.engine.adapters.words import Learned, add_words
+from dgen.engine.components import Component
+from dgen.engine.failures import memory_errors
+from dgen.engine.sources import attached_sources
+from dgen.options.request import Request
+
+State = dict[str, tuple[Any, ...]]
+"""What adapters do to parts of a model, by the kind of part: equal states mean equal answers."""
+
+
+def nets_in(components: Mapping[str, Component]) -> list[Any]:
+    """Return the ControlNets among the components of a job, in their order."""
+    return [c.value for name, c in components.items() if name.startswith("controlnet")]
+
+
+def attach_nets(stack: ExitStack, request: Request, values: dict[str, Any], nets: Sequence[Any]) -> None:
+    """Fit ControlNets to the UNet among `values`, and put them there in the way that pipelines take them.
+
+    Raises:
+        EngineError: `bad-weights`: one of them was made for another model.
+    """
+    unet = values.get("unet")
+    for source, net in zip(attached_sources(request, "control_nets"), nets, strict=False):
+        if unet is not None:
+            check_fit(source, net.config, unet.config)
+            stack.enter_context(speaking(net, unet.dtype))
+    if nets:
+        values["controlnet"] = list(nets) if len(nets) > 1 else nets[0]
+
+
+def attach_words(stack: ExitStack, request: Request, values: dict[str, Any], held: Sequence[Any]) -> State:
+    """Teach the text encoders among `values` a job's words; the tokenizers there become ones that know them.
+
+    Raises:
+        EngineError: `bad-weights`, `out-of-memory`.
+    """
+    sources = attached_sources(request, "textual_inversions")
+    words = [Learned(*each) for each in zip(request.textual_inversions, sources, held, strict=True)]
+    with memory_errors("words were taught", "textual_inversions"):
+        tokenizers = add_words(stack, values, words)
+    values.update(tokenizers)
+    return {kind.replace("tokenizer", "text_encoder"): request.textual_inversions for kind in tokenizers}
+
+
+def attach_loras(stack: ExitStack, request: Request, pipeline: Any, held: Sequence[Any]) -> State:
+    """Let a job's LoRAs act in its pipeline.
+
+    Raises:
+        EngineError: `bad-weights`, `out-of-memory`.
+    """
+    if not held:
+        return {}
+    factor = 1.0 if request.lora_fuse_scale is None else request.lora_fuse_scale
+    loras = [Lora(*each) for each in zip(request.loras, attached_sources(request, "loras"), held, strict=True)]
+    with memory_errors("LoRAs were added", "loras"):
+        changed = add_loras(stack, pipeline, loras, factor)
+    return dict.fromkeys(changed, (*request.loras, factor))

@@ -1,0 +1,76 @@
+"""Looks into what attaches to a model before anything is loaded; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from dgen.engine.adapters.controlnet import check_class, check_fit, read_config
+from dgen.engine.adapters.files import adapter_file
+from dgen.engine.adapters.lora import is_lora, no_lora
+from dgen.engine.adapters.words import is_word, no_word
+from dgen.engine.hub import Hub
+from dgen.engine.models import part_folder
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import ADAPTERS, Part, Source, attached_sources, control_parts
+from dgen.engine.weights import check_files, is_safe_format, weights_of
+from dgen.families.inspection import safetensors_header
+from dgen.options.request import Request
+
+
+def check_attached(hub: Hub, request: Request, model: Path | None, sees: Callable[[Source], bool]) -> None:
+    """Check everything that attaches to a request's model and that the engine `sees`.
+
+    `model` is where the model lies, when that is known.
+
+    Raises:
+        EngineError: `missing-file`, `bad-model`, `bad-weights`, `unsafe-weights`, `bad-uri`; the rest is its `more`.
+    """
+    found: list[EngineError] = []
+    for source, check in _checks(hub, request, model):
+        try:
+            if sees(source):
+                check()
+        except EngineError as error:
+            found.append(error.at(source.index))
+    if found:
+        found[0].more = tuple(found[1:])
+        raise found[0]
+
+
+def _checks(hub: Hub, request: Request, model: Path | None) -> Iterator[tuple[Source, Callable[[], None]]]:
+    for option in ADAPTERS:
+        for source in attached_sources(request, option):
+            yield source, partial(_check_adapter, hub, source)
+    for part in control_parts(request):
+        yield part.source, partial(_check_net, hub, part, model)
+
+
+def _check_adapter(hub: Hub, source: Source) -> None:
+    path = adapter_file(hub, source)
+    check_files([path], source.option)
+    names = [n for n in safetensors_header(path) if n != "__metadata__"] if is_safe_format(path) else None
+    if names is None:
+        return
+    if source.option == "loras" and not is_lora(names):
+        raise no_lora(source.shown, names)
+    if source.option == "textual_inversions" and not is_word(names):
+        raise no_word(source.shown, names)
+
+
+def _check_net(hub: Hub, part: Part, model: Path | None) -> None:
+    source = part.source
+    path = hub.index(source)
+    if path.is_file():
+        check_files([path], source.option)
+        return
+    folder = part_folder(path, part.kind)
+    config = read_config(folder) if folder is not None else None
+    if folder is None or config is None:
+        raise EngineError("bad-model", f"`{source.shown}` is no ControlNet: it has no `config.json`", source.option)
+    check_class(source, config, part.class_name)
+    check_files(weights_of(folder, source.variant)[0], source.option)
+    unet = read_config(model / "unet") if model is not None else None
+    if unet is not None:
+        check_fit(source, config, unet)

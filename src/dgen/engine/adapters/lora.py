@@ -1,0 +1,163 @@
+"""Puts LoRAs (Hu et al., 2021) into the parts of a pipeline with the pipeline's own loader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dgen.engine.adapters.files import PEFT_CONFIG, Held
+from dgen.engine.failures import first_line
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Source
+from dgen.options.attachments import LoraUri
+
+_PEFT_PREFIX = "base_model.model."
+_PEFT_SETTINGS = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_dora", "use_rslora")
+_MARKS = ("lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", "_lora.", "lora_linear_layer", "lokr_")
+"""What stands in the names of a LoRA's tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """One LoRA of a job."""
+
+    uri: LoraUri
+    source: Source
+    held: Held
+
+
+def is_lora(names: Sequence[str]) -> bool:
+    """Whether tensors of these names are those of a LoRA."""
+    return any(mark in name for name in names for mark in _MARKS)
+
+
+def no_lora(file: str, names: Sequence[str]) -> EngineError:
+    """Make the error for a file that is something else."""
+    other = f": it holds `{names[0]}`" if names else ": it holds no tensors"
+    return EngineError("bad-weights", f"`{file}` is no LoRA{other}", "loras")
+
+
+def read_peft(held: Held, folder: Path) -> Held:
+    """Bring a LoRA that peft itself saved to the names and settings that diffusers understands; others stay."""
+    if not isinstance(held.tensors, dict) or not all(n.startswith(_PEFT_PREFIX) for n in held.tensors):
+        return held
+    names = [name.removeprefix(_PEFT_PREFIX) for name in held.tensors]
+    part = "text_encoder" if any(".self_attn." in n or ".mlp." in n for n in names) else "unet"
+    tensors = {f"{part}.{name}": tensor for name, tensor in zip(names, held.tensors.values(), strict=True)}
+    try:
+        told = json.loads((folder / PEFT_CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return replace(held, tensors=tensors)
+    return replace(held, tensors=tensors, metadata={f"{part}.{k}": told[k] for k in _PEFT_SETTINGS if k in told})
+
+
+def add_loras(stack: ExitStack, pipeline: Any, loras: Sequence[Lora], factor: float) -> frozenset[str]:
+    """Make LoRAs act in a pipeline until the stack closes; return the kinds of the parts that they change.
+
+    Raises:
+        EngineError: `bad-weights`, `out-of-memory`: one of them does not fit, or is no LoRA.
+    """
+    modules = dict(_parts(pipeline))
+    for module in modules.values():
+        stack.enter_context(as_it_was(module))
+    changed = [kind for n, lora in enumerate(loras) for kind in _add(pipeline, lora, f"lora_{n}", modules)]
+    if loras:
+        pipeline.set_adapters([f"lora_{n}" for n in range(len(loras))], [one.uri.scale * factor for one in loras])
+    return frozenset(changed)
+
+
+def _parts(pipeline: Any) -> Iterator[tuple[str, Any]]:
+    for kind in pipeline._lora_loadable_modules:
+        module = getattr(pipeline, kind, None)
+        if module is not None:
+            yield kind, module
+
+
+def _add(pipeline: Any, lora: Lora, name: str, modules: Mapping[str, Any]) -> list[str]:
+    """Add one LoRA by a name of its own; return the kinds of the parts that it changes."""
+    changed: list[str] = []
+
+    def read(_: Any, **named: Any) -> Any:
+        """Answer the pipeline's loader with what was read before."""
+        state, alphas, _ = type(pipeline).lora_state_dict(dict(lora.held.tensors), **named)
+        if not all("lora" in key or ".lokr_" in key for key in state):
+            raise no_lora(lora.source.name, [key for key in state if "lora" not in key])
+        changed.extend(kind for kind in modules if any(key.startswith(f"{kind}.") for key in state))
+        _check_fit(lora, state, modules)
+        return state, alphas, None if alphas else lora.held.metadata
+
+    vars(pipeline)["lora_state_dict"] = read
+    try:
+        pipeline.load_lora_weights({}, adapter_name=name)
+    except EngineError as error:
+        raise error.at(lora.source.index) from error.__cause__
+    except Exception as error:
+        raise EngineError(
+            "bad-weights", f"the LoRA `{lora.source.name}` cannot be used: {first_line(error)}", "loras"
+        ).at(lora.source.index) from error
+    finally:
+        del vars(pipeline)["lora_state_dict"]
+    return changed
+
+
+def _check_fit(lora: Lora, state: Mapping[str, Any], modules: Mapping[str, Any]) -> None:
+    """Refuse a LoRA that changes nothing of the model, or layers that it has not or has in other shapes."""
+    found = False
+    for kind, module in modules.items():
+        layers = dict(module.named_modules())
+        for layer, factor, tensor in _factors(kind, state, not hasattr(module, "text_model")):
+            found = True
+            weight = getattr(layers.get(layer), "weight", None)
+            if weight is None:
+                raise _unfit(lora, f"the model's {kind} has no layer `{layer}`")
+            axis = 1 if factor == "lora_A" else 0
+            if weight.ndim < 2 or tensor.shape[axis] != weight.shape[axis]:
+                shapes = f"is {list(weight.shape)}, and the LoRA's `{factor}` for it {list(tensor.shape)}"
+                raise _unfit(lora, f"`{kind}.{layer}` {shapes}")
+    if not found:
+        raise _unfit(lora, f"it changes none of {', '.join(modules)}: its tensors are such as `{next(iter(state))}`")
+
+
+def _factors(kind: str, state: Mapping[str, Any], is_flat: bool) -> Iterator[tuple[str, str, Any]]:
+    """Yield the layer, the factor (`lora_A` or `lora_B`) and the tensor of each change of a part."""
+    from diffusers.utils import convert_state_dict_to_diffusers, convert_state_dict_to_peft
+    from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+
+    own = {k.removeprefix(f"{kind}."): v for k, v in state.items() if k.startswith(f"{kind}.")}
+    if not own or any(".lokr_" in k for k in own):
+        return
+    if kind.startswith("text_encoder"):
+        own = convert_state_dict_to_peft(convert_state_dict_to_diffusers(own))
+        own = {k.removeprefix("text_model.") if is_flat else k: v for k, v in own.items()}
+    elif "lora_A" not in next(iter(own)):
+        own = convert_unet_state_dict_to_peft(own)
+    for name, tensor in own.items():
+        for factor in ("lora_A", "lora_B"):
+            if name.endswith(f".{factor}.weight"):
+                yield name.removesuffix(f".{factor}.weight"), factor, tensor
+
+
+def _unfit(lora: Lora, reason: str) -> EngineError:
+    return EngineError(
+        "bad-weights", f"the LoRA `{lora.source.name}` does not fit: {reason}", "loras",
+        help="it was made for another model, or for another family",
+    )  # fmt: skip
+
+
+@contextmanager
+def as_it_was(module: Any) -> Generator[None]:
+    """Give a module its layers and attributes back after the block, whatever happened to them in it."""
+    own = dict(vars(module))
+    layers = [(each, dict(each._modules)) for each in module.modules()]
+    try:
+        yield
+    finally:
+        for each, children in layers:
+            each._modules.clear()
+            each._modules.update(children)
+        vars(module).clear()
+        vars(module).update(own)

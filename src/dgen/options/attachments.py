@@ -1,0 +1,86 @@
+"""What attaches to a model: LoRAs, learned words, ControlNets."""
+
+from __future__ import annotations
+
+from dgen.options.model import DTYPES
+from dgen.schema import Stage, opt, options, record
+from dgen.values.scalars import Choice, ModelSource, Real, Text
+from dgen.values.uri import Uri
+
+UNION_MODES = ("openpose", "depth", "hed", "canny", "normal", "segment")
+"""The control types of SDXL's union ControlNet, in the order of their numbers."""
+
+_MODE_ALIASES = {
+    "pidi": "hed", "scribble": "hed", "ted": "hed", "lineart": "canny", "anime_lineart": "canny", "mlsd": "canny",
+    **{str(number): name for number, name in enumerate(UNION_MODES)},
+}  # fmt: skip
+
+_SOURCE = "The folder, file, URL, hub repository or `builtin:NAME`."
+
+
+@record
+@options("lora")
+class LoraUri:
+    """A LoRA: `SOURCE;scale=0.8`."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="lora"), help=_SOURCE)
+    scale: float = opt(1.0, value=Real(), help="How strongly it acts.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    weight_name: str | None = opt(None, value=Text(), help="The file, where there are several.")
+
+
+@record
+@options("textual inversion")
+class TextualInversionUri:
+    """A learned word: `SOURCE;token=<word>`."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="textual inversion"), help=_SOURCE)
+    token: str | None = opt(None, value=Text(), help="The word for it in prompts; by default the one in the file.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    weight_name: str | None = opt(None, value=Text(), help="The file, where there are several.")
+
+
+@record
+@options("ControlNet")
+class ControlNetUri:
+    """A ControlNet: `SOURCE;scale=0.8;start=0;end=0.6`."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="controlnet"), help=_SOURCE)
+    scale: float = opt(1.0, value=Real(), help="How strongly it acts.")
+    start: float = opt(0.0, value=Real(0, 1), help="The fraction of the steps after which it begins to act.")
+    end: float = opt(1.0, value=Real(0, 1), help="The fraction of the steps after which it stops.")
+    mode: str | None = opt(
+        None, value=Choice(UNION_MODES, _MODE_ALIASES),
+        help=f"What the control image shows, for a union ControlNet: {', '.join(UNION_MODES)}.",
+    )  # fmt: skip
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
+@options("attachments")
+class AttachmentOptions:
+    """What attaches to the model and is taken off again after each job."""
+
+    loras: tuple[LoraUri, ...] = opt(
+        (), flag="--loras", short="-lra", aliases=("--lora",), stage=Stage.CALL, many=True, value=Uri(LoraUri),
+        needs="LoraLoaderMixin", last=("last_lora_uris",),
+        help="LoRAs, all active at once, as in `FILE;scale=0.8`.",
+    )  # fmt: skip
+    lora_fuse_scale: float | None = opt(
+        None, flag="--lora-fuse-scale", short="-lrfs", stage=Stage.CALL, value=Real(), needs="LoraLoaderMixin",
+        requires=("loras",), help="A factor on the scale of every LoRA.",
+    )  # fmt: skip
+    textual_inversions: tuple[TextualInversionUri, ...] = opt(
+        (), flag="--textual-inversions", short="-ti", stage=Stage.CALL, many=True, value=Uri(TextualInversionUri),
+        needs="TextualInversionLoaderMixin", last=("last_textual_inversion_uris",),
+        help="Learned words that prompts can use, as in `FILE;token=<word>`.",
+    )  # fmt: skip
+    control_nets: tuple[ControlNetUri, ...] = opt(
+        (), flag="--control-nets", short="-cn", stage=Stage.LOAD, parts=("controlnet",), replaces=True, many=True,
+        value=Uri(ControlNetUri), requires=("image_seed",), last=("last_control_net_uris",),
+        help="ControlNets, as in `FOLDER;scale=0.8`; each follows one control image of the image seed.",
+    )  # fmt: skip

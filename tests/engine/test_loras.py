@@ -1,0 +1,166 @@
+"""LoRAs act as diffusers alone makes them act, and leave no trace."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toybench import INPUTS, Bench, pixels
+
+from dgen.engine.protocol import EngineError
+from dgen.events import ComponentLoaded, FileRead
+from dgen.options.attachments import LoraUri, TextualInversionUri
+from dgen.values.prompt import Prompt
+
+PIPELINES = {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}
+CALL = {
+    "prompt": "a red circle", "negative_prompt": "blurry", "num_inference_steps": 2, "guidance_scale": 5.0,
+    "height": 64, "width": 64,
+}  # fmt: skip
+
+
+def alone(toys: Path, model: str, prepare: Callable[[Any], None]) -> list[bytes]:
+    """Call diffusers as its documentation says, after `prepare` was called with the pipeline."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import diffusers
+        import torch
+
+        options = {"safety_checker": None} if model == "sd" else {}
+        pipe = getattr(diffusers, PIPELINES[model]).from_pretrained(toys / model, **options)
+        pipe.set_progress_bar_config(disable=True)
+        prepare(pipe)
+        made = pipe(generator=torch.Generator("cpu").manual_seed(7), **CALL)
+    return [i.convert("RGB").tobytes() for i in made.images]
+
+
+def lora(path: Path, scale: float = 1.0) -> LoraUri:
+    return LoraUri(model=str(path), scale=scale)
+
+
+@pytest.mark.parametrize("model", ["sd", "sdxl"])
+@pytest.mark.parametrize("ending", ["-lora", "-lora.safetensors"])
+def test_lora_acts_as_in_diffusers_and_leaves_no_trace(
+    shared_bench: Bench, toys: Path, model: str, ending: str
+) -> None:
+    file = toys / f"{model}{ending}"
+
+    def load(pipe: Any) -> None:
+        pipe.load_lora_weights(str(file), adapter_name="one")
+        pipe.set_adapters(["one"], [0.7])
+
+    plain = pixels(shared_bench.render(toys / model))
+    made = pixels(shared_bench.render(toys / model, loras=(lora(file, 0.7),)))
+    assert made == alone(toys, model, load)
+    assert made != plain
+    assert pixels(shared_bench.render(toys / model)) == plain
+
+
+def test_lora_in_a_pickle_of_tensors_is_read(shared_bench: Bench, toys: Path) -> None:
+    files = (toys / "sd-lora.pt", toys / "sd-lora.safetensors")
+    one, other = (pixels(shared_bench.render(toys / "sd", loras=(lora(f),))) for f in files)
+    assert one == other
+
+
+@pytest.mark.parametrize("model", ["sd", "sdxl"])
+def test_lora_that_peft_saved_acts_as_in_peft(shared_bench: Bench, toys: Path, model: str) -> None:
+    folder = toys / f"{model}-peft-lora"
+
+    def load(pipe: Any) -> None:
+        from peft import PeftModel
+
+        pipe.unet = PeftModel.from_pretrained(pipe.unet, folder).get_base_model()
+
+    assert pixels(shared_bench.render(toys / model, loras=(lora(folder),))) == alone(toys, model, load)
+
+
+def test_several_loras_act_together_each_with_its_scale(shared_bench: Bench, toys: Path) -> None:
+    files = (toys / "sd-lora", toys / "sd-unet-lora")
+
+    def load(pipe: Any) -> None:
+        for name, file in zip("ab", files, strict=True):
+            pipe.load_lora_weights(str(file), adapter_name=name)
+        pipe.set_adapters(["a", "b"], [0.25, -0.5])
+
+    loras = (lora(files[0], 0.5), lora(files[1], -1.0))
+    made = pixels(shared_bench.render(toys / "sd", loras=loras, lora_fuse_scale=0.5))
+    assert made == alone(toys, "sd", load)
+    assert pixels(shared_bench.render(toys / "sd", loras=loras)) != made
+
+
+def test_lora_without_strength_changes_nothing(shared_bench: Bench, toys: Path) -> None:
+    plain = pixels(shared_bench.render(toys / "sd"))
+    assert pixels(shared_bench.render(toys / "sd", loras=(lora(toys / "sd-lora", 0.0),))) == plain
+
+
+def test_nothing_is_read_twice(bench: Bench, toys: Path) -> None:
+    one, two = lora(toys / "sd-lora", 0.5), lora(toys / "sd-lora.safetensors")
+    bench.render(toys / "sd")
+    bench.events.clear()
+    for loras in ((one,), (lora(toys / "sd-lora"),), (one, two), (), (two, one)):
+        bench.render(toys / "sd", loras=loras)
+    assert [e.kind for e in bench.of(ComponentLoaded)] == ["lora", "lora"]
+    assert len(bench.of(FileRead)) == 2
+    assert bench.engine.clear("adapter") == 2
+
+
+def test_prompt_is_encoded_anew_only_when_the_lora_changes_the_text_encoder(bench: Bench, toys: Path) -> None:
+    bench.render(toys / "sd")
+    misses = bench.engine.memo.misses
+    for scale in (0.5, 1.0):
+        bench.render(toys / "sd", loras=(lora(toys / "sd-unet-lora", scale),))
+    assert bench.engine.memo.misses == misses
+    for _ in range(2):
+        bench.render(toys / "sd", loras=(lora(toys / "sd-lora"),))
+    assert bench.engine.memo.misses == misses + 2  # prompt and negative prompt
+
+
+def test_job_that_fails_half_way_leaves_no_trace(bench: Bench, toys: Path) -> None:
+    said: dict[str, Any] = {
+        "loras": (lora(toys / "sd-lora"),), "textual_inversions": (TextualInversionUri(model=str(toys / "word")),),
+        "prompt": Prompt("a <badge>"),
+    }  # fmt: skip
+    plain = pixels(bench.render(toys / "sd"))
+    parts = {c.kind: c.value for c in bench.engine.store}
+    before = {k: {n: id(m) for n, m in parts[k].named_modules()} for k in ("unet", "text_encoder")}
+    words = len(parts["tokenizer"])
+
+    def stop(step: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.engine.render(bench.job(toys / "sd", **said), INPUTS["txt2img"], stop)
+    with pytest.raises(EngineError):  # the second one does not fit, when the first one is in already
+        bench.render(toys / "sd", loras=(lora(toys / "sd-lora"), lora(toys / "sdxl-lora")))
+    assert pixels(bench.render(toys / "sd")) == plain
+    assert {k: {n: id(m) for n, m in parts[k].named_modules()} for k in before} == before
+    assert len(parts["tokenizer"]) == words
+    assert not any(hasattr(parts[k], "peft_config") for k in before)
+
+
+def test_lora_of_another_model_is_named_with_its_place(bench: Bench, toys: Path) -> None:
+    with pytest.raises(EngineError) as caught:
+        bench.render(toys / "sd", loras=(lora(toys / "sd-lora"), lora(toys / "sdxl-lora.safetensors")))
+    error = caught.value
+    assert (error.code, error.option, error.index) == ("bad-weights", "loras", 1)
+
+
+def test_lora_works_beside_a_checkpoint_file_and_in_half_precision(bench: Bench, toys: Path) -> None:
+    one = (lora(toys / "sd-lora"),)
+    file = {"model_config": str(toys / "sd")}
+    assert pixels(bench.render(toys / "sd.safetensors", loras=one, **file)) == pixels(
+        bench.render(toys / "sd", loras=one)
+    )
+    plain = pixels(bench.render(toys / "sd", dtype="bfloat16"))
+    assert pixels(bench.render(toys / "sd", dtype="bfloat16", loras=one)) != plain
+    assert pixels(bench.render(toys / "sd", dtype="bfloat16")) == plain
+
+
+def test_files_of_a_lora_are_named_in_configs(bench: Bench, toys: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copy(toys / "sd-lora.safetensors", tmp_path / "mine.safetensors"))
+    request = bench.job(toys / "sd", loras=(lora(own),)).request
+    assert [(m.name, m.files) for m in bench.engine.model_files(request)][1:] == [("mine.safetensors", (own,))]
