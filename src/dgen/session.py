@@ -318,11 +318,7 @@ class Session:
         self.emit(Printed(text=text))
 
     def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
-        """Return the words of an invocation with options replaced, and with another model when one is named.
-
-        Raises:
-            DgenError: `unknown-option`.
-        """
+        """Return the words of an invocation with options replaced, and with another model when one is named."""
         return changed_words(words, changes, request_table())
 
     def show(self, paths: tuple[str, ...]) -> None:

@@ -159,7 +159,7 @@ def test_picture_is_shown_in_the_terminal(start: Start) -> None:
     colours = {cell.fg for row in screen.buffer.values() for cell in row.values() if cell.data == "▀"}
     assert {"000080", "ffa500"} <= colours  # navy and orange, of which the picture is made
     terminal.enter("\\show text.png").wait_for("is no picture that can be read").wait_for_prompt()
-    terminal.enter("\\show").wait_for("shows the pictures of an invocation, and there are none")
+    terminal.enter("\\show").wait_for("needs the pictures of an invocation, and there are none")
 
 
 def test_terminal_that_answers_that_it_has_sixels_gets_them(start: Start) -> None:

@@ -17,11 +17,7 @@ class Host(Protocol):
         ...
 
     def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
-        """Return the words of an invocation with options replaced, and with another model when one is named.
-
-        Raises:
-            DgenError: `unknown-option`.
-        """
+        """Return the words of an invocation with options replaced, and with another model when one is named."""
         ...
 
     def show(self, paths: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ def offered(text: str) -> list[str]:
     ("text", "first"),
     [
         ("\\uns", "unset"),
-        ("\\", "auto1111_metadata"),
+        ("\\", "again"),
         ("{% for x in y %}\n\\uns", "unset"),
         ("builtin:sha", "builtin:shapes"),
         ("toy --guid", "--guidance-scales"),

@@ -11,6 +11,8 @@ from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, render
 from dgen.lang.evaluate import Interpreter
 from dgen.lang.parse import parse
 from dgen.lang.scope import Scope
+from dgen.plan.again import changed_words
+from dgen.plan.bind import request_table
 
 
 class RecordingHost:
@@ -35,7 +37,7 @@ class RecordingHost:
         self.invocations.append(words)
 
     def changed(self, words: tuple[Word, ...], changes: tuple[Word, ...]) -> tuple[Word, ...]:
-        return (*words, *changes)
+        return changed_words(words, changes, request_table())
 
     def show(self, paths: tuple[str, ...]) -> None:
         self.requests.append(("show", paths))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @directive("show", shows=True, takes="files")
 def show(run: Interpreter, span: Span, *files: Word) -> None:
     """Show pictures in the terminal, the last ones when none is named; elsewhere their names and sizes."""
-    with _blaming(span):
+    with _blaming(span, files):
         run.host.show(_chosen(run, span, files))
 
 
@@ -32,7 +32,7 @@ def grid(run: Interpreter, span: Span, file: Word | None = None, *pictures: Word
     chosen = _chosen(run, span, pictures)
     target = Path(file.text) if file is not None else Path(chosen[0]).parent / "grid.png"
     run.permissions.require_write(target, file.span if file is not None else span)
-    with _blaming(file.span if file is not None else span):
+    with _blaming(file.span if file is not None else span, pictures):
         run.host.show((run.host.grid(chosen, target),))
 
 
@@ -46,12 +46,13 @@ def open_(run: Interpreter, span: Span, *files: Word) -> None:
 
 
 @contextmanager
-def _blaming(span: Span) -> Generator[None]:
-    """Give what is wrong with a picture its place."""
+def _blaming(span: Span, files: tuple[Word, ...]) -> Generator[None]:
+    """Give what is wrong with a picture its place: the word that names it, or else a span."""
     try:
         yield
     except BadValue as error:
-        raise fail(error.code, error.message, span, error.help) from None
+        named = next((word.span for word in files if f"`{Path(word.text).name}`" in error.message), span)
+        raise fail(error.code, error.message, named, error.help) from None
 
 
 def _chosen(run: Interpreter, span: Span, files: tuple[Word, ...]) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ def _chosen(run: Interpreter, span: Span, files: tuple[Word, ...]) -> tuple[str,
             raise fail("missing-file", f"the file `{word.text}` does not exist", word.span)
     chosen = tuple(word.text for word in files) or tuple(str(path) for path in run.scope["last_images"])
     if not chosen:
-        raise fail("nothing-yet", f"`{span.text}` shows the pictures of an invocation, and there are none", span)
+        raise fail("nothing-yet", f"`{span.text}` needs the pictures of an invocation, and there are none", span)
     return chosen
 
 

@@ -21,13 +21,27 @@ if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
 
-@directive("last", shows=True)
+_ONE = "builtin:shapes --prompts star --seeds 1 --inference-steps 1\n"
+
+
+@directive(
+    "last",
+    shows=True,
+    examples=((_ONE + "\\last", "builtin:shapes\n--prompts star\n--seeds 1\n--inference-steps 1\n"),),
+)
 def last(run: Interpreter, span: Span) -> None:
     """Show the last invocation, with its templates, variables and globs replaced by what they became."""
     run.host.write(as_statement(run.journal.last_invocation("last", span)))
 
 
-@directive("again", takes="invocation", arguments="[MODEL] [OPTIONS…]")
+@directive(
+    "again",
+    takes="invocation",
+    arguments="[MODEL] [OPTIONS…]",
+    examples=(
+        (_ONE + "\\again --seeds 2 3\n\\last", "builtin:shapes\n--prompts star\n--inference-steps 1\n--seeds 2 3\n"),
+    ),
+)
 def again(run: Interpreter, span: Span, *changes: Word) -> None:
     """Run the last invocation again; options named here replace those of the same name, a model the model."""
     words = run.host.changed(run.journal.last_invocation("again", span), changes)
