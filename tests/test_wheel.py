@@ -49,3 +49,8 @@ def test_wheel_runs_a_script(installed: Path, workshop: Path, tmp_path: Path) ->
     )
     python(installed, "-m", "dgen", "s.dgen", "--quiet", cwd=tmp_path)
     assert len(list((tmp_path / "output").glob("*.png"))) == 2
+
+
+def test_wheel_brings_its_plugins(installed: Path, tmp_path: Path) -> None:
+    words = ["prompt-upscale", "--prompts", "a {red|blue} star", "--upscalers", "dynamicprompts"]
+    assert python(installed, "-m", "dgen", *words, cwd=tmp_path).split("\n") == ["a red star", "a blue star", ""]

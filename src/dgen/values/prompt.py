@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dgen.schema import Kind
 
@@ -17,7 +17,7 @@ class Prompt:
 
     positive: str = ""
     negative: str = ""
-    upscalers: tuple[str, ...] = ()  # the URIs of `<upscaler: URI>`, which stand anywhere in it
+    upscalers: tuple[str, ...] = field(default=(), repr=False)  # the URIs of its `<upscaler: URI>`
 
     def __str__(self) -> str:
         """Write the prompt as one word; quotes are escaped only where they would hide the `;`."""
