@@ -108,6 +108,31 @@ def test_nothing_is_read_twice(bench: Bench, toys: Path) -> None:
     assert bench.engine.clear("adapter") == 2
 
 
+def test_layers_of_a_lora_are_made_once_for_all_seeds_and_scales(bench: Bench, toys: Path) -> None:
+    bench.render(toys / "sd")
+    unet, encoder = (next(c.value for c in bench.engine.store if c.kind == k) for k in ("unet", "text_encoder"))
+    seen: list[list[Any]] = []
+
+    def look(step: int, steps: int) -> None:
+        layers = (unet.down_blocks[0].attentions[0].transformer_blocks[0].attn1.to_q, encoder.encoder.layers[0])
+        seen.append([*layers[:1], layers[1].self_attn.q_proj])
+
+    words = (TextualInversionUri(model=str(toys / "word")),)
+    own = (lora(toys / "sd-lora", 0.5), lora(toys / "sd-unet-lora"))
+    jobs: list[dict[str, Any]] = [
+        {"loras": own}, {"loras": own, "seed": 8}, {"loras": (lora(toys / "sd-lora"), own[1])}, {},
+        {"loras": own, "textual_inversions": words, "prompt": Prompt("a <badge>")}, {"loras": own[:1]}, {"loras": own},
+    ]  # fmt: skip
+    made = [bench.engine.render(bench.job(toys / "sd", **j), INPUTS["txt2img"], look) for j in jobs]
+    assert [pixels(m) for m in made] == [pixels(Bench().render(toys / "sd", **j)) for j in jobs]
+    first = [layers for index, layers in enumerate(seen) if index % 2 == 0]
+    assert all(a is b for number in (1, 2, 4) for a, b in zip(first[0], first[number], strict=True))
+    assert not any(type(layer).__module__.startswith("peft") for layer in first[3])
+    assert first[5][0] is not first[0][0]
+    bench.engine.clear("adapter")
+    assert not any(name.startswith("_dgen") for module in (unet, encoder) for name in vars(module))
+
+
 def test_prompt_is_encoded_anew_only_when_the_lora_changes_the_text_encoder(bench: Bench, toys: Path) -> None:
     bench.render(toys / "sd")
     misses = bench.engine.memo.misses

@@ -15,6 +15,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine import devices, schedulers
 from dgen.engine.adapters.attach import State, attach_loras, attach_nets, attach_words, nets_in
 from dgen.engine.adapters.check import check_attached
+from dgen.engine.adapters.layers import forget
 from dgen.engine.components import Component, Need, Store
 from dgen.engine.convert import every_part, write
 from dgen.engine.failures import at_value, memory_errors
@@ -238,6 +239,8 @@ class LocalEngine:
         all text encoders. Names of `object` are kinds of components.
         """
         self.memo.clear()
+        for component in self.store:
+            forget(component.value)
         dropped = self._drop(kind, set(names))
         devices.release()
         return dropped

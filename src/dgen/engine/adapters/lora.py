@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dgen.engine.adapters.files import PEFT_CONFIG, Held
+from dgen.engine.adapters.layers import exchange, keeping
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
@@ -63,11 +64,16 @@ def add_loras(stack: ExitStack, pipeline: Any, loras: Sequence[Lora], factor: fl
     """
     modules = dict(_parts(pipeline))
     for module in modules.values():
-        stack.enter_context(as_it_was(module))
-    changed = [kind for n, lora in enumerate(loras) for kind in _add(pipeline, lora, f"lora_{n}", modules)]
-    if loras:
-        pipeline.set_adapters([f"lora_{n}" for n in range(len(loras))], [one.uri.scale * factor for one in loras])
-    return frozenset(changed)
+        stack.enter_context(keeping(module))
+    names = [f"lora_{number}" for number in range(len(loras))]
+
+    def change() -> frozenset[str]:
+        pairs = zip(loras, names, strict=True)
+        return frozenset(kind for lora, name in pairs for kind in _add(pipeline, lora, name, modules))
+
+    changed = exchange(modules, tuple(lora.source for lora in loras), change)
+    pipeline.set_adapters(names, [lora.uri.scale * factor for lora in loras])
+    return changed
 
 
 def _parts(pipeline: Any) -> Iterator[tuple[str, Any]]:
@@ -146,18 +152,3 @@ def _unfit(lora: Lora, reason: str) -> EngineError:
         "bad-weights", f"the LoRA `{lora.source.name}` does not fit: {reason}", "loras",
         help="it was made for another model, or for another family",
     )  # fmt: skip
-
-
-@contextmanager
-def as_it_was(module: Any) -> Generator[None]:
-    """Give a module its layers and attributes back after the block, whatever happened to them in it."""
-    own = dict(vars(module))
-    layers = [(each, dict(each._modules)) for each in module.modules()]
-    try:
-        yield
-    finally:
-        for each, children in layers:
-            each._modules.clear()
-            each._modules.update(children)
-        vars(module).clear()
-        vars(module).update(own)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from dgen.engine.adapters.files import USUAL_NAMES, Held
-from dgen.engine.adapters.lora import as_it_was
+from dgen.engine.adapters.layers import as_it_was
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.options.attachments import TextualInversionUri
