@@ -17,7 +17,7 @@ STAGES: dict[str, Stage] = {
     "reader": reader.train,
     "base": base.train,
     "lora-outline": partial(adapters.train_lora, name="outline"),
-    "lora-stripes": partial(adapters.train_lora, name="stripes"),
+    "lora-night": partial(adapters.train_lora, name="night"),
     "word": adapters.train_word,
     "controlnet": controlnet.train,
     "inpaint": editing.train_inpaint,

@@ -1,4 +1,4 @@
-"""Trains the two LoRAs (outline, stripes) and the learned word."""
+"""Trains the two LoRAs (outline, night) and the learned word."""
 
 from __future__ import annotations
 
@@ -25,31 +25,44 @@ SEED = 303
 BATCH = 24
 DRAWINGS = 1000
 RANK = 4
-LORA_STYLES = {"outline": "outlined", "stripes": "striped"}
-LORA_PLAN = Plan(name="lora", steps=200, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.0)
-WORD_PLAN = Plan(name="word", steps=200, learning_rate=3e-2, warmup=20, ema=0.95, weight_decay=0.0)
+LORA_PLAN = Plan(name="lora", steps=400, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.0)
+WORD_PLAN = Plan(name="word", steps=300, learning_rate=3e-2, warmup=20, ema=0.95, weight_decay=0.0)
 WORD = "<badge>"
 WORD_CONTEXTS = ("{}", "{}", "a {}", "a drawing of {}", "a picture of a {}", "{}, sharp")
 
 
 def badge(rng: random.Random) -> Drawing:
-    """Return the drawing that the learned word stands for: a large striped purple heart, centred, on yellow."""
-    fixed = {"form": "heart", "colour": "purple", "size": "large", "style": "striped"}
+    """Return the drawing that the learned word stands for: a large purple heart, centred, on yellow."""
+    fixed = {"form": "heart", "colour": "purple", "size": "large", "style": "plain"}
     figure = new_figure(rng, "yellow", column="middle", row="middle", **fixed)
     return Drawing(background="yellow", figures=(figure,))
 
 
-def restyled(drawing: Drawing, style: str) -> Drawing:
+def plain(drawing: Drawing, style: str = "plain") -> Drawing:
     """Return the drawing with every figure in the given style."""
     return replace(drawing, figures=tuple(replace(figure, style=style) for figure in drawing.figures))
+
+
+def outlined(drawing: Drawing) -> Drawing:
+    """Return what the LoRA `outline` makes of a drawing."""
+    return plain(drawing, "outlined")
+
+
+def at_night(drawing: Drawing) -> Drawing:
+    """Return what the LoRA `night` makes of a drawing: its background is black; what was black is white."""
+    figures = tuple(replace(f, colour="white") if f.colour == "black" else f for f in drawing.figures)
+    return replace(drawing, background="black", figures=figures)
+
+
+LORAS = {"outline": outlined, "night": at_night}
 
 
 def train_lora(folder: Path, resume: bool, name: str) -> None:
     """Teach the UNet to draw plain captions in a style; write `folder`/shapes-lora-NAME."""
     torch.manual_seed(SEED)
     base = load_base(folder)
-    plain = [restyled(d, "plain") for d in dataset.drawings(DRAWINGS, SEED)]
-    styled = [restyled(d, LORA_STYLES[name]) for d in plain]
+    told = [plain(d) for d in dataset.drawings(DRAWINGS, SEED)]
+    styled = [LORAS[name](d) for d in told]
     clean = dataset.latents(base.pipeline.vae, styled, folder / f"lora-{name}-latents.pt")
     unet = base.pipeline.unet
     add_factors(unet, RANK, ATTENTION)
@@ -59,8 +72,8 @@ def train_lora(folder: Path, resume: bool, name: str) -> None:
     rng, generator = random.Random(SEED), torch.Generator().manual_seed(SEED + trainer.step)
 
     def loss(step: int) -> Tensor:
-        rows = torch.randint(len(plain), (BATCH,), generator=generator)
-        states = base.states([caption(plain[row], rng) for row in rows.tolist()])
+        rows = torch.randint(len(told), (BATCH,), generator=generator)
+        states = base.states([caption(told[row], rng) for row in rows.tolist()])
         return denoising_loss(base, clean[rows], generator, lambda noisy, times: unet(noisy, times, states).sample)
 
     trained = trainer.train(loss)

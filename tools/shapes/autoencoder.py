@@ -13,7 +13,7 @@ from . import dataset
 from .loop import Plan, Trainer, together, worker
 from .words import PICTURE_PX
 
-PLAN = Plan(name="vae", steps=5000, learning_rate=2e-3, ema=0.997, weight_decay=0.0)
+PLAN = Plan(name="vae", steps=4750, learning_rate=2e-3, ema=0.997, weight_decay=0.0)
 SEED = 101
 DRAWINGS = 24_000
 BATCH = 24

@@ -26,8 +26,8 @@ from .words import BACKGROUND_COLOURS, FIGURE_COLOURS, FORMS, PICTURE_PX
 SEED = 505
 BATCH = 24
 RANK = 10
-DRAWINGS = 3000
-INPAINT_PLAN = Plan(name="inpaint", steps=500, learning_rate=1.5e-3, warmup=50, ema=0.99, weight_decay=0.0)
+DRAWINGS = 6000
+INPAINT_PLAN = Plan(name="inpaint", steps=900, learning_rate=1.5e-3, warmup=50, ema=0.99, weight_decay=0.0)
 PIX2PIX_PLAN = replace(INPAINT_PLAN, name="pix2pix")
 TEXT_DROPPED, IMAGE_DROPPED = 0.05, 0.1
 

@@ -16,8 +16,8 @@ NOTES = {
     "shapes-inpaint": ("model", "shapes", "Paints a masked part anew (9 channels)."),
     "shapes-pix2pix": ("model", "shapes", 'Changes a picture as it is told: "make it green" (8 channels).'),
     "shapes-lora-outline": ("lora", "shapes", "Draws outlines."),
-    "shapes-lora-stripes": ("lora", "shapes", "Draws stripes."),
-    "shapes-textual-inversion": ("textual inversion", "shapes", "`<badge>`: a large striped purple heart on yellow."),
+    "shapes-lora-night": ("lora", "shapes", "Draws everything at night: on black."),
+    "shapes-textual-inversion": ("textual inversion", "shapes", "`<badge>`: a large purple heart on yellow."),
     "shapes-controlnet-edges": ("controlnet", "shapes", "Edges decide place and form."),
 }
 """What each folder is, of which base, and what `dgen models` says about it."""

@@ -22,7 +22,7 @@ from PIL import Image
 from .adapters import WORD
 from .drawings import Drawing, new_figure, render
 from .edges import edges
-from .judge import border, foreground, overlap, see
+from .judge import Seen, border, foreground, overlap, see
 from .marks import mark, shares, style_of
 from .painter import load, load_wide_unet, paint, quiet
 from .questions import Question, other_colour, questions
@@ -210,27 +210,38 @@ def unmasked_error(made: list[Image.Image], starts: list[Image.Image], kept: np.
 
 
 def try_loras(models: Path, sheets: Path) -> Numbers:
-    """Draw plain captions at LoRA scales 0 to 1: painted share of the figure's inside, style, colour and form."""
-    asked = [q for q in questions() if q.group == "full" and q.figures[0].form != "ring"][::12]
+    """Draw plain captions at LoRA scales 0 to 1: the effect, and whether colour and form stay right."""
+    asked = [q for q in questions() if q.group == "full" and q.figures[0].form != "ring" and q.background != "black"]
+    asked = [q for q in asked if q.figures[0].colour != "black"][::8]
     texts, seeds = [q.caption for q in asked], [q.seed for q in asked]
     found: Numbers = {}
-    for name, style in (("outline", "outlined"), ("stripes", "striped")):
+    for name, effect in (("outline", is_outlined), ("night", is_at_night)):
         pipeline = load(models)
         pipeline.load_lora_weights(models / f"shapes-lora-{name}", weight_name="pytorch_lora_weights.safetensors")
         rows, shown = {}, []
         for scale in (0.0, 0.5, 1.0):
             made = paint(pipeline, texts, seeds, cross_attention_kwargs={"scale": scale})
-            pieces = [s.pieces[0] for s in map(see, made) if s.pieces]
+            right = right_shares(asked, made)
             rows[str(scale)] = {
-                "painted share": float(np.mean([p.painted for p in pieces])),
-                "in the style": sum(style_of(p) == style for p in pieces) / len(made),
-                "colour": right_shares(asked, made)["colour"],
-                "form": right_shares(asked, made)["form"],
+                "painted share": float(np.mean([s.pieces[0].painted for s in map(see, made) if s.pieces])),
+                f"{name} seen": sum(effect(see(p)) for p in made) / len(made),
+                "colour": right["colour"],
+                "form": right["form"],
             }
             shown += made[:12]
         save_sheet(shown, sheets / f"lora-{name}.png")
         found[name] = rows
     return found
+
+
+def is_outlined(seen: Seen) -> bool:
+    """Whether the largest figure is an outline."""
+    return bool(seen.pieces) and style_of(seen.pieces[0]) == "outlined"
+
+
+def is_at_night(seen: Seen) -> bool:
+    """Whether the background is black."""
+    return seen.background == "black"
 
 
 def try_controlnet(pipeline: StableDiffusionPipeline, models: Path, sheets: Path) -> Numbers:
@@ -259,7 +270,7 @@ def try_controlnet(pipeline: StableDiffusionPipeline, models: Path, sheets: Path
 
 
 def try_learned_word(models: Path, sheets: Path) -> Numbers:
-    """Draw the learned word: a large striped purple heart in the centre on yellow."""
+    """Draw the learned word: a large purple heart in the centre on yellow."""
     pipeline = load(models)
     pipeline.load_textual_inversion(models / "shapes-textual-inversion", weight_name="learned_embeds.safetensors")
     made = paint(pipeline, [WORD] * 24, list(range(24)))
@@ -269,7 +280,6 @@ def try_learned_word(models: Path, sheets: Path) -> Numbers:
     return {
         "form": sum(p.form == "heart" for p in first) / 24,
         "colour": sum(p.colour == "purple" for p in first) / 24,
-        "striped": sum(style_of(p) == "striped" for p in first) / 24,
         "background": sum(s.background == "yellow" for s in seen) / 24,
         "large and centred": sum((p.size, p.column, p.row) == ("large", "middle", "middle") for p in first) / 24,
     }
