@@ -19,10 +19,13 @@ TOLERANCE = 0.06
 """So few pictures are judged here that one or two wrong ones more than in the whole evaluation prove nothing."""
 
 
-def draw(bench: Bench, text: str, seed: int = 1, **said: object) -> Image.Image:
-    """Draw in 20 steps at the guidance that the figures in the docs are measured with."""
-    wanted = {"num_inference_steps": 20, "guidance_scale": 4.0, **said}
-    (made,) = bench.render(SHAPES, prompt=Prompt(text, ""), seed=seed, image_seed=None, **wanted).images
+USUAL = {"num_inference_steps": 20, "guidance_scale": 4.0}
+"""What the figures in the docs are measured with."""
+
+
+def draw(bench: Bench, text: str, seed: int = 1, negative: str = "") -> Image.Image:
+    """Draw one picture."""
+    (made,) = bench.render(SHAPES, prompt=Prompt(text, negative), seed=seed, image_seed=None, **USUAL).images
     return made
 
 
@@ -61,8 +64,8 @@ def test_inpainting_leaves_what_is_not_masked(shared_bench: Bench) -> None:
     hole.paste(255, (1, 8, 30, 56))
     text = Prompt("a red circle on the left and a blue square on the right on a white background", "")
     job = shared_bench.job(
-        "builtin:shapes-inpaint", "inpaint", prompt=text, seed=1, num_inference_steps=20, guidance_scale=4.0,
-        strength=1.0, image_seed=ImageSeed("seed", mask="mask"),
+        "builtin:shapes-inpaint", "inpaint", prompt=text, seed=1, strength=1.0,
+        image_seed=ImageSeed("seed", mask="mask"), **USUAL,
     )  # fmt: skip
     result = shared_bench.engine.render(job, Inputs(start, hole), lambda step, steps: None)
     seen = see(result.images[0])
@@ -72,8 +75,8 @@ def test_inpainting_leaves_what_is_not_masked(shared_bench: Bench) -> None:
 def test_an_instruction_changes_the_colour(shared_bench: Bench) -> None:
     start = draw(shared_bench, "a large red circle on a white background")
     job = shared_bench.job(
-        "builtin:shapes-pix2pix", "img2img", prompt=Prompt("make it green", ""), seed=1, num_inference_steps=20,
-        guidance_scale=4.0, image_seed=ImageSeed("seed"),
+        "builtin:shapes-pix2pix", "img2img", prompt=Prompt("make it green", ""), seed=1, image_seed=ImageSeed("seed"),
+        **USUAL,
     )  # fmt: skip
     result = shared_bench.engine.render(job, Inputs(start), lambda step, steps: None)
     seen: Seen = see(result.images[0])
