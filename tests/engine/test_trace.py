@@ -106,10 +106,15 @@ def test_neither_engine_imports_torch_before_it_must(toys: Path) -> None:
 import sys
 from dgen.engine.render import LocalEngine
 from dgen.engine.trace import TraceEngine
+from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.options.request import Request
 from dgen.values.uri import NamedUri
 for engine in (LocalEngine(), TraceEngine()):
-    request = Request(model={str(toys / "sd")!r}, scheduler=NamedUri("EulerDiscrete"))
+    request = Request(
+        model={str(toys / "sd")!r}, scheduler=NamedUri("EulerDiscrete"),
+        loras=(LoraUri(model={str(toys / "sd-lora")!r}),), control_nets=(ControlNetUri(model={str(toys / "sd-net")!r}),),
+        textual_inversions=(TextualInversionUri(model={str(toys / "word")!r}),),
+    )
     engine.check(request, engine.inspect(request))
     engine.schedulers(request)
     engine.device_kind("cpu")

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from dgen.diagnostic import DgenError, Source, Word
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, family_named, family_of_class
+from dgen.families.rows import FAMILIES, family_named, family_of_class, generic
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, bind, request_table
+from dgen.plan.control import control_images
 from dgen.plan.expand import expand
-from dgen.plan.resolve import fit, resolve
+from dgen.plan.resolve import check_support, fit, resolve
 from dgen.schema import BadValue, Sweep
 from dgen.values.scalars import Size
 
@@ -151,6 +152,37 @@ def test_image_seed_decides_mode_and_size() -> None:
     (request,) = expand(bound("m", "--seeds", "1", "--image-seeds", "a.png;48"))
     job = resolve(request, SD, "cpu", NoPictures())
     assert (job.mode, job.size, job.request.strength) == ("img2img", Size(48, 32), 0.8)
+
+
+@pytest.mark.parametrize(
+    ("seed", "mode", "controls"),
+    [
+        ("a.png", "txt2img", ("a.png",)),
+        ("a.png, b.png", "txt2img", ("a.png", "b.png")),
+        ("a.png;control=b.png", "img2img", ("b.png",)),
+        ("a.png;m.png;control=b.png, c.png", "inpaint", ("b.png", "c.png")),
+        ("a.png;m.png", "inpaint", ()),
+    ],
+)
+def test_controlnets_take_the_control_images_of_a_seed(seed: str, mode: str, controls: tuple[str, ...]) -> None:
+    (request,) = expand(bound("m", "--seeds", "1", "--control-nets", "n", "--image-seeds", seed))
+    job = resolve(request, SD, "cpu", NoPictures())
+    assert (job.mode, job.size, job.request.output_size) == (mode, Size(96, 64), None)
+    assert job.pipeline.startswith("StableDiffusionControlNet")
+    assert control_images(request.image_seed, True) == controls
+    assert (job.request.strength is None) == (mode == "txt2img")
+
+
+def test_what_attaches_is_refused_where_the_pipeline_cannot_take_it() -> None:
+    words = ("m", "--loras", "l", "--textual-inversions", "w", "--control-nets", "n", "--image-seeds", "a.png")
+    facts = ModelFacts(family=generic("AllegroPipeline"), pipeline="AllegroPipeline", default_size=Size(64, 64))
+    found = check_support(bound(*words), facts)
+    assert [(d.code, d.message.partition("`")[2].partition("`")[0]) for d in found] == [
+        ("unsupported-option", "--loras"),
+        ("unsupported-option", "--textual-inversions"),
+        ("unsupported-option", "--control-nets"),
+    ]
+    assert found[2].help == "these can: sd (txt2img, img2img, inpaint), sdxl (txt2img, img2img, inpaint)"
 
 
 @pytest.mark.parametrize(

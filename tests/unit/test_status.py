@@ -95,4 +95,5 @@ def test_steps_of_a_sweep_are_counted_without_running_it() -> None:
     swept = ["--image-seeds", "a.png", "--image-seed-strengths", "0.5", "1", "--inference-steps", "10", "20"]
     assert total_steps(expansion("toy", *swept, "--seeds", "1", "2")) == 2 * (5 + 10 + 10 + 20)
     assert total_steps(expansion("toy", "--image-seeds", "a.png", "--inference-steps", "10")) == 8
+    assert total_steps(expansion("toy", "--control-nets", "n", "--image-seeds", "a.png")) == 30
     assert steps_of(Request(model="toy", num_inference_steps=10, strength=0.55)) == 5

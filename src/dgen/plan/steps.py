@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from dgen.families.rows import TXT2IMG
 from dgen.options.request import ROWS, Request
+from dgen.plan.control import mode_of
 from dgen.plan.expand import Expansion
 
 PREVIEW_STEPS = 5
@@ -20,8 +22,9 @@ def steps_of(request: Request) -> int:
 def total_steps(expansion: Expansion) -> int:
     """Return the steps of all requests of a statement."""
     counts = _values(expansion, "num_inference_steps")
-    has_seed = any(seed is not None for seed in expansion.values("image_seed"))
-    strengths = _values(expansion, "strength") if has_seed else [None]
+    has_nets = any(expansion.values("control_nets"))
+    starts = any(mode_of(seed, has_nets) != TXT2IMG for seed in expansion.values("image_seed"))
+    strengths = _values(expansion, "strength") if starts else [None]
     each = len(expansion) // (len(counts) * len(strengths))
     return sum(_taken(count, strength) for count, strength in product(counts, strengths)) * each
 

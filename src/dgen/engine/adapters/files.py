@@ -29,7 +29,7 @@ PEFT_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class AdapterWeights:
     """What the file of an adapter holds."""
 
     stem: str  # the file's name without its suffix
@@ -84,7 +84,7 @@ def chosen(names: Iterable[str], source: Source) -> str:
     return usual or safe[0]
 
 
-def read(path: Path, option: str) -> Held:
+def read(path: Path, option: str) -> AdapterWeights:
     """Read an adapter's file, which was checked before.
 
     Raises:
@@ -94,9 +94,9 @@ def read(path: Path, option: str) -> Held:
     from safetensors.torch import load_file
 
     if is_safe_format(path):
-        return Held(path.stem, load_file(path), _own_metadata(path))
+        return AdapterWeights(path.stem, load_file(path), _own_metadata(path))
     try:
-        return Held(path.stem, torch.load(path, map_location="cpu", weights_only=True))
+        return AdapterWeights(path.stem, torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         code = "unsafe-weights" if "weights_only" in str(error) else "bad-weights"
         raise EngineError(code, f"`{path.name}` cannot be read: {first_line(error)}", option) from error

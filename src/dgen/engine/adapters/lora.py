@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dgen.engine.adapters.files import PEFT_CONFIG, Held
+from dgen.engine.adapters.files import PEFT_CONFIG, AdapterWeights
 from dgen.engine.adapters.layers import exchange, keeping
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
@@ -28,7 +28,7 @@ class Lora:
 
     uri: LoraUri
     source: Source
-    held: Held
+    held: AdapterWeights
 
 
 def is_lora(names: Sequence[str]) -> bool:
@@ -42,7 +42,7 @@ def no_lora(file: str, names: Sequence[str]) -> EngineError:
     return EngineError("bad-weights", f"`{file}` is no LoRA{other}", "loras")
 
 
-def read_peft(held: Held, folder: Path) -> Held:
+def read_peft(held: AdapterWeights, folder: Path) -> AdapterWeights:
     """Bring a LoRA that peft itself saved to the names and settings that diffusers understands; others stay."""
     if not isinstance(held.tensors, dict) or not all(n.startswith(_PEFT_PREFIX) for n in held.tensors):
         return held
@@ -112,11 +112,11 @@ def _add(pipeline: Any, lora: Lora, name: str, modules: Mapping[str, Any]) -> li
 
 def _check_fit(lora: Lora, state: Mapping[str, Any], modules: Mapping[str, Any]) -> None:
     """Refuse a LoRA that changes nothing of the model, or layers that it has not or has in other shapes."""
-    found = False
+    if not any(name.startswith(f"{kind}.") for kind in modules for name in state):
+        raise _unfit(lora, f"it changes none of {', '.join(modules)}: its tensors are such as `{next(iter(state))}`")
     for kind, module in modules.items():
         layers = dict(module.named_modules())
         for layer, factor, tensor in _factors(kind, state, not hasattr(module, "text_model")):
-            found = True
             weight = getattr(layers.get(layer), "weight", None)
             if weight is None:
                 raise _unfit(lora, f"the model's {kind} has no layer `{layer}`")
@@ -124,8 +124,6 @@ def _check_fit(lora: Lora, state: Mapping[str, Any], modules: Mapping[str, Any])
             if weight.ndim < 2 or tensor.shape[axis] != weight.shape[axis]:
                 shapes = f"is {list(weight.shape)}, and the LoRA's `{factor}` for it {list(tensor.shape)}"
                 raise _unfit(lora, f"`{kind}.{layer}` {shapes}")
-    if not found:
-        raise _unfit(lora, f"it changes none of {', '.join(modules)}: its tensors are such as `{next(iter(state))}`")
 
 
 def _factors(kind: str, state: Mapping[str, Any], is_flat: bool) -> Iterator[tuple[str, str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from dgen.engine.adapters.files import USUAL_NAMES, Held
+from dgen.engine.adapters.files import USUAL_NAMES, AdapterWeights
 from dgen.engine.adapters.layers import as_it_was
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
@@ -25,7 +25,7 @@ class Learned:
 
     uri: TextualInversionUri
     source: Source
-    held: Held
+    held: AdapterWeights
 
     @property
     def token(self) -> str:
