@@ -47,7 +47,7 @@ class Typing:
     def type(self, keys: str, until: str) -> str:
         """Type keys, and read until a text is on the screen; return the screen."""
         self._child.send(keys)
-        for _ in range(300):
+        for _ in range(1200):
             if any(until in line for line in self._screen.display):
                 break
             try:

@@ -54,6 +54,7 @@ def test_preview_is_a_picture_in_json_and_changes_no_file(at_work: Path, capsys:
 def test_pipe_shows_lines_and_no_preview(
     at_work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fronts, "STANDING_S", float("inf"))
     assert main([*SAID, "--preview", "2"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["toy:", "saved", "saved", "done:"]
     monkeypatch.setattr(fronts, "STANDING_S", 0.0)
