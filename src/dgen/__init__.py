@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as `typing` has it, which would cost every start of the program
 if TYPE_CHECKING:
+    from typing import Any
+
     from dgen import events as events
     from dgen.api import Engine as Engine
     from dgen.api import Invocation as Invocation
@@ -40,6 +41,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     if name in _MODULES:
@@ -55,6 +58,8 @@ class _Function(ModuleType):
     """A package that can be called: `dgen.check` and `dgen.plan` are functions as well, whoever imported them."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        from importlib import import_module
+
         api = import_module("dgen.api")
         return getattr(api, self.__name__.rpartition(".")[2])(*arguments, **named)
 

@@ -32,7 +32,9 @@ STANDING_S = 10.0
 
 
 class Front(Protocol):
-    """Listens to events and shows them."""
+    """Listens to events and shows them; `status` is where the run stands."""
+
+    status: Status
 
     def listen(self, event: Event) -> None:
         """Show an event."""
@@ -152,6 +154,8 @@ class QuietFront(PlainFront):
         """Show an event."""
         if isinstance(event, (Printed, Shown, Warned, Failed)):
             super().listen(event)
+        else:
+            self.status.listen(event)
 
 
 class JsonFront(PlainFront):
@@ -164,4 +168,5 @@ class JsonFront(PlainFront):
 
     def listen(self, event: Event) -> None:
         """Show an event."""
+        self.status.listen(event)
         print(to_json(event, time.monotonic() - self._started), flush=True)
