@@ -41,6 +41,8 @@ def test_line_below_says_how_a_uri_is_written(start: Start) -> None:
     terminal.type("toy --vae AutoencoderKL;model=other-vae;dt").wait_for("CLASS;model=MODEL;[revision=TEXT]")
     terminal.wait_for("dtype=").press("tab").wait_for("model=other-vae;dtype=")
     terminal.type("f").wait_for("Its precision").wait_for("float16")
+    terminal.press("ctrl-c").wait_for_prompt()
+    terminal.type("toy --scheduler DDIM;sample-max-value=2").wait_for("[sample-max-value=1.0]")
 
 
 def test_statement_is_coloured_by_the_grammar(start: Start) -> None:

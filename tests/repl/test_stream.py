@@ -63,6 +63,38 @@ def test_history_needs_no_terminal_but_drafts_do(at_work: Path) -> None:
     assert "error[not-in-script]" in done.stderr
 
 
+def test_saved_session_runs_what_was_run(at_work: Path) -> None:
+    text = (
+        "\\setp n 1\ntoy -p x --seeds {{ n }} --inference-steps 1 -o one  # the first\n\\again --seeds 2\n"
+        "{% for s in [3, 4] %}\n\\again --seeds {{ s }} --output-overwrite\n{% endfor %}\n"
+        "\\again --seeds {{ n + 1 }}\n\\again --sedes 5\n\\cache\n# the end\n\\save story.dgen\n"
+    )
+    done = shell(text, "--shell")
+    assert done.stdout.endswith("saved story.dgen\n"), done.stderr
+    assert (at_work / "story.dgen").read_text(encoding="utf-8") == (
+        "#! dgen 0.1.0\n\n\\setp n 1\n\ntoy\n-p x\n--seeds {{ n }}\n--inference-steps 1\n-o one  # the first\n\n"
+        "toy\n-p x\n--inference-steps 1\n-o one\n--seeds 2\n\n"
+        "{% for s in [3, 4] %}\n\\again --seeds {{ s }} --output-overwrite\n{% endfor %}\n\n"
+        "toy\n-p x\n--inference-steps 1\n-o one\n--output-overwrite\n--seeds 2\n\n# the end\n"
+    )
+    made = sorted(path.name for path in (at_work / "one").iterdir())
+    assert len(made) == 4
+    ran = shell("", "story.dgen")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_mistake_does_not_wait_for_torch(at_work: Path) -> None:
+    program = (
+        "import sys; from dgen.cli.main import main; main(['--shell']);"
+        "print(sorted({'torch', 'diffusers', 'transformers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input="toy --sedes 1\n", capture_output=True, text=True, check=False
+    )
+    assert "did you mean `--seeds`?" in done.stderr
+    assert done.stdout == "[]\n"
+
+
 def test_events_can_be_had_as_json(at_work: Path) -> None:
     done = shell("toy --sedes 1\n\\print x\n", "--shell", "--json")
     assert '"event": "Failed"' in done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dgen.lang.grammar import parse_script
 from dgen.lang.scan import Shape, Token, scan
 
@@ -42,7 +44,8 @@ def _is_open_block(text: str) -> bool:
     try:
         parse_script(text + "\n")
     except UnexpectedToken as error:
-        return error.token.type == "$END"
+        token: Any = error.token
+        return token.type == "$END"
     except Exception:  # anything else that is wrong with it is the parser's to tell
         return False
     return False

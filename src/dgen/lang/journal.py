@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dgen.diagnostic import DgenError, Source, Span, Word, fail
 from dgen.lang.format import quote
@@ -28,13 +28,23 @@ class Journal:
     last: tuple[Word, ...] = ()  # of the last invocation that could be understood, without injected words
     entries: list[Entry] = field(default_factory=list[Entry])
     draft: str = ""  # what the next prompt starts with
-    stands_for: str | None = None  # what the statement that runs says in full
+    stands_for: tuple[Span, str] | None = None  # the last statement that is short for another, and that other
     saved_to: set[str] = field(default_factory=set[str])
 
-    def note(self, text: str, *, succeeded: bool, is_shown_only: bool) -> None:
-        """Keep a statement that was run."""
-        said, self.stands_for = self.stands_for or text, None
-        self.entries.append(Entry(said if succeeded else text, succeeded, is_shown_only))
+    def note(self, span: Span, *, succeeded: bool, is_shown_only: bool = False) -> None:
+        """Keep a statement that was run; one that is short for another as that other."""
+        text = span.text.strip()
+        short, full = self.stands_for or (None, "")
+        is_short = succeeded and short is not None and short.source is span.source and short.start == span.start
+        self.entries.append(Entry(full.strip() if is_short else text, succeeded, is_shown_only))
+
+    def note_comment(self, span: Span, before: Span | None) -> None:
+        """Keep a comment: at the end of the line of the statement before it, or by itself."""
+        if before is not None and self.entries and "\n" not in span.source.text[before.end : span.start]:
+            last = self.entries[-1]
+            self.entries[-1] = replace(last, text=f"{last.text}  {span.text.strip()}")
+        else:
+            self.note(span, succeeded=True)
 
     def require_session(self, name: str, span: Span) -> None:
         """Refuse what only a session can do.

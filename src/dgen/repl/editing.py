@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -70,13 +71,19 @@ def toolbar(document: Document, preparation: Preparation) -> StyleAndTextTuples:
 
         found = signature(document.text, document.cursor_position)
         if found is not None:
-            return _written(found)
+            return _written(found, get_app().output.get_size().columns)
     return [("", KEYS)]
 
 
-def _written(signature: Signature) -> StyleAndTextTuples:
+def _written(signature: Signature, columns: int) -> StyleAndTextTuples:
+    """Return a signature with the part that is being typed marked, and within the columns that there are."""
     pieces: StyleAndTextTuples = []
+    current = signature.current or 0
+    before = sum(len(part) + 1 for part in signature.parts[1 : current + 1])
     for number, part in enumerate(signature.parts):
+        if 0 < number < current and before > columns // 2:
+            before -= len(part) + 1
+            continue
         is_argument = number > 0 and "=" in part
         pieces.append(("", ";" if is_argument else " " if number else ""))
         pieces.append(("class:current" if number == signature.current else "", part))

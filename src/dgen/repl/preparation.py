@@ -43,6 +43,10 @@ class Preparation:
             self._bring_language()
             self.told()
             self._bring_session().engine.warm_up()
+        except Exception as error:  # whoever waits is told; what the libraries lack, the first job tells
+            self._language.set()
+            if not self._runner.done():
+                self._runner.set_exception(error)
         finally:
             sys.setswitchinterval(turn)
 
@@ -56,14 +60,10 @@ class Preparation:
         self._language.set()
 
     def _bring_session(self) -> Runner:
-        try:
-            from dgen.cli.fronts import make_front
-            from dgen.repl.runner import Runner
+        from dgen.cli.fronts import make_front
+        from dgen.repl.runner import Runner
 
-            made = self._given or Runner(make_front(quiet=False, json=False, verbose=False), takes_drafts=True)
-        except BaseException as error:
-            self._runner.set_exception(error)
-            raise
+        made = self._given or Runner(make_front(quiet=False, json=False, verbose=False), takes_drafts=True)
         self._runner.set_result(made)
         return made
 

@@ -48,26 +48,29 @@ def converse(runner: Runner | None) -> int:
 
 
 def _converse(prompt: PromptSession[str], preparation: Preparation) -> int:
-    draft = ""
-    while True:
+    draft, code = "", None
+    while code is None:
         try:
-            text = prompt.prompt(default=draft)
+            text, draft = prompt.prompt(default=draft), ""
+            if text.strip():
+                draft, code = _run(preparation.runner(), text)
         except KeyboardInterrupt:
             draft = ""
-            continue
         except EOFError:
             return 0
-        draft = ""
-        if not text.strip():
-            continue
-        runner = preparation.runner()
-        from dgen.lang.evaluate import Exited
+    return code
 
-        try:
-            runner.run(text)
-        except Exited as stop:
-            return stop.code
-        draft, runner.journal.draft = runner.journal.draft, ""
+
+def _run(runner: Runner, text: str) -> tuple[str, int | None]:
+    """Run what was typed; return what the next prompt starts with, and the code when the session is over."""
+    from dgen.lang.evaluate import Exited
+
+    try:
+        runner.run(text)
+    except Exited as stop:
+        return "", stop.code
+    draft, runner.journal.draft = runner.journal.draft, ""
+    return draft, None
 
 
 def _make_prompt(preparation: Preparation) -> PromptSession[str]:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 from dgen.cli.fronts import Front
 from dgen.cli.main import explain
-from dgen.diagnostic import DgenError, Source
+from dgen.diagnostic import DgenError, Source, Span
 from dgen.engine.render import LocalEngine
 from dgen.events import ComponentLoaded, Event, Interrupted, JobStarted, StatementFinished, serial
 from dgen.lang.directives import directives
 from dgen.lang.evaluate import Exited
 from dgen.lang.journal import Journal
-from dgen.lang.nodes import Directive, Script, Statement
+from dgen.lang.nodes import Comment, Directive, Script, Statement
 from dgen.lang.parse import parse
 from dgen.session import Cancelled, Session
 
@@ -58,11 +58,16 @@ class Runner:
             statements = parse(source).statements
         except DgenError as error:
             self._explain(error)
-            self.journal.note(text.strip(), succeeded=False, is_shown_only=False)
+            self.journal.note(source.span(0, len(text)), succeeded=False)
             return
+        before: Span | None = None
         for statement in statements:
+            if isinstance(statement, Comment):
+                self.journal.note_comment(statement.span, before)
+                continue
+            before = statement.span
             succeeded = self._run(Script(source, (statement,)))
-            self.journal.note(statement.span.text.strip(), succeeded=succeeded, is_shown_only=_shows(statement))
+            self.journal.note(statement.span, succeeded=succeeded, is_shown_only=_shows(statement))
             if not succeeded:
                 return
 

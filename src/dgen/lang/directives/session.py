@@ -45,7 +45,7 @@ def last(run: Interpreter, span: Span) -> None:
 def again(run: Interpreter, span: Span, *changes: Word) -> None:
     """Run the last invocation again; options named here replace those of the same name, a model the model."""
     words = run.host.changed(run.journal.last_invocation("again", span), changes)
-    run.journal.stands_for = as_statement(words)
+    run.journal.stands_for = (span, as_statement(words))
     run.invoke(words, span.to(changes[-1].span) if changes else span)
 
 
