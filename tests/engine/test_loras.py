@@ -174,6 +174,27 @@ def test_lora_of_another_model_is_named_with_its_place(bench: Bench, toys: Path)
     assert (error.code, error.option, error.index) == ("bad-weights", "loras", 1)
 
 
+def test_pipeline_of_another_family_takes_loras_with_its_own_loader(
+    shared_bench: Bench, toys: Path, tmp_path: Path, plainly: Callable[..., list[bytes]]
+) -> None:
+    import torch
+    from diffusers import AuraFlowTransformer2DModel
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Any] = {}
+    generator = torch.Generator().manual_seed(5)
+    model = AuraFlowTransformer2DModel.from_pretrained(toys / "auraflow" / "transformer")
+    for name, layer in model.named_modules():
+        if name.endswith("to_q"):
+            tensors[f"transformer.{name}.lora_A.weight"] = torch.randn((2, layer.in_features), generator=generator)
+            tensors[f"transformer.{name}.lora_B.weight"] = torch.randn((layer.out_features, 2), generator=generator)
+    save_file(tensors, tmp_path / "lora.safetensors")
+    plain = plainly("AuraFlowPipeline", "auraflow", [7], **CALL)
+    made = pixels(shared_bench.render(toys / "auraflow", loras=(lora(tmp_path / "lora.safetensors"),)))
+    assert made != plain
+    assert pixels(shared_bench.render(toys / "auraflow")) == plain
+
+
 def test_lora_works_beside_a_checkpoint_file_and_in_half_precision(bench: Bench, toys: Path) -> None:
     one = (lora(toys / "sd-lora"),)
     file = {"model_config": str(toys / "sd")}

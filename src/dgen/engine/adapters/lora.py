@@ -89,12 +89,12 @@ def _add(pipeline: Any, lora: Lora, name: str, modules: Mapping[str, Any]) -> li
 
     def read(_: Any, **named: Any) -> Any:
         """Answer the pipeline's loader with what was read before."""
-        state, alphas, _ = type(pipeline).lora_state_dict(dict(lora.held.tensors), **named)
+        state, *alphas, _ = type(pipeline).lora_state_dict(dict(lora.held.tensors), **named)
         if not all("lora" in key or ".lokr_" in key for key in state):
             raise no_lora(lora.source.name, [key for key in state if "lora" not in key])
         changed.extend(kind for kind in modules if any(key.startswith(f"{kind}.") for key in state))
         _check_fit(lora, state, modules)
-        return state, alphas, None if alphas else lora.held.metadata
+        return (state, *alphas, None if any(alphas) else lora.held.metadata)
 
     vars(pipeline)["lora_state_dict"] = read
     try:
