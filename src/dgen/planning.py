@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dgen.check.follow import surroundings_kept
-from dgen.diagnostic import Diagnostic, Source, Span, Word
+from dgen.darkroom import Darkroom
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
+from dgen.engine.footprint import Footprint
 from dgen.engine.protocol import Inputs
 from dgen.engine.trace import Traced, TraceEngine
-from dgen.events import Event, FileSaved, Warned
+from dgen.events import Event, Failed, FileSaved, Warned
 from dgen.families.inspection import ModelFacts
 from dgen.lang.directives import find_directive
 from dgen.lang.evaluate import Exited, Interpreter
@@ -18,12 +21,17 @@ from dgen.lang.nodes import Directive, Statement
 from dgen.media.read import PictureFiles
 from dgen.media.write import Names, Page, WriterPool, Written
 from dgen.options.request import Request
-from dgen.plan.resolve import Job, resolve
+from dgen.plan.resolve import Job
 from dgen.session import Session
 from dgen.values.scalars import Size
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 # Topics whose directives do something to the world outside the session; a plan passes them over.
-_PASSED_OVER = ("files", "programs", "web", "plugins")
+_PASSED_OVER = ("files", "programs", "web", "plugins", "pictures", "commands")
+
+_CHANNELS = 3  # of a picture, a byte each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,14 @@ class PlannedJob:
     job: Job
     where: str
     files: tuple[Path, ...]
+    configs: tuple[Path, ...] = ()  # beside the pictures
+    one: Size  # pixels of one picture, in a grid or alone
+
+    @property
+    def size(self) -> Size:
+        """The size in pixels of each picture."""
+        shape = self.job.request.batch_grid_size
+        return Size(self.one.width * shape.width, self.one.height * shape.height) if shape else self.one
 
 
 @dataclass(slots=True)
@@ -41,13 +57,25 @@ class Plan:
 
     jobs: list[PlannedJob] = field(default_factory=list[PlannedJob])
     loads: list[str] = field(default_factory=list[str])  # the parts of models that would be loaded, in their order
+    parts: list[Footprint] = field(default_factory=list[Footprint])  # those parts, each once, with their sizes
     warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    failures: list[Diagnostic] = field(default_factory=list[Diagnostic])  # of statements that `--keep-going` leaves
     passed_over: list[str] = field(default_factory=list[str])  # directives that a plan does not run, with places
 
     @property
     def files(self) -> list[Path]:
         """The pictures that would be written."""
         return [path for planned in self.jobs for path in planned.files]
+
+    @property
+    def weights_bytes(self) -> int:
+        """The memory that all parts take whose size can be seen."""
+        return sum(part.bytes or 0 for part in self.parts)
+
+    @property
+    def disk_bytes(self) -> int:
+        """The most that the pictures can take on the disk, near enough: their pixels, not compressed."""
+        return sum(len(p.files) * p.size.width * p.size.height * _CHANNELS for p in self.jobs)
 
     @property
     def models(self) -> list[str]:
@@ -76,6 +104,19 @@ class PlannedPictures(PictureFiles):
         """
         return self.planned.get(Path(path).absolute()) or super().size(path)
 
+    def picture(self, path: str) -> Image:
+        """Return a picture; a black one of its size when it is not there yet.
+
+        Raises:
+            BadValue: nobody has written it or will write it.
+        """
+        planned = self.planned.get(Path(path).absolute())
+        if planned is None:
+            return super().picture(path)
+        from PIL import Image as Pictures
+
+        return Pictures.new("RGB", tuple(planned))
+
 
 class PlannedNames(Names):
     """Gives names as they will be given when what was planned before is on the disk."""
@@ -101,8 +142,9 @@ class PlannedFiles(WriterPool):
         """Make what names the files."""
         return PlannedNames()
 
-    def write(self, page: Page, files: Written) -> None:
+    def write(self, page: Page, files: Written) -> Written:
         """Leave the files unwritten."""
+        return files
 
 
 class PlanningSession(Session):
@@ -114,8 +156,9 @@ class PlanningSession(Session):
         super().__init__(TraceEngine(self._hear), self._hear)
         self.planned = PlannedPictures()
         self.pictures = self.planned
+        self.darkroom = Darkroom(self.planned)
         self._where = ""
-        self._files: dict[int, list[Path]] = {}
+        self._files: dict[tuple[int, str], list[Path]] = {}  # by the number of the job, and "image" or "config"
 
     def make_pool(self) -> WriterPool:
         """Make what writes nothing."""
@@ -130,12 +173,16 @@ class PlanningSession(Session):
 
     def _hear(self, event: Event) -> None:
         match event:
-            case Traced(text=text) if text.startswith("load "):
+            case Traced(text=text, loads=part) if part is not None:
                 self.plan.loads.append(text.removeprefix("load "))
+                if part not in self.plan.parts:
+                    self.plan.parts.append(part)
             case Warned():
                 self.plan.warnings.append(event.diagnostic)
-            case FileSaved(kind="image"):
-                self._files.setdefault(event.number, []).append(Path(event.path))
+            case Failed():
+                self.plan.failures += event.diagnostics
+            case FileSaved():
+                self._files.setdefault((event.number, event.kind), []).append(Path(event.path))
             case _:
                 pass
 
@@ -144,16 +191,16 @@ class PlanningSession(Session):
         self._where, first = str(span), len(self.plan.jobs)
         super().invoke(words, span)
         for number, planned in enumerate(self.plan.jobs[first:], 1):
-            files = tuple(self._files.pop(number, ()))
-            self.plan.jobs[first + number - 1] = PlannedJob(job=planned.job, where=planned.where, files=files)
-            self.planned.planned.update(dict.fromkeys((f.absolute() for f in files), _written_size(planned.job)))
+            files, configs = (tuple(self._files.pop((number, kind), ())) for kind in ("image", "config"))
+            whole = self.plan.jobs[first + number - 1] = replace(planned, files=files, configs=configs)
+            self.planned.planned.update(dict.fromkeys((f.absolute() for f in files), whole.size))
 
     def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> None:
-        job = resolve(request, *place, self.pictures)
+        job = self.darkroom.resolve(request, *place)
         self.engine.render(job, Inputs(), lambda step, steps: None)
         grids = job.request.batch_grid_size is not None
         pictures = 1 if grids else job.request.num_images_per_prompt or 1
-        self.plan.jobs.append(PlannedJob(job=job, where=self._where, files=()))
+        self.plan.jobs.append(PlannedJob(job=job, where=self._where, files=(), one=self.darkroom.finished_size(job)))
         for page in self.pages(job, (None,) * pictures, count[0]):
             self._pool.submit(count[0], page)
 
@@ -168,9 +215,41 @@ class _PlanningInterpreter(Interpreter):
         super()._run(statement)
 
 
-def _written_size(job: Job) -> Size:
-    shape = job.request.batch_grid_size
-    return Size(job.size.width * shape.width, job.size.height * shape.height) if shape else job.size
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run may make at most; None for no limit."""
+
+    images: int | None = None
+    disk_bytes: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is a limit."""
+        return self != Limits()
+
+    def require(self, plan: Plan) -> None:
+        """Refuse a plan that goes beyond a limit.
+
+        Raises:
+            DgenError: `over-limit`.
+        """
+        found: list[Diagnostic] = []
+        if self.images is not None and len(plan.files) > self.images:
+            found.append(_over("--max-images", f"{len(plan.files):,} pictures", f"{self.images:,}"))
+        if self.disk_bytes is not None and plan.disk_bytes > self.disk_bytes:
+            most = f"up to {plan.disk_bytes / GB:,.3f} GB of pictures"
+            found.append(_over("--max-gb", most, f"{self.disk_bytes / GB:,.3f}"))
+        if found:
+            raise DgenError(*found)
+
+
+GB = 10**9
+
+
+def _over(flag: str, makes: str, limit: str) -> Diagnostic:
+    return Diagnostic(
+        code="over-limit", message=f"this makes {makes}, and `{flag}` allows {limit}",
+        help="nothing was started; `dgen plan` lists what it makes",
+    )  # fmt: skip
 
 
 def plan_script(source: Source, injected: Sequence[Word] = ()) -> Plan:
@@ -184,7 +263,7 @@ def plan_script(source: Source, injected: Sequence[Word] = ()) -> Plan:
         session.inject(injected)
         session.run(source)
 
-    return _planned(work)
+    return planned(work)
 
 
 def plan_invocation(words: tuple[Word, ...], span: Span, injected: Sequence[Word] = ()) -> Plan:
@@ -197,10 +276,15 @@ def plan_invocation(words: tuple[Word, ...], span: Span, injected: Sequence[Word
     def work(session: PlanningSession) -> None:
         session.invoke((*words, *injected), span)
 
-    return _planned(work)
+    return planned(work)
 
 
-def _planned(work: Callable[[PlanningSession], None]) -> Plan:
+def planned(work: Callable[[PlanningSession], object]) -> Plan:
+    """Return the plan of what some work would do with a session.
+
+    Raises:
+        DgenError: something in it is wrong.
+    """
     session = PlanningSession()
     try:
         with surroundings_kept():

@@ -24,7 +24,7 @@ _ANY_NAME = ("run", "repl")
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
-    "prompt_upscaler_help": "prompt_upscaler_help",
+    "prompt_upscaler_help": "prompt_upscaler_help", "image_processor_help": "image_processor_help",
 }  # fmt: skip
 
 
@@ -40,12 +40,16 @@ def run(argv: Sequence[str]) -> int:
     if "version" in line.asked:
         print(f"dgen {__version__}")
         return Exit.OK
-    sources = list(_sources(line))
+    sources = list(sources_of(line))
+    if {"max_images", "max_gb"} & set(line.asked):
+        from dgen.cli.planning import guard
+
+        guard(line, sources)
     with front_of(line) as front:
         listen = serial(front.listen)
         session = Session(LocalEngine(listen), listen)
         try:
-            return _run_session(session, line, sources)
+            return run_session(session, line, sources)
         finally:
             session.close()
 
@@ -56,7 +60,12 @@ def front_of(line: CommandLine) -> Front:
     return make_front(quiet="quiet" in line.asked, json="json" in line.asked, verbose=is_verbose)
 
 
-def _run_session(session: Session, line: CommandLine, sources: list[Source]) -> int:
+def run_session(session: Session, line: CommandLine, sources: list[Source]) -> int:
+    """Run what a command line names in a session; return the exit code.
+
+    Raises:
+        DgenError: something is wrong, or a job failed.
+    """
     settle(session, line)
     try:
         if line.command == "replay":
@@ -101,7 +110,7 @@ def _assign(session: Session, line: CommandLine) -> None:
         session.run(Source(f"--{directive}", f"\\{directive} {name} {text}"))
 
 
-def _sources(line: CommandLine) -> Iterator[Source]:
+def sources_of(line: CommandLine) -> Iterator[Source]:
     """Yield the scripts that a command line names, or standard input."""
     for name in LANGUAGE_HELP:
         if name in line.asked:

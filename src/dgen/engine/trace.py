@@ -10,6 +10,7 @@ from typing import Any
 from dgen.diagnostic import did_you_mean
 from dgen.engine import schedulers
 from dgen.engine.adapters.check import check_attached
+from dgen.engine.footprint import Footprint, footprint
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
@@ -21,6 +22,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
 from dgen.schema import Stage
 from dgen.upscalers import TextOrder
+from dgen.values.uri import OpenUri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class Traced(Event):
     """A line of a trace: a component that would be loaded or found, or a job that would run."""
 
     text: str
+    loads: Footprint | None = None  # the part, when the line tells of one that would be loaded
 
 
 class TraceEngine:
@@ -97,7 +100,7 @@ class TraceEngine:
         """
         parts = [p for p in parts_of(job, self._layout(job.request)) if p.kind not in self._used]
         for part in (*parts, *adapter_parts(job.request)):
-            self._tell(f"{self._seen(part)} {part.kind} {part.source.name} {part.dtype}")
+            self._tell_part(part)
         self._last = tuple(p.kind for p in parts) + tuple(sorted(self._used))
         self._tell(" ".join(("job", job.mode, *_facts(job))))
         return Result(images=())
@@ -106,7 +109,7 @@ class TraceEngine:
         """Tell what would be loaded and written."""
         for job, variant in jobs:
             for part in parts_of(job, self._layout(job.request)):
-                self._tell(f"{self._seen(part)} {part.kind} {part.source.name} {part.dtype}")
+                self._tell_part(part)
             self._tell(f"write {job.pipeline} {job.request.dtype} {variant or 'plain'}")
 
     def continue_texts(self, order: TextOrder, device: str | None, *, offline: bool) -> tuple[str, ...]:
@@ -122,6 +125,11 @@ class TraceEngine:
         self._held[part.key] = part
         self._uses[part.key] = self._uses.get(part.key, 0) + 1
         return word
+
+    def _tell_part(self, part: Part) -> None:
+        word = self._seen(part)
+        loads = footprint(self._models.hub, part) if word == "load" else None
+        self._listener(Traced(text=f"{word} {part.kind} {part.source.name} {part.dtype}", loads=loads))
 
     def _tell(self, text: str) -> None:
         self._listener(Traced(text=text))
@@ -203,7 +211,8 @@ def _facts(job: Job) -> Iterator[str]:
 def _word(row: Any, value: Any) -> str:
     if row.value is None:
         return "yes"
-    text = " + ".join(row.words(row.map_paths(value, lambda path: Path(path).name)))
+    between = " " if isinstance(row.value, OpenUri) else " + "
+    text = between.join(row.words(row.map_paths(value, lambda path: Path(path).name)))
     if row.name == "image_seed":
         return text
     return repr(text) if " " in text or not text else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgen.schema import opt, options
-from dgen.values.scalars import FilePath, Text
+from dgen.values.scalars import FilePath, Integer, Real, Text
 
 
 @options("program")
@@ -33,6 +33,14 @@ class CommandOptions:
     )  # fmt: skip
     no_stdin: bool = opt(False, flag="--no-stdin", help="Never read a script from standard input.")
     keep_going: bool = opt(False, flag="--keep-going", help="Run the rest of a script after a statement failed.")
+    max_images: int | None = opt(
+        None, flag="--max-images", value=Integer(0),
+        help="Refuse, before anything starts, to make more than N pictures.",
+    )  # fmt: skip
+    max_gb: float | None = opt(
+        None, flag="--max-gb", value=Real(0),
+        help="Refuse, before anything starts, to make pictures that can take more than X GB on the disk.",
+    )  # fmt: skip
     sandbox: bool = opt(
         False, flag="--sandbox",
         help="Run no programs, no Python and no network, and write nowhere but in the output folder.",
@@ -54,6 +62,10 @@ class CommandOptions:
     functions_help: tuple[str, ...] | None = opt(
         None, flag="--functions-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the functions of templates.",
+    )  # fmt: skip
+    image_processor_help: tuple[str, ...] | None = opt(
+        None, flag="--image-processor-help", aliases=("--image-preprocessor-help",), many=True, optional_value=True,
+        value=Text(metavar="NAME"), help="Describe the image processors, with their arguments when they are named.",
     )  # fmt: skip
     prompt_upscaler_help: tuple[str, ...] | None = opt(
         None, flag="--prompt-upscaler-help", many=True, optional_value=True, value=Text(metavar="NAME"),

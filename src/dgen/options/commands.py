@@ -95,6 +95,8 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("run", "SCRIPT... [OPTIONS]", "run files of any name as scripts", _RUN),
+        Command("plan", "SCRIPT... [OPTIONS]", "say what a run would make: pictures, files, models, sizes; --json too",
+                "dgen.cli.planning:run"),
         Command("replay", "FILE... [OPTIONS]", "make a picture again from the picture, or from its .dgen", _RUN),
         Command("repl", "[SCRIPT...] [OPTIONS]", "start a session: type statements one by one, models stay loaded",
                 "dgen.repl.main:run"),

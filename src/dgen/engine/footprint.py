@@ -1,0 +1,93 @@
+"""Tells how much memory the parts of a job will take, from the headers of their weights files; loads nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dgen.engine.adapters.files import adapter_file
+from dgen.engine.hub import Hub
+from dgen.engine.models import part_folder
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import ADAPTERS, Part
+from dgen.engine.weights import is_safe_format, weights_of
+from dgen.families.inspection import safetensors_header
+
+_WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
+_FLOATS = {"F64", "F32", "F16", "BF16"}
+
+_IN_CHECKPOINTS = {
+    "unet": ("model.diffusion_model.",),
+    "vae": ("first_stage_model.",),
+    "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
+    "text_encoder_2": ("conditioner.embedders.1.",),
+}
+"""How the tensors of a part are called in a checkpoint file of Stable Diffusion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """A part of a model that a run would load. `bytes`: in memory; None when that cannot be seen on this machine."""
+
+    kind: str
+    source: str
+    dtype: str
+    bytes: int | None
+
+
+def footprint(hub: Hub, part: Part) -> Footprint:
+    """Measure a part, whose source a hub can find without the network."""
+    return Footprint(kind=part.kind, source=part.source.name, dtype=part.dtype, bytes=_measured(hub, part))
+
+
+def _measured(hub: Hub, part: Part) -> int | None:
+    if part.kind in ADAPTERS.values():
+        return _adapter_bytes(hub, part)
+    try:
+        place = hub.index(part.source)
+    except EngineError:
+        return None
+    if place.is_file():
+        prefixes = _IN_CHECKPOINTS.get(part.kind, ("",) if part.source.option != "model" else ())
+        return _bytes_in(place, part.dtype, prefixes) if prefixes and is_safe_format(place) else None
+    folder = place if (place / part.kind / "config.json").is_file() else part_folder(place, part.kind)
+    if folder is None:
+        return 0  # tokenizers and schedulers
+    own = folder / part.kind if (folder / part.kind).is_dir() else folder
+    files = weights_of(own, part.source.variant)[0]
+    return sum(_bytes_in(file, part.dtype, ("",)) for file in files) if files else None
+
+
+def _adapter_bytes(hub: Hub, part: Part) -> int | None:
+    try:
+        file = adapter_file(hub, part.source)
+    except EngineError:
+        return None
+    return sum(_stored(t) for t in _tensors(file, ("",))) if is_safe_format(file) else file.stat().st_size
+
+
+def _bytes_in(file: Path, dtype: str, prefixes: tuple[str, ...]) -> int:
+    """Count the bytes of tensors once they are in a precision; those of a pickle as they lie on the disk."""
+    if not is_safe_format(file):
+        return file.stat().st_size
+    return sum(_held(tensor, dtype) for tensor in _tensors(file, prefixes))
+
+
+def _tensors(file: Path, prefixes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    header = safetensors_header(file)
+    return (header[name] for name in header if name != "__metadata__" and name.startswith(prefixes))
+
+
+def _held(tensor: dict[str, Any], dtype: str) -> int:
+    width = _WIDTHS.get(dtype)
+    if width is None or tensor["dtype"] not in _FLOATS:
+        return _stored(tensor)
+    return math.prod(tensor["shape"]) * width
+
+
+def _stored(tensor: dict[str, Any]) -> int:
+    start, end = tensor["data_offsets"]
+    return end - start
