@@ -5,27 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dgen import session as inner
 from dgen.api.pictures import Picture, Pictures
 from dgen.api.scripts import Invocation
-from dgen.diagnostic import DgenError
 from dgen.engine.protocol import Holding, OnStep
 from dgen.engine.render import LocalEngine
-from dgen.events import Listener
-from dgen.media.read import PictureFiles
+from dgen.events import Fetching, Listener, Warned
+from dgen.families.inspection import ModelFacts
 from dgen.plan.bind import Bound, bind, request_table
-from dgen.plan.expand import expand
-from dgen.plan.resolve import Job, resolve
-from dgen.preflight import blaming, inputs_of, look_into
-from dgen.values.image_seed import ImageSeed
+from dgen.plan.expand import Expansion
+from dgen.plan.resolve import Job
+from dgen.preflight import blaming
+
+
+class _Jobs(inner.Session):
+    """Takes an invocation up to its jobs, as a session does; makes no folder."""
+
+    def __init__(self, engine: LocalEngine, listener: Listener) -> None:
+        super().__init__(engine, lambda event: listener(event) if isinstance(event, (Fetching, Warned)) else None)
+        self.found: list[Job] = []
+
+    def make_folder(self, folder: Path) -> None:
+        """Leave the folder unmade."""
+
+    def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
+        self.found += [self.darkroom.resolve(request, *place) for request in expansion]
 
 
 class Engine:
-    """Loads models and renders jobs; keeps what is loaded for the next one. It writes nothing."""
+    """Loads models and renders jobs; keeps what is loaded for the next one. It writes no file."""
 
     def __init__(self, *, listener: Listener = lambda event: None) -> None:
         """`listener` is told what is read, loaded, reused and dropped."""
         self._engine = LocalEngine(listener)
-        self._pictures = PictureFiles()
+        self._listener = listener
 
     def jobs(self, model: str | Path, **options: Any) -> list[Job]:
         """Return the jobs of an invocation, every combination of its values, completely decided and checked.
@@ -35,19 +48,12 @@ class Engine:
         Raises:
             DgenError: every mistake there is.
         """
-        words, span = Invocation(model, **options).words()
-        bound = bind(words, request_table(), span)
-        self._pictures.offline = bool(bound.value("offline_mode"))
-        with blaming(bound):
-            return self._jobs(bound)
-
-    def _jobs(self, bound: Bound) -> list[Job]:
-        expansion = expand(bound)
-        facts, found = look_into(bound, expansion, self._engine, self._pictures)
-        if found or facts is None:
-            raise DgenError(*found)
-        device = self._engine.device_kind(next(iter(expansion)).device)
-        return [resolve(request, facts, device, self._pictures) for request in expansion]
+        session = _Jobs(self._engine, self._listener)
+        try:
+            session.invoke(*Invocation(model, **options).words())
+        finally:
+            session.close()
+        return session.found
 
     def render(self, job: Job, on_step: OnStep = lambda step, steps: None) -> Pictures:
         """Render a job; `on_step` is told each denoising step, counted from 1, and how many there are.
@@ -56,13 +62,16 @@ class Engine:
             DgenError: the model cannot be loaded, or the job failed.
             BaseException: whatever `on_step` raises, which stops the job.
         """
-        seed: ImageSeed | None = job.request.image_seed
-        words, span = Invocation(job.request.model, image_seeds=str(seed) if seed else None).words()
-        with blaming(bind(words, request_table(), span)):
-            result = self._engine.render(
-                job, inputs_of(job, self._pictures), lambda step, of: on_step(step, of) and None
-            )
-        return Pictures([Picture(image, job) for image in result.images])
+        words, span = Invocation(job.request.model).words()
+        session = _Jobs(self._engine, self._listener)
+        session.pictures.offline = bool(job.request.offline_mode)
+        try:
+            with blaming(bind(words, request_table(), span)):
+                made = self._engine.render(job, session.darkroom.inputs_of(job), on_step)
+                images = session.darkroom.finished(job, made.images)
+        finally:
+            session.close()
+        return Pictures([Picture(image, job) for image in images])
 
     def draw(self, model: str | Path, **options: Any) -> Pictures:
         """Render every job of an invocation: `engine.draw("builtin:shapes", prompts="a red circle", seeds=[1, 2])`.
