@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-PATIENCE_S = float(os.environ.get("DGEN_TEST_PATIENCE_S", "120"))
+PATIENCE_S = 300
 KEYS = {
     "enter": "\r", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "alt-enter": "\x1b\r", "ctrl-c": "\x03",
     "ctrl-d": "\x04", "ctrl-r": "\x12", "ctrl-x": "\x18", "ctrl-e": "\x05", "ctrl-a": "\x01", "ctrl-u": "\x15",
@@ -122,4 +123,7 @@ class Terminal:
 
     def close(self) -> None:
         """End the program whatever it does."""
-        self.child.close(force=True)
+        if self.child.isalive():
+            self.child.kill(signal.SIGKILL)
+            self.child.wait()
+        self.child.close()
