@@ -18,24 +18,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "builtin": set(),
     "schema": {"diagnostic"},
     "values": {"diagnostic", "schema", "resources"},
-    "options": BASE,
+    "registry": BASE,
+    "processors": BASE | {"registry"},
+    "options": BASE | {"processors"},
     "families": BASE,
     "plan": BASE | {"options", "families"},
     "cache": set(),
     "fetch": BASE | {"cache"},
-    "lang": BASE | {"cache", "options", "upscalers"},
+    "lang": BASE | {"cache", "options", "upscalers", "processors", "registry"},
     "events": BASE,
     "engine": BASE | {"options", "families", "plan", "events", "fetch", "builtin", "upscalers"},
     "media": BASE | {"options", "plan", "fetch"},
     "help": BASE | {"options"},
-    "config": BASE | {"options", "plan", "lang", "engine"},
-    "upscalers": BASE,
+    "config": BASE | {"options", "plan", "lang", "engine", "processors"},
+    "upscalers": BASE | {"registry"},
+    "darkroom": BASE | {"processors", "options", "families", "plan", "engine", "media"},
     "upscaling": BASE | {"upscalers", "options", "plan", "engine", "preflight"},
-    "plugins": BASE | {"lang", "upscalers"},
-    "preflight": BASE | {"options", "families", "plan", "engine", "media", "help"},
+    "plugins": BASE | {"lang", "upscalers", "processors"},
+    "preflight": BASE | {"options", "families", "plan", "engine", "media", "help", "processors"},
     "commands": BASE
     | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "fetch", "preflight"}
-    | {"upscalers", "upscaling"},
+    | {"upscalers", "upscaling", "darkroom", "processors"},
     "telling": BASE | {"options", "plan", "engine", "events"},
     "session": BASE
     | {
@@ -52,12 +55,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "preflight",
         "telling",
     }
-    | {"commands", "upscaling"},
+    | {"commands", "upscaling", "darkroom"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"options", "plan", "session", "events", "lang", "engine", "cli", "complete", "terminal"},
-    "complete": BASE | {"options", "families", "plan", "lang", "engine", "help", "builtin"},
+    "complete": BASE
+    | {"processors", "upscalers", "registry", "options", "families", "plan", "lang", "engine", "help", "builtin"},
     "doctor": BASE | {"cache", "engine"},
-    "planning": BASE | {"options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
+    "planning": BASE
+    | {"darkroom", "options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
     "api": BASE
     | {
         "options",
@@ -74,7 +79,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         "planning",
     },
     "check": BASE
-    | {"commands", "upscaling", "options", "families", "plan", "lang", "engine", "media", "events", "preflight"},
+    | {
+        "darkroom",
+        "commands",
+        "upscaling",
+        "options",
+        "families",
+        "plan",
+        "lang",
+        "engine",
+        "media",
+        "events",
+        "preflight",
+    },
     "cli": BASE
     | {
         "builtin",
@@ -90,6 +107,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "terminal",
         "doctor",
         "complete",
+        "planning",
+        "registry",
     },
     "__main__": {"cli"},
 }

@@ -16,6 +16,7 @@ from dgen.engine.protocol import ModelFiles
 from dgen.lang.format import quote
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
+from dgen.processors import ProcessorText, paths_in
 from dgen.schema import NamesPaths, Option
 from dgen.values.scalars import Size, is_url
 
@@ -49,10 +50,15 @@ def config(job: Job, folder: Path, ingredients: tuple[Ingredient, ...] = ()) -> 
 
 def _option_lines(job: Job, rename: Callable[[str], str]) -> Iterator[str]:
     for row in ROWS.values():
-        value = getattr(job.request, row.name)
+        value = row.as_recorded(getattr(job.request, row.name))
         if not row.is_recorded or row.positional or not is_worth_saying(row, value):
             continue
         yield " ".join((row.flag, *(_value(w) for w in _words(row, value, rename))))
+
+
+def job_key(text: str) -> str:
+    """Return the key that ledgers know a job by, from its config: options, inputs, models; not dgen's version."""
+    return hashlib.sha256(text.partition("\n")[2].encode()).hexdigest()
 
 
 def is_worth_saying(row: Option, value: Any) -> bool:
@@ -114,8 +120,14 @@ def model_ingredient(model: ModelFiles) -> Ingredient:
 def input_ingredients(job: Job, find: Callable[[str], Path]) -> tuple[Ingredient, ...]:
     """Name the picture files a job starts from, with their digests; an address without its query."""
     seed = job.request.image_seed
-    paths = seed.paths if seed is not None else ()
+    paths = (*(seed.paths if seed is not None else ()), *(_processor_files(job)))
     return tuple(Ingredient(name=_short(p), digest=f"sha256 {digest_of(find(p))}") for p in paths)
+
+
+def _processor_files(job: Job) -> Iterator[str]:
+    for row in ROWS.values():
+        if isinstance(row.value, ProcessorText):
+            yield from paths_in(getattr(job.request, row.name))
 
 
 def _short(path: str) -> str:

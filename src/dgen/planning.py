@@ -18,6 +18,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.lang.directives import find_directive
 from dgen.lang.evaluate import Exited, Interpreter
 from dgen.lang.nodes import Directive, Statement
+from dgen.media.names import pictures_of
 from dgen.media.read import PictureFiles
 from dgen.media.write import Names, Page, WriterPool, Written
 from dgen.options.request import Request
@@ -115,7 +116,7 @@ class PlannedPictures(PictureFiles):
             return super().picture(path)
         from PIL import Image as Pictures
 
-        return Pictures.new("RGB", tuple(planned))
+        return Pictures.new("RGB", (planned.width, planned.height))
 
 
 class PlannedNames(Names):
@@ -195,14 +196,13 @@ class PlanningSession(Session):
             whole = self.plan.jobs[first + number - 1] = replace(planned, files=files, configs=configs)
             self.planned.planned.update(dict.fromkeys((f.absolute() for f in files), whole.size))
 
-    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> None:
+    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
         job = self.darkroom.resolve(request, *place)
         self.engine.render(job, Inputs(), lambda step, steps: None)
-        grids = job.request.batch_grid_size is not None
-        pictures = 1 if grids else job.request.num_images_per_prompt or 1
         self.plan.jobs.append(PlannedJob(job=job, where=self._where, files=(), one=self.darkroom.finished_size(job)))
-        for page in self.pages(job, (None,) * pictures, count[0]):
+        for page in self.pages(job, (None,) * pictures_of(job), count[0]):
             self._pool.submit(count[0], page)
+        return False
 
 
 class _PlanningInterpreter(Interpreter):

@@ -1,7 +1,7 @@
 """The public API of plugins: what a plugin file imports, and nothing else of dgen.
 
-A plugin is a Python file. It registers directives, template functions and prompt upscalers with the same decorators
-as dgen itself; scripts load it with `\\import_plugins FILE.py`.
+A plugin is a Python file. It registers directives, template functions, image processors and prompt upscalers with
+the same decorators as dgen itself; scripts load it with `\\import_plugins FILE.py`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,29 @@ from dgen.lang.evaluate import Interpreter
 from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
+from dgen.processors import Bench, ChainText, ColorText, Detection, Processing, image_processor
 from dgen.schema import BadValue, opt, options, record
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
-from dgen.values.scalars import Choice, FilePath, Flag, Integer, ModelSource, Real, Text
+from dgen.values.scalars import (
+    Choice,
+    FilePath,
+    Flag,
+    Integer,
+    ModelSource,
+    PointText,
+    Real,
+    Size,
+    SizeText,
+    Text,
+)
 
 __all__ = [
     "BadValue",
+    "Bench",
+    "ChainText",
     "Choice",
+    "ColorText",
+    "Detection",
     "DgenError",
     "FilePath",
     "Flag",
@@ -27,7 +43,11 @@ __all__ = [
     "Interpreter",
     "Line",
     "ModelSource",
+    "PointText",
+    "Processing",
     "Real",
+    "Size",
+    "SizeText",
     "Span",
     "Text",
     "TextOrder",
@@ -37,6 +57,7 @@ __all__ = [
     "directive",
     "fail",
     "function",
+    "image_processor",
     "opt",
     "options",
     "prompt_upscaler",

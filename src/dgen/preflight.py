@@ -11,15 +11,14 @@ from typing import Any
 
 from dgen import help as helps
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Span, Word
-from dgen.engine.protocol import Engine, EngineError, Inputs
+from dgen.engine.protocol import Engine, EngineError
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import TXT2IMG
 from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
-from dgen.plan.control import control_images
 from dgen.plan.expand import Expansion
-from dgen.plan.resolve import Job, check_support
+from dgen.plan.resolve import check_support
+from dgen.processors import ProcessorText
 from dgen.schema import BadValue
 from dgen.values.scalars import is_url
 
@@ -39,16 +38,6 @@ def look_into(
     found += check_support(bound, facts)
     found += check_schedulers(engine, bound, first, (facts, expansion.values("scheduler")))
     return facts, found
-
-
-def inputs_of(job: Job, pictures: PictureFiles) -> Inputs:
-    """Decode the pictures that a job starts from, brought to its size."""
-    seed = job.request.image_seed
-    if seed is None:
-        return Inputs()
-    mask = pictures.mask(seed.mask, job.size) if seed.mask is not None else None
-    controls = tuple(pictures.image(p, job.size) for p in control_images(seed, bool(job.request.control_nets)))
-    return Inputs(None if job.mode == TXT2IMG else pictures.image(seed.image, job.size), mask, controls)
 
 
 @contextmanager
@@ -78,13 +67,17 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
         checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.paths]
         keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
-        if keeps_aspect:
+        if keeps_aspect and not any(option in bound for option in _PROCESSORS):
             checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in seed.beside)
         if any(map(is_url, seed.paths)):
             continue
         broken = next(filter(None, (_blame(check, path, word) for check, path in checks)), None)
         if broken is not None:
             yield value_error(broken, word, held.flag.text if held else "")
+
+
+_PROCESSORS = tuple(name for name, row in ROWS.items() if isinstance(row.value, ProcessorText))
+"""Options that may change the aspect of a picture: what fits is only known when they are done."""
 
 
 def _blame(check: Callable[[], object], path: str, word: Word) -> BadValue | None:

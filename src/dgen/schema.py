@@ -98,6 +98,15 @@ class NamesPaths(Protocol):
         ...
 
 
+@runtime_checkable
+class RecordsLess(Protocol):
+    """A kind of value of which a config says only a part."""
+
+    def recorded(self, value: Any) -> Any:
+        """Return the part that a config says."""
+        ...
+
+
 class Row(TypedDict, total=False):
     """What `opt()` takes; every key has a default in `Option`."""
 
@@ -194,6 +203,13 @@ class Option:
             return value
         kind = self.value
         return tuple(kind.map_paths(v, change) for v in value) if self.many else kind.map_paths(value, change)
+
+    def as_recorded(self, value: Any) -> Any:
+        """Return what a config says of a field's value."""
+        if not isinstance(self.value, RecordsLess):
+            return value
+        kind = self.value
+        return tuple(kind.recorded(v) for v in value) if self.many else kind.recorded(value)
 
     def words(self, value: Any) -> tuple[str, ...]:
         """Write a field's value as the words that follow the flag."""

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from dgen import config as configs
 from dgen import help as helps
+from dgen.darkroom import Darkroom, outside_a_config, processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
 from dgen.engine.protocol import Engine, EngineError
 from dgen.events import (
     Failed,
     Fetching,
+    FileLost,
     FileSaved,
     Interrupted,
+    JobKept,
     Listener,
     Printed,
     Shown,
@@ -34,8 +37,9 @@ from dgen.families.rows import FAMILIES
 from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
 from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
-from dgen.media.names import stem
+from dgen.media.names import pictures_of, stems_of
 from dgen.media.read import PictureFiles
+from dgen.media.resume import Find, Resumption, Wanted
 from dgen.media.sheet import write_sheet
 from dgen.media.write import Page, WriterPool, Written, grid, make_folder, publish
 from dgen.options.request import ROWS, Request
@@ -43,13 +47,12 @@ from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
-from dgen.plan.resolve import Job, resolve
-from dgen.plan.steps import total_steps
+from dgen.plan.resolve import Job
+from dgen.plan.steps import steps_of, total_steps
 from dgen.preflight import (
     asks_for_help,
     blaming,
     in_folder_of_script,
-    inputs_of,
     look_into,
     option_help,
     value_diagnostic,
@@ -79,6 +82,8 @@ class Session:
         self.injected: tuple[Word, ...] = ()
         self.permissions = Permissions()
         self.emit = listener
+        self.darkroom = Darkroom(self.pictures, lambda path, span: self.permissions.require_write(path, span))
+        self.resumption: Resumption | None = None  # with one, what earlier runs have done is not done again
         self._pool = self.make_pool()
         self._stop = threading.Event()
         self.provide(**last_variables(None, None), last_images=[], last_animations=[])
@@ -152,7 +157,10 @@ class Session:
         from dgen.lang.replay import replay_words
 
         words = replay_words(source)
-        for name, held in bind(words, request_table(), words[0].span).given.items():
+        bound = bind(words, request_table(), words[0].span)
+        for word in outside_a_config(bound):
+            raise fail("not-replayable", f"a config never says where `{word.text}` computes or writes", word.span)
+        for name, held in bound.given.items():
             if not ROWS[name].is_recorded and name != "relative_inputs":
                 raise fail("not-replayable", f"a config never says `{held.flag.text}`", held.flag.span)
         self.invoke((*words, _no_network("replay"), *self.injected), words[0].span.to(words[-1].span))
@@ -212,6 +220,7 @@ class Session:
         self.permissions.require_write(first.output_path, bound.span_of("output_path"))
         facts, found = look_into(bound, expansion, self.engine, self.pictures)
         found += upscaler_mistakes(bound)
+        found += processor_mistakes(bound)
         try:
             self.make_folder(Path(first.output_path))
         except BadValue as error:
@@ -237,10 +246,10 @@ class Session:
                 steps=total_steps(expansion), device=bound.value("device") or place[1],
             )
         )  # fmt: skip
-        rendered = 0
+        rendered = kept = 0
         try:
             for number, request in enumerate(expansion, 1):
-                self._render_one((number, total), request, place)
+                kept += self._render_one((number, total), request, place)
                 rendered = number
         except KeyboardInterrupt:
             self._finish()
@@ -250,37 +259,79 @@ class Session:
             self._finish()
             raise
         files = self._finish()
-        self.emit(StatementFinished(jobs=total, files=len(files), seconds=round(time.monotonic() - started, 3)))
+        took = round(time.monotonic() - started, 3)
+        self.emit(StatementFinished(jobs=total, files=len(files), seconds=took, kept=kept))
 
     def _finish(self) -> tuple[Written, ...]:
         files = self._pool.finish()
         self.provide(last_images=[str(f.image.resolve()) for f in files])
         return files
 
-    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> None:
+    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
+        """Render a job; say whether its pictures were there already."""
         facts, device = place
         number, total = count
         self.heed()
-        job = resolve(request, facts, device, self.pictures)
-        inputs = inputs_of(job, self.pictures)
+        job = self.darkroom.resolve(request, facts, device)
+        if self._keeps(job, number):
+            return True
+        inputs = self.darkroom.inputs_of(job)
         telling = Telling(self.engine, self.emit, self.heed, job, number, total)
         telling.start()
         result = self.engine.render(job, inputs, telling.on_step(), telling.preview())
-        images = _sheets(job, result.images)
+        images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images)
         for page in self.pages(job, images, number):
             self._pool.submit(number, page)
+        return False
+
+    def _keeps(self, job: Job, number: int) -> bool:
+        """Whether all pictures of a job are there from an earlier run; they count as its own then."""
+        if self.resumption is None:
+            return False
+        text = self._config_maker(job)
+        stems = stems_of(job, number, pictures_of(job))
+        finds = [self._find(job, index, stem, text) for index, stem in enumerate(stems, 1)]
+        whole = [find for find in finds if find is not None and find.is_whole]
+        if len(whole) < len(stems):
+            return False
+        for find in whole:
+            self.resumption.take(find)
+            self._pool.keep(find.written)
+        paths = tuple(str(find.written.image) for find in whole)
+        self.emit(JobKept(number=number, steps=steps_of(job.request), paths=paths))
+        return True
+
+    def _find(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
+        if self.resumption is None:
+            return None
+        wanted = Wanted(
+            job=configs.job_key(text()), index=index, stem=stem, has_config=job.request.output_configs
+        )  # fmt: skip
+        return self.resumption.find(Path(job.request.output_path), wanted)
+
+    def _name_before(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
+        """Return where an earlier run put a picture that is made again, and tell what is wrong with its files."""
+        find = self._find(job, index, stem, text)
+        if find is not None and self.resumption is not None:
+            self.resumption.take(find)
+            for name, why in find.wrong:
+                self.emit(FileLost(path=str(find.folder / name), why=why))
+        return find
 
     def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page]:
         """Yield the pages that a job's pictures become; `number` counts the jobs of a statement from 1."""
         r = job.request
         text = self._config_maker(job)
-        for index, image in enumerate(images, 1):
+        for index, (image, name) in enumerate(zip(images, stems_of(job, number, len(images)), strict=True), 1):
+            before = self._name_before(job, index, name, text)
             yield Page(
-                image=image, folder=Path(r.output_path), stem=stem(job, number, index if len(images) > 1 else None),
-                ending=r.image_format, config=text, embeds_config=not r.no_output_metadata, index=index,
+                image=image, folder=Path(r.output_path), stem=name, ending=r.image_format, config=text,
+                embeds_config=not r.no_output_metadata, index=index,
                 writes_config=r.output_configs, overwrite=r.output_overwrite,
                 parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
+                job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
+                is_unfinished=before is not None and not before.entry.is_complete,
             )  # fmt: skip
 
     def _config_maker(self, job: Job) -> Callable[[], str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dgen import processors
 from dgen.options.command import CommandOptions
 from dgen.options.request import ROWS, Request
 from dgen.options.submodels import VaeUri
@@ -71,6 +72,7 @@ STRATEGIES: dict[type, Any] = {
     image_seed.ImageSeedText: lambda v: _seeds(),
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
+    processors.ProcessorText: lambda v: _named(),
 }
 
 
@@ -136,6 +138,7 @@ def _other(row: Option) -> Any:
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
+            processors.ProcessorText: uri.NamedUri("other"),
     }  # fmt: skip
     other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
     return (other,) if row.many else other

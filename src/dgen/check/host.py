@@ -118,8 +118,14 @@ class FollowingHost:
             DgenError: whatever is wrong with them.
         """
         self._made.note(w.text for w in words)
+        if name == "image-process":
+            self.lose_pictures()
         if not any(MARK in w.text for w in words):
-            check_command(name, words, span)
+            try:
+                check_command(name, words, span)
+            except DgenError as error:
+                known = [d for d in error.diagnostics if not (d.code == "unknown-plugin" and self._made.anything)]
+                self.tell(known)
 
     def model_types(self) -> tuple[str, ...]:
         """List the model families."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from dgen.check.files import MadeFiles
 from dgen.check.unknown import MARK, Oracle
+from dgen.darkroom import processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.engine.protocol import EngineError
 from dgen.engine.trace import TraceEngine
@@ -93,7 +94,8 @@ class Invocations:
         expansion = expand(_said(bound), random.Random(0))
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
-        yield from (d for d in upscaler_mistakes(bound) if not (d.code == "unknown-plugin" and self._made.anything))
+        found = (*upscaler_mistakes(bound), *processor_mistakes(bound))
+        yield from (d for d in found if not (d.code == "unknown-plugin" and self._made.anything))
         yield from self._unfit(bound, next(iter(expansion)), unknown)
 
     # ---- files ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dgen import __version__
-from dgen.cli.arguments import CommandLine, is_script, read_command_line, script_paths
+from dgen.cli.arguments import CommandLine, command_table, is_script, read_command_line, script_paths
 from dgen.cli.fronts import Front, make_front
 from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.engine.render import LocalEngine
@@ -16,6 +16,7 @@ from dgen.events import serial
 from dgen.lang.evaluate import Exited
 from dgen.lang.files import read_script
 from dgen.lang.permissions import Permissions
+from dgen.media.resume import Resumption
 from dgen.plan.bind import request_table
 from dgen.session import Session
 
@@ -54,6 +55,18 @@ def run(argv: Sequence[str]) -> int:
             session.close()
 
 
+def refuse(line: CommandLine, *names: str) -> None:
+    """Refuse options of the program that mean nothing to a command.
+
+    Raises:
+        DgenError: `bad-arguments`.
+    """
+    for name in names:
+        if name in line.asked:
+            flag = command_table().rows[name].flag
+            raise fail("bad-arguments", f"`{line.command or 'repl'}` takes no `{flag}`", line.span)
+
+
 def front_of(line: CommandLine) -> Front:
     """Choose the display that a command line asks for."""
     is_verbose = any(w.text in {"-v", "--verbose"} for w in line.rest)
@@ -88,6 +101,8 @@ def settle(session: Session, line: CommandLine) -> None:
         DgenError: a variable cannot be set.
     """
     session.inject(line.rest)
+    if "resume" in line.asked:
+        session.resumption = Resumption()
     if "sandbox" in line.asked:
         session.permissions = Permissions.sandbox(_output_folder(line))
     _assign(session, line)

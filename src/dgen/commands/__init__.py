@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
+from dgen.darkroom import Darkroom
 from dgen.diagnostic import Span, Word, fail
 from dgen.engine.protocol import Engine
 from dgen.events import Listener
@@ -23,6 +24,11 @@ class CommandHost(Protocol):
     emit: Listener
     pictures: PictureFiles
     permissions: Permissions
+    darkroom: Darkroom
+
+    def provide(self, **variables: Any) -> None:
+        """Set variables that scripts can read but not set."""
+        ...
 
     def write(self, text: str) -> None:
         """Write a text that holds its own newline to the user."""

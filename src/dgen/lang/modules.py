@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from dgen.diagnostic import DgenError, Word, fail
 from dgen.lang.directives import forget_directives, registered_directives
 from dgen.lang.functions import forget_functions, registered_functions
-from dgen.upscalers import forget_upscalers, registered_upscalers
+from dgen.registry import give_back, place_of, run_plugin, taken_names
 
 _loaded: set[Path] = set()  # plugin files; a registry, as those of directives and functions are
 
@@ -78,23 +77,17 @@ def load_plugin(path: Path, word: Word) -> None:
     found = path.resolve()
     if found in _loaded:
         return
-    before = registered_directives(), registered_functions(), registered_upscalers()
-    name = f"dgen_plugin_{found.stem}"
-    spec = importlib.util.spec_from_file_location(name, found)
-    if spec is None or spec.loader is None:
-        raise fail("bad-plugin", f"`{path}` is no Python file", word.span)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    before = registered_directives(), registered_functions(), taken_names()
     try:
-        spec.loader.exec_module(module)
+        run_plugin(found)
     except Exception as error:
         forget_directives(registered_directives() - before[0])
         forget_functions(registered_functions() - before[1])
-        forget_upscalers(registered_upscalers() - before[2])
-        sys.modules.pop(name, None)
-        raise _broken(str(path), word, error) from error
+        give_back(before[2])
+        raise _broken(str(path), word, error, found) from error
     _loaded.add(found)
 
 
-def _broken(name: str, word: Word, error: Exception) -> DgenError:
-    return fail("bad-plugin", f"`{name}` cannot be imported: {type(error).__name__}: {error}", word.span)
+def _broken(name: str, word: Word, error: Exception, path: Path | None = None) -> DgenError:
+    message = f"`{name}` cannot be imported: {type(error).__name__}: {error}"
+    return fail("bad-plugin", message, word.span, notes=place_of(error, path) if path is not None else ())

@@ -57,7 +57,7 @@ class PictureFiles:
 
     def image(self, path: str, size: Size) -> Image:
         """Return a picture as RGB of a size in pixels, resampled with Lanczos when it differs."""
-        return _brought_to(self._decoded(path), size)
+        return brought_to(self._decoded(path), size)
 
     def picture(self, path: str) -> Image:
         """Return a picture as RGB of its own size.
@@ -67,9 +67,18 @@ class PictureFiles:
         """
         return self._decoded(path)
 
+    def frames(self, path: str) -> int:
+        """Count the frames of a picture; more than one make an animation.
+
+        Raises:
+            BadValue: `missing-file`, `offline`, `bad-file`.
+        """
+        with _reading(self.find(path)) as image:
+            return int(getattr(image, "n_frames", 1))
+
     def mask(self, path: str, size: Size) -> Image:
         """Return a mask as L (white is repainted) of a size in pixels."""
-        return _brought_to(self._decoded(path).convert("L"), size)
+        return brought_to(self._decoded(path).convert("L"), size)
 
     def check_aspect(self, path: str, image: str, what: str) -> None:
         """Refuse a picture whose aspect differs by more than 2 % from that of the image it belongs to.
@@ -132,7 +141,8 @@ def _eight_bit(image: Image) -> Image:
     return image
 
 
-def _brought_to(image: Image, size: Size) -> Image:
+def brought_to(image: Image, size: Size) -> Image:
+    """Return a picture of a size in pixels, resampled with Lanczos when it differs."""
     from PIL import Image as Pictures
 
     wanted = (size.width, size.height)

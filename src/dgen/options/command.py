@@ -33,6 +33,10 @@ class CommandOptions:
     )  # fmt: skip
     no_stdin: bool = opt(False, flag="--no-stdin", help="Never read a script from standard input.")
     keep_going: bool = opt(False, flag="--keep-going", help="Run the rest of a script after a statement failed.")
+    resume: bool = opt(
+        False, flag="--resume",
+        help="Go on where an earlier run stopped: what its ledger has, and is whole, is kept; the rest is made.",
+    )  # fmt: skip
     max_images: int | None = opt(
         None, flag="--max-images", value=Integer(0),
         help="Refuse, before anything starts, to make more than N pictures.",

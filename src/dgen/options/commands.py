@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dgen.options.subcommands import Auto1111Options, CivitaiOptions, ConversionOptions, UpscaleOptions
+from dgen.options.subcommands import (
+    Auto1111Options,
+    CivitaiOptions,
+    ConversionOptions,
+    ProcessOptions,
+    UpscaleOptions,
+)
 from dgen.schema import Kind, Option, opt, options, rows_of
-from dgen.values.scalars import Choice, Text
+from dgen.values.scalars import Choice, FilePath, Text
 
 
 @options("check")
@@ -35,6 +41,16 @@ class LayoutOptions:
 class ModelsOptions:
     """Options of `dgen models`."""
 
+    json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
+
+
+@options("plugins")
+class PluginsOptions:
+    """Options of `dgen plugins`."""
+
+    files: tuple[str, ...] = opt(
+        (), positional=True, many=True, value=FilePath("FILE"), help="Plugin files, or folders of them, to load too."
+    )
     json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
 
 
@@ -105,12 +121,16 @@ COMMANDS: dict[str, Command] = {
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
                 LayoutOptions),
         Command("models", "", "list the models that come with dgen", "dgen.cli.models:run", ModelsOptions),
+        Command("plugins", "[FILE...]", "list the plugins that come with dgen, or those of plugin files",
+                "dgen.cli.plugins:run", PluginsOptions),
         Command("doctor", "", "say what is installed, what this machine has, and what is missing",
                 "dgen.cli.doctor:run", DoctorOptions),
         Command("completion", "SHELL", "write a script that completes command lines, for bash, zsh or fish",
                 "dgen.cli.completion:run", CompletionOptions),
         Command("to-diffusers", "MODEL -o FOLDER [OPTIONS]", "write a model as a folder in diffusers layout", _BOTH,
                 ConversionOptions),
+        Command("image-process", "IMAGE... --processors NAME...", "change pictures with image processors", _BOTH,
+                ProcessOptions),
         Command("prompt-upscale", "--prompts PROMPT... --upscalers NAME...", "rewrite prompts, or make several of one",
                 _BOTH, UpscaleOptions),
         Command("civitai-links", "URL [--token TOKEN]", "list what a CivitAI model page offers, as links to use", _BOTH,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dgen.options.model import DTYPES, ModelOptions
 from dgen.options.output import OutputOptions
+from dgen.processors import ProcessorText
 from dgen.schema import opt, options, same_as
 from dgen.values.prompt import Prompt, PromptText
-from dgen.values.scalars import Choice, FilePath, Text
+from dgen.values.scalars import Choice, FilePath, Integer, Size, SizeText, Text
+from dgen.values.uri import NamedUri
 
 
 @options("to-diffusers")
@@ -63,6 +65,37 @@ class UpscaleOptions:
     )  # fmt: skip
     offline_mode: bool = same_as(ModelOptions, "offline_mode")
     verbose: bool = same_as(OutputOptions, "verbose")
+
+
+@options("image-process")
+class ProcessOptions:
+    """Options of `dgen image-process`."""
+
+    inputs: tuple[str, ...] = opt(
+        ..., positional=True, many=True, value=FilePath("IMAGE"),
+        help="Pictures: files, folders of them, patterns such as `*.png`, or URLs.",
+    )  # fmt: skip
+    processors: tuple[NamedUri, ...] = opt(
+        ..., flag="--processors", short="-p", aliases=("--processor",), many=True, value=ProcessorText(),
+        help="The processors, one after another; after a lone `+` stand those of the next picture, and without any "
+        "`+` all are processed alike. `--image-processor-help` lists them.",
+    )  # fmt: skip
+    output_path: tuple[str, ...] = opt(
+        (), flag="--output", short="-o", many=True, value=FilePath(),
+        help="A file for each picture, or a folder for all; by default `NAME_processed` beside each.",
+    )  # fmt: skip
+    output_overwrite: bool = opt(
+        False, flag="--output-overwrite", short="-ox", help="Replace files instead of adding `_duplicate_N`."
+    )
+    resize: Size | None = opt(
+        None, flag="--resize", short="-r", value=SizeText(single="width"),
+        help="Bring pictures to a size, after the processors with `pre-resize` and before the others.",
+    )  # fmt: skip
+    no_aspect: bool = opt(
+        False, flag="--no-aspect", short="-na", requires=("resize",), help="Stretch instead of fitting the width."
+    )
+    align: int = opt(1, flag="--align", short="-al", value=Integer(1, 4096), help="Make sizes multiples of this.")
+    offline_mode: bool = same_as(ModelOptions, "offline_mode")
 
 
 @options("civitai-links")

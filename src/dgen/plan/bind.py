@@ -203,8 +203,10 @@ def _place(
 ) -> None:
     row = table.positional
     if row is not None and loose:
-        first, _ = loose.pop(0)
-        given[row.name] = Given(first, (first,), _values(row, first, (first,), errors))
+        taken = tuple(word for word, full in loose if full is None) if row.many else ()
+        taken = taken or (loose[0][0],)
+        loose = [pair for pair in loose if pair[0] not in taken]
+        given[row.name] = Given(taken[0], taken, _values(row, taken[0], taken, errors))
     for _, run in itertools.groupby(loose, key=lambda pair: id(pair[1])):
         pairs = list(run)
         errors.append(_unexpected([w for w, _ in pairs], pairs[0][1]))

@@ -40,7 +40,8 @@ class Job:
     def recorded(self) -> Job:
         """Return the job with everything at its default that a config does not repeat."""
         plain = {n: r.default for n, r in ROWS.items() if not r.is_recorded}
-        return replace(self, request=replace(self.request, **plain))
+        less = {n: r.as_recorded(getattr(self.request, n)) for n, r in ROWS.items() if r.is_recorded}
+        return replace(self, request=replace(self.request, **plain, **less))
 
 
 class Pictures(Protocol):

@@ -12,6 +12,7 @@ from dgen.schema import BadValue
 
 if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
+    from dgen.registry import Registry
 
 
 @directive(
@@ -70,14 +71,30 @@ def templates_help(run: Interpreter, span: Span, *names: Word) -> None:
 )
 def prompt_upscaler_help(run: Interpreter, span: Span, *names: Word) -> None:
     """Describe the prompt upscalers, or those of the given names with their arguments."""
-    from dgen.upscalers import find_upscaler, upscaler_help
+    from dgen.upscalers import UPSCALERS
 
+    _describe_plugins(run, UPSCALERS, names)
+
+
+@directive(
+    "image_processor_help",
+    shows=True,
+    aliases=("image_preprocessor_help",),
+)
+def image_processor_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the image processors, or those of the given names with their arguments."""
+    from dgen.processors import PROCESSORS
+
+    _describe_plugins(run, PROCESSORS, names)
+
+
+def _describe_plugins(run: Interpreter, registry: Registry[Any], names: tuple[Word, ...]) -> None:
     for word in names:
         try:
-            find_upscaler(word.text)
+            registry.find(word.text)
         except BadValue as error:
             raise fail(error.code, error.message, word.span, error.help) from None
-    run.host.write("".join(f"{line}\n" for line in upscaler_help([w.text for w in names])))
+    run.host.write("".join(f"{line}\n" for line in registry.help([w.text for w in names])))
 
 
 _OVERVIEW = """\
@@ -85,6 +102,7 @@ _OVERVIEW = """\
 \\directives_help     the directives
 \\functions_help      the template functions
 \\templates_help      the variables and their values
+\\image_processor_help the image processors
 \\prompt_upscaler_help the prompt upscalers
 """
 

@@ -1,0 +1,378 @@
+"""Runs image processors: on the pictures that a job starts from, on those that it makes, and without a job."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgen.diagnostic import DgenError, Diagnostic, Word
+from dgen.engine.protocol import EngineError, Inputs
+from dgen.families.inspection import ModelFacts
+from dgen.families.rows import FAMILIES, TXT2IMG
+from dgen.media.read import PictureFiles, brought_to
+from dgen.media.write import FORMATS, Names, encode, publish
+from dgen.options.request import ROWS, Request
+from dgen.plan.bind import Bound, Given, value_error
+from dgen.plan.control import control_images, mode_of
+from dgen.plan.resolve import Job, align, fit, resolve, seed_size
+from dgen.processors import NEXT, Chain, Detection, Step, chain_of, chains, read_processor, surplus
+from dgen.schema import BadValue
+from dgen.values.image_seed import ImageSeed
+from dgen.values.scalars import Size
+from dgen.values.uri import NamedUri
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+OF_SEEDS = ("seed_image_processors", "mask_image_processors", "control_image_processors")
+"""The options whose processors work on what a job starts from."""
+
+OPTIONS = (*OF_SEEDS, "post_processors")
+
+_KEPT = 24
+
+
+class Darkroom:
+    """Runs processors, and keeps what the last of them made: a sweep computes an edge map once."""
+
+    def __init__(self, pictures: PictureFiles, allow: Callable[[str, None], None] = lambda path, span: None) -> None:
+        """`allow` refuses files that may not be written.
+
+        It is given a path, and raises a `DgenError`.
+        """
+        self.pictures = pictures
+        self._allow = allow
+        self._kept: dict[str, Image] = {}
+        self._written: dict[str, Path] = {}
+        self._names = Names()
+
+    # ---- what processors ask for ---------------------------------------------------------------------------------
+
+    def picture(self, path: str) -> Image:
+        """Return a picture, as RGB of its own size.
+
+        Raises:
+            BadValue: it is missing or cannot be read.
+        """
+        return self.pictures.picture(path)
+
+    def processed(self, image: Image, chain: Sequence[NamedUri]) -> Image:
+        """Return a picture after the processors that an argument names."""
+        return self.develop(image, chains(chain, "")[0]) if chain else image
+
+    # ---- running a chain -----------------------------------------------------------------------------------------
+
+    def develop(self, image: Image, chain: Chain) -> Image:
+        """Return a picture after the processors of a chain.
+
+        Raises:
+            EngineError: a processor refuses its arguments or the picture, or fails; it names the word.
+        """
+        key = hashlib.sha256(b"%dx%d" % image.size + image.tobytes()).hexdigest() if chain else ""
+        for step in chain:
+            key = self._key_after(key, step)
+            made = self._kept.pop(key, None)
+            image = self._made(step, image) if made is None else made
+            self._kept[key] = image
+            self._save(step, image, key)
+        while len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+        return image
+
+    def _key_after(self, before: str, step: Step) -> str:
+        """Say in one text what made a picture: what it was, the processor, and the files that the processor reads."""
+        files = [f"{each.st_mtime_ns} {each.st_size}" for each in map(Path.stat, self._files(step))]
+        return hashlib.sha256("\0".join((before, step.key, *files)).encode()).hexdigest()
+
+    def _files(self, step: Step) -> Iterator[Path]:
+        from dgen.processors import paths_in
+
+        for path in paths_in((step.uri,)):
+            try:
+                yield self.pictures.find(path)
+            except BadValue:  # the processor itself will say so
+                continue
+
+    def _made(self, step: Step, image: Image) -> Image:
+        row = step.chosen.row
+        try:
+            made = self._called(step, image)
+        except (BadValue, EngineError, DgenError) as error:
+            raise _blamed(error, step) from error
+        except MemoryError:
+            raise EngineError("out-of-memory", f"`{row.name}` needs more memory", step.option).at(step.index) from None
+        except Exception as error:
+            message = f"the image processor `{row.name}` failed: {type(error).__name__}: {error}"
+            raise EngineError("bad-plugin", message, step.option, _where(step)).at(step.index) from error
+        if not row.resizes and made.size != image.size:
+            message = f"the image processor `{row.name}` made {_size(made)} of {_size(image)}, but is no `resizes` one"
+            raise EngineError("bad-plugin", message, step.option, _where(step)).at(step.index)
+        return made
+
+    def _called(self, step: Step, image: Image) -> Image:
+        from PIL.Image import Image as Picture
+
+        said, row = step.chosen.said, step.chosen.row
+        wanted: Size | None = getattr(said, "detect_resolution", None)
+        seen = image
+        if issubclass(row.options, Detection) and wanted is not None:
+            seen = brought_to(image, fit(Size(*image.size), wanted, said.detect_aspect, said.detect_align))
+        made: Any = row.call(said, seen.copy(), self)
+        if not isinstance(made, Picture):
+            raise EngineError("bad-plugin", f"it returned a {type(made).__name__}, not a picture", help=_where(step))
+        made = made.convert("RGB")
+        return made if seen is image else brought_to(made, Size(*image.size))
+
+    def _save(self, step: Step, image: Image, key: str) -> None:
+        """Write what a processor made into the file that it names, unless it is there."""
+        said = step.chosen.said
+        if said.output_file is None or (key in self._written and self._written[key].exists()):
+            return
+        path = Path(said.output_file).expanduser()
+        try:
+            self._allow(str(path), None)
+            ending = ending_of(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            name = self._names.claim(path.parent, path.stem, [ending], said.output_overwrite)
+            self._written[key] = path.with_name(f"{name}.{ending}")
+            publish(self._written[key], lambda file: encode(image, ending.lower(), {}, file))
+            self._names.release([self._written[key]])
+        except (BadValue, DgenError) as error:
+            raise _blamed(error, step) from error
+        except OSError as error:
+            message = f"`{path}` cannot be written: {error.strerror}"
+            raise EngineError("file-failed", message, step.option).at(step.index) from None
+
+    # ---- jobs ----------------------------------------------------------------------------------------------------
+
+    def resolve(self, request: Request, facts: ModelFacts, device: str) -> Job:
+        """Decide everything that a request leaves open; processors of its image may change its size.
+
+        Raises:
+            BadValue, EngineError: as `plan.resolve.resolve` and `develop`.
+        """
+        job = resolve(request, facts, device, _Sizes(self, request))
+        seed = job.request.image_seed
+        late = _late(_first_chain(job.request))
+        if seed is None or not _resizes(late):
+            return job
+        size = Size(*self._brought(seed.image, _first_chain(job.request), job.size).size)
+        return replace(job, size=align(size, facts.family.multiple_of))
+
+    def inputs_of(self, job: Job) -> Inputs:
+        """Decode and process the pictures that a job starts from, brought to its size.
+
+        Raises:
+            BadValue, EngineError: `size-mismatch`, or as `develop`.
+        """
+        r, seed = job.request, job.request.image_seed
+        if seed is None:
+            return Inputs()
+        before = align(seed_size(r, seed, FAMILIES[job.family].multiple_of, _Sizes(self, r)), 1)
+        before = align(before, FAMILIES[job.family].multiple_of)
+        fitting = _Fitting(job, seed, before, _Sizes(self, r).size(seed.image))
+        image = brought_to(self._brought(seed.image, _first_chain(r), before), job.size)
+        mask = self._fitted(seed.mask, _chain(r, "mask_image_processors"), fitting, "mask") if seed.mask else None
+        controls = [
+            image if path == seed.image and job.mode == TXT2IMG and number == 0
+            else self._fitted(path, _chain(r, "control_image_processors", number), fitting, "control image")
+            for number, path in enumerate(control_images(seed, bool(r.control_nets)))
+        ]  # fmt: skip
+        start = None if job.mode == TXT2IMG else image
+        return Inputs(start, mask.convert("L") if mask is not None else None, tuple(controls))
+
+    def finished(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
+        """Return the pictures of a job after `--post-processors`."""
+        chain = _chain(job.request, "post_processors")
+        return tuple(self.develop(image, chain) for image in images)
+
+    def finished_size(self, job: Job) -> Size:
+        """Return the size of what `finished` returns, without the pictures."""
+        chain = _chain(job.request, "post_processors")
+        return self._size_after(job.size, chain) if _resizes(chain) else job.size
+
+    def _size_after(self, size: Size, chain: Chain) -> Size:
+        from PIL import Image as Pictures
+
+        return Size(*self.develop(Pictures.new("RGB", (size.width, size.height)), chain).size)
+
+    def _brought(self, path: str, chain: Chain, size: Size) -> Image:
+        """Return a picture after a chain, brought to a size on the way."""
+        image = self.develop(self.picture(path), _early(chain))
+        return self.develop(brought_to(image, size), _late(chain))
+
+    def _fitted(self, path: str, chain: Chain, fitting: _Fitting, what: str) -> Image:
+        """Return a mask or control image at the size of a job."""
+        early = self.develop(self.picture(path), _early(chain))
+        if fitting.keeps_aspect:
+            _same_aspect(Size(*early.size), fitting.whole, what)
+        late = _late(chain)
+        image = self.develop(brought_to(early, fitting.before if _resizes(late) else fitting.job.size), late)
+        _same_aspect(Size(*image.size), fitting.job.size, f"processed {what}")
+        return brought_to(image, fitting.job.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """What masks and control images are brought to: the image's own size, and that before its late processors."""
+
+    job: Job
+    seed: ImageSeed
+    before: Size
+    whole: Size
+
+    @property
+    def keeps_aspect(self) -> bool:
+        return self.seed.aspect if self.seed.aspect is not None else not self.job.request.no_aspect
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """The sizes of pictures; of the first of an image seed, what early processors leave of it."""
+
+    room: Darkroom
+    request: Request
+
+    def size(self, path: str) -> Size:
+        """Return width and height in pixels."""
+        early = _early(_first_chain(self.request))
+        seed = self.request.image_seed
+        is_first = seed is not None and path == seed.image
+        if not is_first or not _resizes(early):
+            return self.room.pictures.size(path)
+        return Size(*self.room.develop(self.room.picture(path), early).size)
+
+
+def _early(chain: Chain) -> Chain:
+    return tuple(step for step in chain if step.chosen.said.pre_resize)
+
+
+def _late(chain: Chain) -> Chain:
+    return tuple(step for step in chain if not step.chosen.said.pre_resize)
+
+
+def _resizes(chain: Chain) -> bool:
+    return any(step.chosen.row.resizes for step in chain)
+
+
+def _chain(request: Request, option: str, number: int = 0) -> Chain:
+    return chain_of(chains(getattr(request, option), option), number)
+
+
+def _first_chain(request: Request) -> Chain:
+    """Return the processors of the first picture of an image seed, which may be a control image."""
+    is_control = mode_of(request.image_seed, bool(request.control_nets)) == TXT2IMG
+    return _chain(request, "control_image_processors" if is_control else "seed_image_processors")
+
+
+def _same_aspect(one: Size, other: Size, what: str) -> None:
+    if abs(one.height * other.width - other.height * one.width) > 0.02 * other.height * one.width:
+        raise BadValue(
+            f"the {what} is {one}, which does not fit an image of {other}", code="size-mismatch",
+            help="give both the same processors of size, or `aspect=false` to stretch",
+        )  # fmt: skip
+
+
+def _size(image: Image) -> Size:
+    return Size(*image.size)
+
+
+def _where(step: Step) -> str:
+    path, line = step.chosen.row.place
+    return f"it is written in `{path.name}`, line {line}"
+
+
+def _blamed(error: BadValue | EngineError | DgenError, step: Step) -> EngineError:
+    """Say which word of which option an error is about."""
+    if isinstance(error, DgenError):
+        first = error.diagnostics[0]
+        return EngineError(first.code, first.message, step.option, first.help).at(step.index)
+    message = f"`{step.chosen.row.name}`: {error.message}"
+    return EngineError(error.code, message, step.option, error.help).at(step.index)
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending of a picture file that can be written.
+
+    Raises:
+        BadValue: it names no format.
+    """
+    ending = path.suffix[1:]
+    if ending.lower() not in FORMATS:
+        known = ", ".join(f"`.{each}`" for each in FORMATS)
+        raise BadValue(f"`{path.name}` names no format that can be written", help=f"endings are {known}")
+    return ending
+
+
+# ---- what can be wrong before anything runs ------------------------------------------------------------------------
+
+
+def processor_mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the image processors of a statement."""
+    for option in OPTIONS:
+        held = bound.given.get(option)
+        if held is not None:
+            yield from wrong_processors(held)
+            yield from _too_many(bound, held, option)
+
+
+def wrong_processors(held: Given) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the processors that an option names, each by itself."""
+    for word in held.words:
+        if word.text == NEXT:
+            continue
+        try:
+            said = read_processor(word.text).said
+            if said.output_file is not None:
+                ending_of(Path(said.output_file))
+        except BadValue as error:
+            yield value_error(error, word, held.flag.text)
+
+
+def _too_many(bound: Bound, held: Given, option: str) -> Iterator[Diagnostic]:
+    count = max((_pictures(seed, option, "control_nets" in bound) for seed in _seeds(bound)), default=0)
+    index = surplus(held.values, 1 if option == "post_processors" else count)
+    if index is not None and index < len(held.words):
+        yield chains_left_over(held, held.words[index], count, _NOUNS[option])
+
+
+def chains_left_over(held: Given, word: Word, count: int, noun: str) -> Diagnostic:
+    """Describe a chain for which there is no picture."""
+    found = f"there {'is' if count == 1 else 'are'} {count or 'no'} {noun}{'' if count == 1 else 's'}"
+    return Diagnostic(
+        code="processor-chains", span=word.span,
+        message=f"`{held.flag.text}`: there is no picture for these processors: {found}"
+        if noun != "output" else f"`{held.flag.text}`: one chain serves every picture that is made, without `+`",
+        help="after a `+` the processors of the next picture follow",
+    )  # fmt: skip
+
+
+_NOUNS = {
+    "seed_image_processors": "image to start from", "mask_image_processors": "mask",
+    "control_image_processors": "control image", "post_processors": "output",
+}  # fmt: skip
+
+
+def _seeds(bound: Bound) -> Sequence[ImageSeed]:
+    return bound.given["image_seed"].values if "image_seed" in bound else ()
+
+
+def _pictures(seed: ImageSeed, option: str, has_nets: bool) -> int:
+    """Count the pictures of an image seed that the processors of an option are for."""
+    if option == "mask_image_processors":
+        return int(seed.mask is not None)
+    if option == "control_image_processors":
+        return len(control_images(seed, has_nets))
+    return int(mode_of(seed, has_nets) != TXT2IMG)
+
+
+def outside_a_config(bound: Bound) -> Iterator[Word]:
+    """Yield the words that name processors with arguments which a config never says."""
+    for option in OPTIONS:
+        held = bound.given.get(option)
+        for word, uri in zip(held.words, held.values, strict=True) if held is not None else ():
+            if ROWS[option].as_recorded((uri,)) != (uri,):
+                yield word

@@ -1,0 +1,270 @@
+"""The image processors, as rows: what changes a picture before a run, after it, or without one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dgen.registry import PluginRow, Registry
+from dgen.schema import BadValue, NamesPaths, opt, options, record
+from dgen.values.scalars import FilePath, Flag, Integer, SizeText, Text, is_url
+from dgen.values.uri import NamedUri, OpenUri, Uri
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NEXT = "+"
+"""The word between the processors of one picture and those of the next."""
+
+
+class Device(Text):
+    """The name of a device."""
+
+    metavar: str = "DEVICE"
+
+    def parse(self, text: str) -> str:
+        """Read `cpu`, `cuda`, `cuda:1` …"""
+        if not re.fullmatch(r"(cpu|cuda|xpu|mps)(:\d+)?", text):
+            raise BadValue(f"expected a device such as `cpu` or `cuda:0`, found `{text}`")
+        return text
+
+
+class ColorText(Text):
+    """A colour: a name such as `black`, or `#rrggbb`."""
+
+    metavar: str = "COLOR"
+
+    def parse(self, text: str) -> Any:
+        """Read a colour as its red, green and blue."""
+        from PIL import ImageColor
+
+        try:
+            return ImageColor.getrgb(text)[:3]
+        except ValueError:
+            raise BadValue(f"expected a colour such as `black` or `#ff8800`, found `{text}`") from None
+
+    def format(self, value: Any) -> str:
+        """Write a colour as `#rrggbb`."""
+        return "#{:02x}{:02x}{:02x}".format(*value)
+
+
+@record
+@options("image processor")
+class Processing:
+    """What every image processor takes."""
+
+    name: str = opt(..., positional=True, value=Text(metavar="NAME"), help="Its name.")
+    device: str | None = opt(
+        None, value=Device(), help="Where it computes, when it has a model; one without stays here."
+    )
+    output_file: str | None = opt(
+        None, value=FilePath("FILE"), help="Write what it makes into a file as well, to look at."
+    )
+    output_overwrite: bool = opt(
+        False, value=Flag(), help="Replace that file instead of adding `_duplicate_N` to its name."
+    )
+    pre_resize: bool = opt(
+        False, value=Flag(), help="Work before the picture is brought to the size of the run instead of after."
+    )
+
+
+@record
+@options("image processor")
+class Detection(Processing):
+    """What processors take that find something in a picture."""
+
+    detect_resolution: Any = opt(
+        None, value=SizeText(single="width"), help="The size at which it looks; the result has the picture's own size."
+    )
+    detect_aspect: bool = opt(True, value=Flag(), help="Keep the aspect at that size, fitting the width.")
+    detect_align: int = opt(1, value=Integer(1, 4096), help="Make that size a multiple of this.")
+
+
+class Bench(Protocol):
+    """What a processor can ask for beside its picture."""
+
+    def picture(self, path: str) -> Image:
+        """Return another picture, as RGB of its own size.
+
+        Raises:
+            BadValue: it is missing or cannot be read.
+        """
+        ...
+
+    def processed(self, image: Image, chain: Sequence[NamedUri]) -> Image:
+        """Return a picture after other processors."""
+        ...
+
+
+Process = Callable[[Any, Any, Bench], Any]
+"""Takes the arguments as an instance of the row's class, an RGB picture, and a bench; returns a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row(PluginRow):
+    """An image processor; `resizes`: what it returns may have another size."""
+
+    resizes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A processor with its arguments, as a URI names them."""
+
+    row: Row
+    said: Any
+
+
+PROCESSORS: Registry[Row] = Registry("image processor", Processing, takes=3)
+
+
+def image_processor(name: str, options: type, resizes: bool = False) -> Callable[[Process], Process]:
+    """Register a function as the image processor of a name; `options` is a `@record` class that joins `Processing`."""
+
+    def register(call: Process) -> Process:
+        PROCESSORS.add(Row(name, options, call, resizes))
+        return call
+
+    return register
+
+
+def read_processor(text: str) -> Chosen:
+    """Read `NAME;argument=value`.
+
+    Raises:
+        BadValue: `unknown-plugin`, `bad-uri`, `bad-value`, at the characters that are wrong.
+    """
+    row = PROCESSORS.find(OpenUri().parse(text).name, text)
+    return Chosen(row, Uri(row.options).parse(text))
+
+
+class ProcessorText(OpenUri):
+    """An image processor in one word, or the `+` after which those of the next picture follow."""
+
+    def map_paths(self, value: NamedUri, change: Callable[[str], str]) -> NamedUri:
+        """Change the paths in its arguments; URLs stay."""
+        rows = _arguments(value)
+
+        def mapped(name: str, text: str) -> str:
+            row = rows.get(name.replace("_", "-"))
+            kind = row.value if row is not None else None
+            if not isinstance(kind, NamesPaths) or is_url(text):
+                return text
+            try:
+                return kind.format(kind.map_paths(kind.parse(text), change))  # type: ignore[attr-defined]
+            except BadValue:
+                return text
+
+        return NamedUri(value.name, tuple((n, mapped(n, t)) for n, t in value.arguments))
+
+    def recorded(self, value: NamedUri) -> NamedUri:
+        """Leave out where it computes, and the files that it writes."""
+        rows = _arguments(value)
+
+        def kept(name: str, text: str) -> str:
+            row = rows.get(name.replace("_", "-"))
+            if row is None or not isinstance(row.value, ChainText):
+                return text
+            inner = row.value.parse(text)
+            less = tuple(ProcessorText().recorded(each) for each in inner)
+            return text if less == inner else row.value.format(less)
+
+        told = ((n, kept(n, t)) for n, t in value.arguments if n not in _OF_THE_RUN)
+        return NamedUri(value.name, tuple(told))
+
+
+_OF_THE_RUN = ("device", "output_file", "output_overwrite")
+
+
+def _arguments(value: NamedUri) -> dict[str, Any]:
+    if not value.arguments or value.name not in PROCESSORS.rows():
+        return {}
+    return PROCESSORS.rows()[value.name].arguments
+
+
+_LINKS = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')+""")
+
+
+class ChainText(ProcessorText):
+    """Image processors in one argument, white space between them."""
+
+    metavar: str = '"NAME;ARG=VALUE NAME…"'
+
+    def parse(self, text: str) -> tuple[NamedUri, ...]:  # type: ignore[override]
+        """Read processors; each is looked up and checked."""
+        found: list[NamedUri] = []
+        for link in _LINKS.finditer(text):
+            try:
+                read_processor(link[0])
+            except BadValue as error:
+                end = link.end() if error.end is None else link.start() + error.end
+                start = link.start() + error.start
+                raise BadValue(error.message, start, end, code=error.code, help=error.help) from None
+            found.append(super().parse(link[0]))
+        return tuple(found)
+
+    def format(self, value: Sequence[NamedUri]) -> str:  # type: ignore[override]
+        """Write processors."""
+        return " ".join(str(each) for each in value)
+
+    def map_paths(self, value: Sequence[NamedUri], change: Callable[[str], str]) -> tuple[NamedUri, ...]:  # type: ignore[override]
+        """Change the paths in their arguments."""
+        return tuple(super(ChainText, self).map_paths(each, change) for each in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A processor of a chain, and where it stands: which word of which option."""
+
+    chosen: Chosen
+    uri: NamedUri
+    option: str
+    index: int
+
+    @property
+    def key(self) -> str:
+        """What it does, in one text."""
+        return str(self.uri)
+
+
+Chain = tuple[Step, ...]
+
+
+def chains(uris: Sequence[NamedUri], option: str) -> tuple[Chain, ...]:
+    """Cut the processors of an option at each `+`.
+
+    Raises:
+        BadValue: one of them is wrong.
+    """
+    found: list[list[Step]] = [[]]
+    for index, uri in enumerate(uris):
+        if uri.name == NEXT:
+            found.append([])
+        else:
+            found[-1].append(Step(read_processor(str(uri)), uri, option, index))
+    return tuple(map(tuple, found)) if uris else ()
+
+
+def chain_of(found: Sequence[Chain], number: int) -> Chain:
+    """Return the chain of a picture, counted from 0: a single one serves all, and of several each serves one."""
+    if len(found) == 1:
+        return found[0]
+    return found[number] if number < len(found) else ()
+
+
+def surplus(uris: Sequence[NamedUri], pictures: int) -> int | None:
+    """Return which word is the `+` after which a chain without a picture starts; None when there is none."""
+    places = [index for index, uri in enumerate(uris) if uri.name == NEXT]
+    if pictures == 0:
+        return 0
+    return places[pictures - 1] if len(places) >= pictures else None
+
+
+def paths_in(uris: Sequence[NamedUri]) -> Iterator[str]:
+    """Yield the files that processors name."""
+    found: list[str] = []
+    for uri in uris:
+        ProcessorText().map_paths(ProcessorText().recorded(uri), lambda path: found.append(path) or path)
+    yield from found
