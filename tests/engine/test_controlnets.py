@@ -125,10 +125,20 @@ def test_net_comes_from_a_file_described_by_the_unet(bench: Bench, toys: Path, t
     assert {k: v.tolist() for k, v in loaded.items()} == {k: v.tolist() for k, v in made.state_dict().items()}
 
 
-def test_net_may_have_a_precision_of_its_own(bench: Bench, toys: Path) -> None:
-    own = render(bench, toys / "sd", "txt2img", (net(toys / "sd-net", dtype="bfloat16"),))
-    assert own != render(bench, toys / "sd", "txt2img", (net(toys / "sd-net"),))
-    assert own == render(bench, toys / "sd", "txt2img", (net(toys / "sd-net", dtype="bfloat16"),))
+def test_net_of_its_own_precision_is_as_before_when_a_job_fails_half_way(bench: Bench, toys: Path) -> None:
+    half = (net(toys / "sd-net", dtype="bfloat16"),)
+    made = render(bench, toys / "sd", "txt2img", half)
+    assert made != render(bench, toys / "sd", "txt2img", (net(toys / "sd-net"),))
+
+    def stop(step: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+    job = bench.job(toys / "sd", control_nets=half, image_seed=ImageSeed("seed"))
+    with pytest.raises(KeyboardInterrupt):
+        bench.engine.render(job, Inputs(controls=(control(0),)), stop)
+    nets = [c.value for c in bench.engine.store if c.kind == "controlnet"]
+    assert not any(n._forward_hooks or n._forward_pre_hooks for n in nets)
+    assert render(bench, toys / "sd", "txt2img", half) == made
 
 
 def test_net_of_another_model_is_refused_before_anything_is_loaded(bench: Bench, toys: Path) -> None:

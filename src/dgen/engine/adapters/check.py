@@ -8,14 +8,13 @@ from pathlib import Path
 
 from dgen.engine.adapters.controlnet import check_class, check_fit, read_config
 from dgen.engine.adapters.files import adapter_file
-from dgen.engine.adapters.lora import is_lora, no_lora
-from dgen.engine.adapters.words import is_word, no_word
+from dgen.engine.adapters.lora import check_shapes, is_lora, no_lora
+from dgen.engine.adapters.words import check_widths, is_word, no_word
 from dgen.engine.hub import Hub
 from dgen.engine.models import part_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import ADAPTERS, Part, Source, attached_sources, control_parts
-from dgen.engine.weights import check_files, is_safe_format, weights_of
-from dgen.families.inspection import safetensors_header
+from dgen.engine.weights import check_files, is_safe_format, shapes, weights_of
 from dgen.options.request import Request
 
 
@@ -42,21 +41,39 @@ def check_attached(hub: Hub, request: Request, model: Path | None, sees: Callabl
 def _checks(hub: Hub, request: Request, model: Path | None) -> Iterator[tuple[Source, Callable[[], None]]]:
     for option in ADAPTERS:
         for source in attached_sources(request, option):
-            yield source, partial(_check_adapter, hub, source)
+            yield source, partial(_check_adapter, hub, source, model)
     for part in control_parts(request):
         yield part.source, partial(_check_net, hub, part, model)
 
 
-def _check_adapter(hub: Hub, source: Source) -> None:
+def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
     path = adapter_file(hub, source)
     check_files([path], source.option)
-    names = [n for n in safetensors_header(path) if n != "__metadata__"] if is_safe_format(path) else None
-    if names is None:
+    if not is_safe_format(path):
         return
-    if source.option == "loras" and not is_lora(names):
-        raise no_lora(source.shown, names)
-    if source.option == "textual_inversions" and not is_word(names):
+    found = shapes([path])
+    names = list(found)
+    if source.option == "loras":
+        if not is_lora(names):
+            raise no_lora(source.shown, names)
+        check_shapes(source.name, found, _unet_shapes(model))
+        return
+    if not is_word(names):
         raise no_word(source.shown, names)
+    check_widths(source.name, {name: shape[-1] for name, shape in found.items() if shape}, _widths(model))
+
+
+def _unet_shapes(model: Path | None) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the weights of a model's UNet; nothing when no headers tell them."""
+    files = weights_of(model / "unet", None)[0] if model is not None else []
+    return shapes(files) if all(map(is_safe_format, files)) else {}
+
+
+def _widths(model: Path | None) -> dict[str, int]:
+    """Return the widths of a model's text encoders, as far as its configurations tell them."""
+    kinds = ("text_encoder", "text_encoder_2", "text_encoder_3") if model is not None else ()
+    told = {kind: (read_config(model / kind) or {}).get("hidden_size") for kind in kinds if model is not None}
+    return {kind: width for kind, width in told.items() if isinstance(width, int)}
 
 
 def _check_net(hub: Hub, part: Part, model: Path | None) -> None:

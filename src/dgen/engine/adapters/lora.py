@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +21,12 @@ _PEFT_PREFIX = "base_model.model."
 _PEFT_SETTINGS = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_dora", "use_rslora")
 _MARKS = ("lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", "_lora.", "lora_linear_layer", "lokr_")
 """What stands in the names of a LoRA's tensors."""
+
+_UNET_FACTOR = (
+    r"(?:unet\.|lora_unet_|base_model\.model\.)(?P<layer>.+?)"
+    r"\.(?P<factor>lora_A|lora_B|lora\.down|lora\.up|lora_down|lora_up)\.weight"
+)
+"""How diffusers, kohya's scripts and peft call a factor of a layer of the UNet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,28 @@ def no_lora(file: str, names: Sequence[str]) -> EngineError:
     """Make the error for a file that is something else."""
     other = f": it holds `{names[0]}`" if names else ": it holds no tensors"
     return EngineError("bad-weights", f"`{file}` is no LoRA{other}", "loras")
+
+
+def check_shapes(name: str, lora: Mapping[str, Sequence[int]], unet: Mapping[str, Sequence[int]]) -> None:
+    """Refuse a LoRA of which the headers of the files tell that a layer of the UNet has another shape.
+
+    Raises:
+        EngineError: `bad-weights`.
+    """
+    layers = {n.removesuffix(".weight").replace(".", "_"): (n, shape) for n, shape in unet.items()}
+    for tensor, shape in lora.items():
+        found = re.fullmatch(_UNET_FACTOR, tensor)
+        layer = layers.get(found["layer"].replace(".", "_")) if found is not None else None
+        if found is None or layer is None:
+            continue
+        axis = 1 if found["factor"] in ("lora_A", "lora.down", "lora_down") else 0
+        if shape[axis] != layer[1][axis]:
+            raise _unfit(name, _two_shapes(f"unet.{layer[0].removesuffix('.weight')}", layer[1], axis, shape))
+
+
+def _two_shapes(layer: str, wanted: Sequence[int], axis: int, found: Sequence[int]) -> str:
+    factor = "lora_A" if axis else "lora_B"
+    return f"`{layer}` is {list(wanted)}, and the LoRA's `{factor}` for it {list(found)}"
 
 
 def read_peft(held: AdapterWeights, folder: Path) -> AdapterWeights:
@@ -113,17 +142,18 @@ def _add(pipeline: Any, lora: Lora, name: str, modules: Mapping[str, Any]) -> li
 def _check_fit(lora: Lora, state: Mapping[str, Any], modules: Mapping[str, Any]) -> None:
     """Refuse a LoRA that changes nothing of the model, or layers that it has not or has in other shapes."""
     if not any(name.startswith(f"{kind}.") for kind in modules for name in state):
-        raise _unfit(lora, f"it changes none of {', '.join(modules)}: its tensors are such as `{next(iter(state))}`")
+        raise _unfit(
+            lora.source.name, f"it changes none of {', '.join(modules)}: its tensors are such as `{next(iter(state))}`"
+        )
     for kind, module in modules.items():
         layers = dict(module.named_modules())
         for layer, factor, tensor in _factors(kind, state, not hasattr(module, "text_model")):
             weight = getattr(layers.get(layer), "weight", None)
             if weight is None:
-                raise _unfit(lora, f"the model's {kind} has no layer `{layer}`")
+                raise _unfit(lora.source.name, f"the model's {kind} has no layer `{layer}`")
             axis = 1 if factor == "lora_A" else 0
             if weight.ndim < 2 or tensor.shape[axis] != weight.shape[axis]:
-                shapes = f"is {list(weight.shape)}, and the LoRA's `{factor}` for it {list(tensor.shape)}"
-                raise _unfit(lora, f"`{kind}.{layer}` {shapes}")
+                raise _unfit(lora.source.name, _two_shapes(f"{kind}.{layer}", weight.shape, axis, tensor.shape))
 
 
 def _factors(kind: str, state: Mapping[str, Any], is_flat: bool) -> Iterator[tuple[str, str, Any]]:
@@ -145,8 +175,8 @@ def _factors(kind: str, state: Mapping[str, Any], is_flat: bool) -> Iterator[tup
                 yield name.removesuffix(f".{factor}.weight"), factor, tensor
 
 
-def _unfit(lora: Lora, reason: str) -> EngineError:
+def _unfit(name: str, reason: str) -> EngineError:
     return EngineError(
-        "bad-weights", f"the LoRA `{lora.source.name}` does not fit: {reason}", "loras",
+        "bad-weights", f"the LoRA `{name}` does not fit: {reason}", "loras",
         help="it was made for another model, or for another family",
     )  # fmt: skip

@@ -81,6 +81,8 @@ def add_words(stack: ExitStack, values: Mapping[str, Any], words: Sequence[Learn
     """
     kinds = [kind for kind in values if kind.startswith("text_encoder") and _tokenizer_of(kind) in values]
     widths = {kind: values[kind].get_input_embeddings().weight.shape[-1] for kind in kinds}
+    if words and not kinds:
+        raise EngineError("bad-weights", "the model has no text encoder that could learn words", "textual_inversions")
     taught: dict[str, list[tuple[str, Any]]] = {}
     tokenizers = {kind: copy.deepcopy(values[_tokenizer_of(kind)]) for kind in kinds} if words else {}
     for word in words:
@@ -99,21 +101,29 @@ def _tokenizer_of(kind: str) -> str:
     return kind.replace("text_encoder", "tokenizer")
 
 
-def _fitting(word: Learned, widths: Mapping[str, int]) -> dict[str, Any]:
-    """Return the vectors of a word by the text encoder that they are for."""
-    found: dict[str, Any] = {}
-    for kind, vectors in word.vectors().items():
-        width = vectors.shape[-1]
-        own = kind or next((k for k, w in widths.items() if w == width), "")
-        if widths.get(own) != width:
+def check_widths(name: str, found: Mapping[str, int], widths: Mapping[str, int]) -> None:
+    """Refuse vectors, by what the file calls them, of a width that no text encoder, or not the one meant, takes.
+
+    Raises:
+        EngineError: `bad-weights`.
+    """
+    for called, width in found.items() if widths else ():
+        kind = _ENCODER_OF.get(called, called if called in _ENCODER_OF.values() else "")
+        if (widths.get(kind) if kind else width if width in widths.values() else None) != width:
             taken = " and ".join(f"{k} takes {w}" for k, w in widths.items())
             meant = f" for {kind}" if kind else ""
             raise EngineError(
-                "bad-weights", f"`{word.source.name}` has vectors of {width} numbers{meant}, the model's {taken}",
+                "bad-weights", f"`{name}` has vectors of {width} numbers{meant}, the model's {taken}",
                 "textual_inversions", help="it was made for another model, or for another family",
             )  # fmt: skip
-        found[own] = vectors
-    return found
+
+
+def _fitting(word: Learned, widths: Mapping[str, int]) -> dict[str, Any]:
+    """Return the vectors of a word by the text encoder that they are for."""
+    own = word.vectors()
+    check_widths(word.source.name, {kind: vectors.shape[-1] for kind, vectors in own.items()}, widths)
+    by_width = {width: kind for kind, width in reversed(widths.items())}
+    return {kind or by_width[vectors.shape[-1]]: vectors for kind, vectors in own.items()}
 
 
 def _named(word: Learned, vectors: Any, tokenizer: Any) -> list[tuple[str, Any]]:
