@@ -43,7 +43,7 @@ def test_twenty_four_files_in_order_and_by_name(at_work: Path, capsys: pytest.Ca
     assert main([*argv, "--inference-steps", "1", "2", "--guidance-scales", "3", "5", "--json"]) == 0
     combinations = itertools.product(range(2), (1, 2, 3), ("3-0", "5-0"), (1, 2))
     expected = [f"s_{s}_g_{g}_i_{i}_step_{n}.png" for n, (_, s, g, i) in enumerate(combinations, 1)]
-    assert sorted(p.name for p in (at_work / "output").iterdir()) == sorted(expected)
+    assert sorted(p.name for p in (at_work / "output").glob("[!.]*")) == sorted(expected)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     saved = sorted((e for e in events if e["event"] == "FileSaved"), key=lambda e: e["number"])
     assert [Path(e["path"]).name for e in saved] == expected
@@ -151,7 +151,7 @@ def test_weights_are_read_once_over_modes_schedulers_and_vaes(
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
 def test_every_format_carries_its_config(at_work: Path, ending: str) -> None:
     assert main(["toy", "--prompts", "x", *FAST, "--image-format", ending, "--quiet"]) == 0
-    (image,) = (at_work / "output").iterdir()
+    (image,) = (at_work / "output").glob("[!.]*")
     before = image.read_bytes()
     assert main(["replay", str(image), "--output-overwrite", "--quiet"]) == 0
     assert image.read_bytes() == before
@@ -159,7 +159,7 @@ def test_every_format_carries_its_config(at_work: Path, ending: str) -> None:
 
 def test_metadata_can_be_left_out(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["toy", "--prompts", "x", *FAST, "--no-output-metadata", "--quiet"]) == 0
-    (image,) = (at_work / "output").iterdir()
+    (image,) = (at_work / "output").glob("[!.]*")
     assert main(["replay", str(image)]) == 2
     assert "carries no config" in capsys.readouterr().err
 
@@ -168,8 +168,8 @@ def test_batch_becomes_a_grid(at_work: Path) -> None:
     argv = ["toy", "--prompts", "x", *FAST, "--batch-size", "4", "--quiet"]
     assert main([*argv, "-o", "single"]) == 0
     assert main([*argv, "-o", "grid", "--batch-grid-size", "2x2"]) == 0
-    (sheet,) = (pixels(p) for p in (at_work / "grid").iterdir())
-    parts = [pixels(p) for p in sorted((at_work / "single").iterdir())]
+    (sheet,) = (pixels(p) for p in (at_work / "grid").glob("[!.]*"))
+    parts = [pixels(p) for p in sorted((at_work / "single").glob("[!.]*"))]
     assert sheet.size == (128, 128)
     assert len(parts) == 4
     assert sheet.crop((64, 0, 128, 64)).tobytes() == parts[1].tobytes()
@@ -186,7 +186,7 @@ def test_interrupt_finishes_the_file_and_says_what_is_left(at_work: Path) -> Non
     assert running.returncode == 130
     assert "not rendered" in rest
     assert "Traceback" not in rest
-    for path in (at_work / "output").iterdir():
+    for path in (at_work / "output").glob("[!.]*"):
         pixels(path)
 
 

@@ -99,7 +99,7 @@ TOLD = "a ☂ star\nNegative prompt: blurry\nSteps: 2, CFG scale: 5.0, Seed: 3, 
 def picture(at_work: Path, request: pytest.FixtureRequest) -> Path:
     words = ["toy", "--prompts", "a ☂ star; blurry", "--seeds", "3", "--inference-steps", "2"]
     assert main([*words, "-o", "pictures", "-if", request.param, "--quiet"]) == 0
-    (found,) = Path("pictures").iterdir()
+    (found,) = Path("pictures").glob("[!.]*")
     return found
 
 
@@ -120,7 +120,7 @@ def test_text_joins_a_picture_that_keeps_all_else(picture: Path) -> None:
     once = picture.read_bytes()
     assert main(["auto1111-metadata", str(picture)]) == 0
     assert picture.read_bytes() == once
-    assert [p.name for p in picture.parent.iterdir()] == [picture.name]
+    assert [p.name for p in picture.parent.glob("[!.]*")] == [picture.name]
 
 
 def test_what_others_wrote_into_a_png_stays(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ def test_preview_is_a_picture_in_json_and_changes_no_file(at_work: Path, capsys:
             assert (picture.format, picture.mode) == ("PNG", "RGB")
     (every,) = (e for e in events_of(capsys, "--preview", "--seeds", "1") if e["event"] == "Previewed")
     assert every["step"] == 5
-    plain, previewed = ({p.name: p.read_bytes() for p in (at_work / f).iterdir()} for f in ("plain", "shown"))
+    plain, previewed = ({p.name: p.read_bytes() for p in (at_work / f).glob("[!.]*")} for f in ("plain", "shown"))
     assert plain == previewed
 
 

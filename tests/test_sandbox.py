@@ -18,12 +18,12 @@ def run(script: str, *flags: str) -> int:
 
 def test_pictures_are_made_in_the_output_folder(at_work: Path) -> None:
     assert run(f"toy {FAST}\n") == 0
-    assert len(list((at_work / "output").iterdir())) == 1
+    assert len(list((at_work / "output").glob("[!.]*"))) == 1
 
 
 def test_the_command_line_names_the_folder(at_work: Path) -> None:
     assert run(f"toy {FAST}\n", "--output-path", "elsewhere") == 0
-    assert len(list((at_work / "elsewhere").iterdir())) == 1
+    assert len(list((at_work / "elsewhere").glob("[!.]*"))) == 1
 
 
 @pytest.mark.parametrize(

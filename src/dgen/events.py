@@ -121,6 +121,23 @@ class JobRendered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobKept(Event):
+    """A job's pictures are there from an earlier run; it is not rendered again."""
+
+    number: int
+    steps: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLost(Event):
+    """A file of an earlier run is missing, damaged or unfinished; it is made again."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileSaved(Event):
     """A file is complete on disk."""
 
@@ -137,6 +154,7 @@ class StatementFinished(Event):
     jobs: int
     files: int
     seconds: float
+    kept: int = 0  # jobs that an earlier run had done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,7 @@ def test_session_shows_its_history_and_runs_the_last_invocation_changed(start: S
     terminal.enter("\\again --seeds 5 6").wait_for("done: 2 files").enter("\\last").wait_for("\n--seeds 5 6")
     terminal.wait_for('\n--prompts "a circle"').enter("\\history").wait_for("   2! \\nonsense")
     terminal.wait_for('   3  toy --prompts "a {{ what }}" --seeds 1').wait_for("      --seeds 5 6")
-    assert len(list((at_work / "output").iterdir())) == 3
+    assert len(list((at_work / "output").glob("[!.]*"))) == 3
 
 
 def test_session_is_saved_as_a_script_that_runs(start: Start, at_work: Path) -> None:
@@ -196,7 +196,7 @@ def test_options_and_scripts_of_the_command_line_hold_in_the_session(start: Star
     (at_work / "first.dgen").write_text("\\set a from the script\n", encoding="utf-8")
     terminal = start("repl", "first.dgen", "--seeds", "7", "--set", "b=two").enter("\\print {{ a }}, {{ b }}")
     terminal.wait_for("\nfrom the script, two").enter("toy --prompts x --inference-steps 1").wait_for("done: 1 file")
-    assert [path.name for path in (at_work / "output").iterdir()] == ["s_7_g_5-0_i_1_step_1.png"]
+    assert [path.name for path in (at_work / "output").glob("[!.]*")] == ["s_7_g_5-0_i_1_step_1.png"]
 
 
 def test_session_in_a_sandbox_runs_no_programs(start: Start) -> None:

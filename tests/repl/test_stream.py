@@ -38,7 +38,7 @@ def test_statements_share_variables_modules_and_models(at_work: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[2] 1\n"
     assert done.stderr.count("loaded unet") == 1
-    assert len(list((at_work / "two").iterdir())) == 1
+    assert len(list((at_work / "two").glob("[!.]*"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_saved_session_runs_what_was_run(at_work: Path) -> None:
         "{% for s in [3, 4] %}\n\\again --seeds {{ s }} --output-overwrite\n{% endfor %}\n\n"
         "toy\n-p x\n--inference-steps 1\n-o one\n--output-overwrite\n--seeds 2\n\n# the end\n"
     )
-    made = sorted(path.name for path in (at_work / "one").iterdir())
+    made = sorted(path.name for path in (at_work / "one").glob("[!.]*"))
     assert len(made) == 4
     ran = shell("", "story.dgen")
     assert ran.returncode == 0, ran.stderr

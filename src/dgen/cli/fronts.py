@@ -15,9 +15,11 @@ from dgen.events import (
     Event,
     Failed,
     Fetching,
+    FileLost,
     FileRead,
     FileSaved,
     Interrupted,
+    JobKept,
     JobRendered,
     Printed,
     Shown,
@@ -70,6 +72,8 @@ def detail(event: Event) -> str | None:
             return f"loaded {event.kind} of {event.source} ({event.class_name}, {size}, {event.seconds:.2f} s)"
         case ComponentReused():
             return f"kept {event.kind} of {event.source}"
+        case JobKept():
+            return f"kept {', '.join(event.paths)}"
         case ComponentDropped():
             return f"dropped {event.kind} of {event.source}"
         case _:
@@ -86,7 +90,10 @@ def line(event: Event) -> str | None:
         case FileSaved(kind="image" | "model"):
             return f"saved {event.path}"
         case StatementFinished():
-            return f"done: {event.files} {'file' if event.files == 1 else 'files'} in {seconds(event.seconds)}"
+            kept = f", {event.kept} of {event.jobs} jobs were done before" if event.kept else ""
+            return f"done: {event.files} {'file' if event.files == 1 else 'files'} in {seconds(event.seconds)}{kept}"
+        case FileLost():
+            return f"{event.why}: {event.path} is made again"
         case Interrupted():
             return f"interrupted: {event.done} {'job' if event.done == 1 else 'jobs'} done, {event.left} not rendered"
         case Warned():

@@ -13,6 +13,7 @@ from dgen.events import (
     Failed,
     FileSaved,
     Interrupted,
+    JobKept,
     JobRendered,
     JobStarted,
     Previewed,
@@ -63,7 +64,7 @@ class LiveFront(PlainFront):
             case StepDone():
                 update(self._steps, completed=event.step, total=event.steps, note="")
                 update(self._all, completed=self.status.jobs_done + event.step / max(1, event.steps))
-            case JobRendered():
+            case JobRendered() | JobKept():
                 update(self._all, completed=event.number)
             case Previewed():
                 self._preview = _drawn(event.image)

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from dgen.cli.arguments import CommandLine, command_table, read_command_line
-from dgen.cli.commands import run_session, sources_of
+from dgen.cli.commands import refuse, run_session, sources_of
 from dgen.cli.status import mebibytes
 from dgen.diagnostic import Exit, Source, render, wants_color
 from dgen.plan.steps import steps_of
@@ -23,6 +23,7 @@ def run(argv: Sequence[str]) -> int:
         DgenError: something in the command line or a script is wrong, or the plan goes beyond a limit.
     """
     line = read_command_line(argv)
+    refuse(line, "resume")
     plan = _plan(line, list(sources_of(line)))
     if "json" in line.asked:
         print(json.dumps(as_object(plan), indent=2, ensure_ascii=False))

@@ -10,6 +10,7 @@ from dgen.events import (
     Event,
     Failed,
     Interrupted,
+    JobKept,
     JobRendered,
     JobStarted,
     StatementFinished,
@@ -60,6 +61,9 @@ class Status:
                     self._step_seconds.append(event.seconds)
             case JobRendered():
                 self._finish_job(event)
+            case JobKept():
+                self.jobs_done = event.number
+                self._steps_done += event.steps
             case StatementFinished() | Interrupted() | Failed():
                 self.is_running = False
             case _:

@@ -18,6 +18,16 @@ def stem(job: Job, step: int, image: int | None = None) -> str:
     return "_".join(parts)[:200]
 
 
+def stems_of(job: Job, step: int, pictures: int) -> list[str]:
+    """Return the names of a job's files without their endings, one for each of its pictures."""
+    return [stem(job, step, index if pictures > 1 else None) for index in range(1, pictures + 1)]
+
+
+def pictures_of(job: Job) -> int:
+    """Return how many pictures a job writes: one for a whole batch when a grid is asked for."""
+    return 1 if job.request.batch_grid_size is not None else job.request.num_images_per_prompt or 1
+
+
 def _head(job: Job) -> Iterator[str]:
     if job.request.output_prefix:
         yield job.request.output_prefix

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import io
 import os
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from dgen.media.ledger import PART_PREFIX, PART_SUFFIX, Entry, Ledger
 from dgen.media.metadata import CONFIG, PARAMETERS, save_keywords
 from dgen.schema import BadValue
 
@@ -40,6 +43,20 @@ class Page:
     parameters: str | None = None  # what other programs read
     overwrite: bool = False
     index: int = 1  # counts the pictures of a job
+    job: Callable[[], str] | None = None  # the key under which the ledger has it; without, it is not entered
+    name: str | None = None  # the stem that an earlier run gave it: what is left there is replaced
+    is_unfinished: bool = False  # with `name`: nobody knows whether what lies there is that picture
+
+    @property
+    def replaces(self) -> bool:
+        """Whether its file takes the place of another one."""
+        return self.overwrite or (self.name is not None and not self.is_unfinished)
+
+    def encoded(self) -> bytes:
+        """Return the bytes of the picture's file."""
+        buffer = io.BytesIO()
+        encode(self.image, self.ending, self.texts(), buffer)
+        return buffer.getvalue()
 
     def texts(self) -> dict[str, str]:
         """Return what the picture itself carries."""
@@ -55,6 +72,11 @@ class Written:
     config: Path | None
     index: int = 1
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The picture, and the config when there is one."""
+        return (self.image,) if self.config is None else (self.image, self.config)
+
 
 def make_folder(folder: Path) -> None:
     """Make an output folder and prove that it can be written.
@@ -64,7 +86,7 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".dgen-"):
+        with tempfile.TemporaryFile(dir=folder, prefix=PART_PREFIX, suffix=PART_SUFFIX):
             pass
     except OSError as error:
         raise _trouble(error, folder) from None
@@ -103,17 +125,40 @@ class Names:
             self._promised.difference_update(p for p in paths if p)
 
 
-def publish(path: Path, fill: Callable[[BinaryIO], None]) -> None:
-    """Write a file under a temporary name in its folder and rename it, so that it is whole or absent."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".dgen-", suffix=".part")
+def publish(path: Path, fill: Callable[[BinaryIO], None], *, replaces: bool = True) -> str:
+    """Write a file under a temporary name in its folder and rename it, so that it is whole or absent.
+
+    Return its sha256. Without `replaces` a FileExistsError is raised when another one is there, whoever wrote it.
+    """
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=PART_PREFIX, suffix=PART_SUFFIX)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:
             fill(file)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path)
+        os.replace(part, path) if replaces else _move_beside(part, path)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+    return digest
+
+
+def _move_beside(part: str, path: Path) -> None:
+    """Give a file its name unless another file has it, which two processes cannot both find out by looking."""
+    if os.name == "nt":
+        os.rename(part, path)
+        return
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.replace(part, path)
+    else:
+        os.unlink(part)
 
 
 @contextlib.contextmanager
@@ -154,6 +199,8 @@ class WriterPool:
         self._names = self.make_names()
         self._running: deque[Future[Written]] = deque()
         self._written: list[Written] = []
+        self._ledgers: dict[Path, Ledger] = {}
+        self._opening = threading.Lock()
         self._rescuing = threading.Lock()
         self._rescue_folder: Path | None = None
 
@@ -168,12 +215,29 @@ class WriterPool:
             BadValue: an earlier page could not be written.
         """
         self._room.acquire()
-        endings = [page.ending, "dgen"] if page.writes_config else [page.ending]
-        name = self._names.claim(page.folder, page.stem, endings, page.overwrite)
-        task = self._pool.submit(self._write, number, page, name)
+        task = self._pool.submit(self._write, number, page, self._claim(page))
         task.add_done_callback(lambda _: self._room.release())
         self._running.append(task)
         self._collect()
+
+    def keep(self, files: Written) -> None:
+        """Count files that are on disk already among those that are written, in their place of the order.
+
+        Raises:
+            BadValue: an earlier page could not be written.
+        """
+        task: Future[Written] = Future()
+        task.set_result(files)
+        self._running.append(task)
+        self._collect()
+
+    def _claim(self, page: Page) -> Written:
+        """Return the files that a page shall become, which nobody else in this process will write."""
+        endings = [page.ending, "dgen"] if page.writes_config else [page.ending]
+        is_free = page.overwrite or page.name is not None
+        name = self._names.claim(page.folder, page.name or page.stem, endings, is_free)
+        config = page.folder / f"{name}.dgen" if page.writes_config else None
+        return Written(page.folder / f"{name}.{page.ending}", config, page.index)
 
     def finish(self) -> tuple[Written, ...]:
         """Wait until everything is on disk; return the files since the last call, in order.
@@ -182,6 +246,7 @@ class WriterPool:
             BadValue: `disk-full` or `unwritable-output`; everything else was written all the same.
         """
         wait(self._running)
+        self._close_ledgers()
         self._collect()
         written, self._written = self._written, []
         return tuple(written)
@@ -201,25 +266,53 @@ class WriterPool:
     def close(self) -> None:
         """End the threads, after what they are writing."""
         self._pool.shutdown(wait=True)
+        self._close_ledgers()
 
-    def _write(self, number: int, page: Page, name: str) -> Written:
-        config = page.folder / f"{name}.dgen" if page.writes_config else None
-        files = Written(page.folder / f"{name}.{page.ending}", config, page.index)
+    def _write(self, number: int, page: Page, files: Written) -> Written:
         try:
-            self.write(page, files)
+            written = self.write(page, files)
         except OSError as error:
-            raise self._rescue(page, name, error) from None
+            raise self._rescue(page, files.image.stem, error) from None
         finally:
             self._names.release([files.image, files.config])
-        self._on_written(number, files)
+        self._on_written(number, written)
+        return written
+
+    def write(self, page: Page, files: Written) -> Written:
+        """Write a page into its files, and enter them into the ledger of their folder; return them.
+
+        They have other names in the end when another process was faster. The entry before a file is there lets a
+        run that is resumed know the name of what was being written; the one after it says that it is whole.
+        """
+        ledger, job = (self._ledger(page.folder), page.job()) if page.job is not None else (None, "")
+        if ledger is not None:
+            ledger.add(Entry(job=job, index=page.index, files=dict.fromkeys(p.name for p in files.paths)))
+        try:
+            digests = _publish_page(page, files)
+        except FileExistsError:
+            other = self._claim(replace(page, name=None))
+            try:
+                return self.write(replace(page, name=None), other)
+            finally:
+                self._names.release([other.image, other.config])
+        if ledger is not None:
+            names = (p.name for p in files.paths)
+            ledger.add(Entry(job=job, index=page.index, files=dict(zip(names, digests, strict=True))))
         return files
 
-    def write(self, page: Page, files: Written) -> None:
-        """Write a page into its files."""
-        texts = page.texts()
-        publish(files.image, lambda file: encode(page.image, page.ending, texts, file))
-        if files.config is not None and page.config is not None:
-            publish(files.config, partial(_put, page.config()))
+    def _ledger(self, folder: Path) -> Ledger:
+        """Return the ledger of a folder, which stays open until everything is written."""
+        place = folder.absolute()
+        with self._opening:
+            if place not in self._ledgers:
+                self._ledgers[place] = Ledger(place)
+            return self._ledgers[place]
+
+    def _close_ledgers(self) -> None:
+        with self._opening:
+            for ledger in self._ledgers.values():
+                ledger.close()
+            self._ledgers.clear()
 
     def _rescue(self, page: Page, name: str, error: OSError) -> BadValue:
         """Keep a rendered picture elsewhere when its own folder fails."""
@@ -230,6 +323,20 @@ class WriterPool:
             publish(kept, lambda file: encode(page.image, page.ending, page.texts(), file))
             trouble.help = f"what was rendered is kept in `{self._rescue_folder}`"
         return trouble
+
+
+def _publish_page(page: Page, files: Written) -> list[str]:
+    """Write a page into its files, the picture first; return their digests."""
+    texts = page.texts()
+    try:
+        found = [publish(files.image, lambda f: encode(page.image, page.ending, texts, f), replaces=page.replaces)]
+    except FileExistsError:
+        if page.name is None or files.image.read_bytes() != page.encoded():
+            raise
+        found = [hashlib.sha256(page.encoded()).hexdigest()]
+    if files.config is not None and page.config is not None:
+        found.append(publish(files.config, partial(_put, page.config())))
+    return found
 
 
 def _put(text: str, file: BinaryIO) -> None:

@@ -44,13 +44,14 @@ def _prepared(argv: Sequence[str], *, takes_drafts: bool) -> tuple[Runner, int |
     from functools import partial
 
     from dgen.cli.arguments import read_command_line
-    from dgen.cli.commands import front_of, named_scripts, settle
+    from dgen.cli.commands import front_of, named_scripts, refuse, settle
     from dgen.lang.evaluate import Exited
     from dgen.lang.format import quote
     from dgen.repl.runner import Runner
 
     line = read_command_line(argv)
     line.command = "repl"
+    refuse(line, "max_images", "max_gb")
     paths = [path for path, _ in named_scripts(line)]
     runner = Runner(front_of(line), takes_drafts=takes_drafts, settle=partial(settle, line=line))
     try:

@@ -1,0 +1,236 @@
+"""Nothing is lost: the ledger of an output folder, and runs that go on where others were stopped."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dgen.cli.main import main
+from dgen.media.ledger import LEDGER, Entry, Ledger, read_ledger, sweep
+from dgen.media.resume import Resumption, Wanted
+from dgen.media.write import Page, WriterPool
+
+ARGV = ["toy", "--prompts", "a", "--seeds", "1", "2", "3", "--inference-steps", "1", "-o", "out"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.name != LEDGER}
+
+
+def events(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, object]]:
+    capsys.readouterr()
+    assert main([*ARGV, *argv, "--json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+# ---- through the command ---------------------------------------------------------------------------------------
+
+
+def test_resumed_run_makes_what_is_missing_or_damaged_and_says_so(
+    at_work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ARGV, "--output-configs", "--quiet"]) == 0
+    whole = contents(at_work / "out")
+    first, second = (at_work / "out" / f"s_{n}_g_5-0_i_1_step_{n}.png" for n in (1, 2))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-1])
+    (at_work / "out" / ".dgen-x.part").write_bytes(b"cut sho")
+    told = events(capsys, "--output-configs", "--resume")
+    lost = [(e["why"], Path(str(e["path"])).name) for e in told if e["event"] == "FileLost"]
+    assert lost == [("missing", first.name), ("damaged", second.name)]
+    assert [e["number"] for e in told if e["event"] == "JobKept"] == [3]
+    assert [e["kept"] for e in told if e["event"] == "StatementFinished"] == [1]
+    assert contents(at_work / "out") == whole
+
+
+def test_resumed_run_with_nothing_left_to_do_loads_no_model(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARGV, "--quiet"]) == 0
+    told = events(capsys, "--resume")
+    assert {e["event"] for e in told} == {"StatementStarted", "JobKept", "StatementFinished"}
+
+
+def test_changed_job_input_or_model_is_rendered(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = at_work / "own.png"
+    picture.write_bytes((at_work / "seed.png").read_bytes())
+    started = ["--image-seeds", "own.png", "--strength", "1"]
+    events(capsys, *started)
+    assert sum(e["event"] == "JobKept" for e in events(capsys, *started, "--resume")) == 3
+    assert not any(e["event"] == "JobKept" for e in events(capsys, *started, "--guidance-scales", "2", "--resume"))
+    Image.new("RGB", (96, 64), "red").save(picture)
+    assert not any(e["event"] == "JobKept" for e in events(capsys, *started, "--resume"))
+
+
+def test_picture_of_another_job_is_never_replaced(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events(capsys, "--output-prefix", "p")
+    for path in (at_work / "out").glob("*.png"):
+        path.unlink()
+    assert main([*ARGV, "--prompts", "b", "--output-prefix", "p", "--quiet"]) == 2  # `--prompts` stands twice
+    other = [a if a != "a" else "b" for a in ARGV]
+    assert main([*other, "--output-prefix", "p", "--quiet"]) == 0
+    before = contents(at_work / "out")
+    events(capsys, "--output-prefix", "p", "--resume")
+    after = contents(at_work / "out")
+    assert len(after) == 6
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize(("command", "flag"), [("plan", "--resume"), ("repl", "--max-images"), ("repl", "--max-gb")])
+def test_option_that_would_do_nothing_is_refused(
+    at_work: Path, capsys: pytest.CaptureFixture[str], command: str, flag: str
+) -> None:
+    (at_work / "s.dgen").write_text("toy --prompts a\n")
+    value = [] if flag == "--resume" else ["1"]
+    assert main([command, "s.dgen", flag, *value]) == 2
+    assert f"`{command}` takes no `{flag}`" in capsys.readouterr().err
+
+
+def test_killed_runs_lose_nothing_and_resume_to_the_same_bytes(tmp_path: Path) -> None:
+    tool = Path(__file__).parent.parent / "tools" / "kill_runs.py"
+    done = subprocess.run([sys.executable, str(tool), "--kills", "5"], capture_output=True, text=True, check=False)
+    count = json.loads(done.stdout)
+    assert done.returncode == 0, count
+    assert count["killed"] >= 5
+
+
+# ---- the publishing step, killed everywhere --------------------------------------------------------------------
+
+
+def page(folder: Path, number: int, resumption: Resumption | None = None) -> Page:
+    """A picture of a job, named as the ledger knows it."""
+    wanted = Wanted(job=f"job {number}", index=1, stem=f"p_{number % 2}", has_config=True)
+    find = resumption.find(folder, wanted) if resumption is not None else None
+    if find is not None and resumption is not None:
+        resumption.take(find)
+    return Page(
+        image=Image.new("RGB", (8, 8), (number, 0, 0)), folder=folder, stem=wanted.stem, ending="png",
+        config=lambda: f"config {number}\n", writes_config=True, job=lambda: wanted.job,
+        name=find.stem if find is not None else None,
+        is_unfinished=find is not None and not find.entry.is_complete,
+    )  # fmt: skip
+
+
+def write_all(folder: Path, resumption: Resumption | None = None) -> None:
+    pool = WriterPool(lambda number, files: None, workers=1)
+    for number in range(4):
+        pool.submit(number, page(folder, number, resumption))
+        pool.finish()
+    pool.close()
+
+
+def killed_at(folder: Path, moment: int) -> bool:
+    """Write pages in a process that kills itself at its `moment`th event of the system; say whether it did."""
+    child = os.fork()
+    if child == 0:
+        left = [moment]
+
+        def count(event: str, arguments: object) -> None:
+            if event.startswith(("os.", "open", "tempfile.", "fcntl.")):
+                left[0] -= 1
+                if left[0] == -1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        write_all(folder)
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_kill_at_every_step_of_publishing_leaves_nothing_partial_and_is_resumed(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    write_all(whole)
+    expected = contents(whole)
+    assert len(expected) == 8
+    moment = 0
+    while True:
+        folder = tmp_path / f"killed-{moment}"
+        folder.mkdir()
+        was_killed = killed_at(folder, moment)
+        finished = {n: b for n, b in contents(folder).items() if not n.endswith(".part")}
+        assert finished.items() <= expected.items()
+        write_all(folder, Resumption())
+        assert contents(folder) == expected, f"killed at event {moment}"
+        if not was_killed:
+            break
+        moment += 1
+    assert moment >= 40
+
+
+# ---- the ledger ------------------------------------------------------------------------------------------------
+
+
+def entry(number: int, digest: str | None = "00") -> Entry:
+    return Entry(job=f"job {number}", index=1, files={f"{number}.png": digest})
+
+
+def test_line_that_was_cut_short_spoils_no_other(tmp_path: Path) -> None:
+    for number in (1, 2):
+        ledger = Ledger(tmp_path)
+        ledger.add(entry(number))
+        ledger.close()
+        with (tmp_path / LEDGER).open("ab") as file:
+            file.write(b'\n{"job": "job 9", "index": 1, "files": {"9.pn')
+    assert read_ledger(tmp_path) == [entry(1), entry(2)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", "null", '{"job": 1, "index": 1, "files": {"a": null}}', '{"job": "j", "index": 1, "files": {"../a": null}}',
+     '{"job": "j", "index": 1, "files": {}}', '{"job": "j", "index": 1, "files": ["a"]}', "\xff"],
+)  # fmt: skip
+def test_strange_line_is_passed_over(tmp_path: Path, line: str) -> None:
+    (tmp_path / LEDGER).write_bytes(line.encode("latin-1"))
+    assert read_ledger(tmp_path) == []
+
+
+def add_many(folder: Path, first: int) -> None:
+    ledger = Ledger(folder)
+    for number in range(first, first + 200):
+        ledger.add(entry(number))
+    ledger.close()
+
+
+def write_many(folder: Path, color: int) -> None:
+    pool = WriterPool(lambda number, files: None)
+    for number in range(50):
+        pool.submit(number, Page(image=Image.new("RGB", (8, 8), (color, number, 0)), folder=folder, stem="same",
+                                 ending="png", job=lambda: f"job {color}"))  # fmt: skip
+    pool.finish()
+    pool.close()
+
+
+@pytest.mark.parametrize("work", [add_many, write_many])
+def test_two_processes_write_into_one_folder(tmp_path: Path, work: object) -> None:
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=work, args=(tmp_path, number)) for number in (0, 200)]  # type: ignore[arg-type]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    found = read_ledger(tmp_path)
+    complete = {next(iter(e.files)) for e in found if e.is_complete}
+    if work is add_many:
+        assert len(complete) == 400
+    else:
+        pictures = contents(tmp_path)
+        assert len(set(pictures.values())) == 100
+        assert complete == set(pictures)
+
+
+def test_unfinished_files_of_a_run_that_goes_on_are_left_alone(tmp_path: Path) -> None:
+    part = tmp_path / ".dgen-x.part"
+    part.touch()
+    ledger = Ledger(tmp_path)
+    sweep(tmp_path)
+    assert part.exists()
+    ledger.close()
+    sweep(tmp_path)
+    assert not part.exists()
