@@ -22,6 +22,7 @@ STAGES: dict[str, Stage] = {
     "controlnet": controlnet.train,
     "inpaint": editing.train_inpaint,
     "pix2pix": editing.train_pix2pix,
+    "decoder": autoencoder.refine,
     "export": export.publish,
 }
 

@@ -10,10 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import dataset
+from .drawings import Drawing
 from .loop import Plan, Trainer, together, worker
 from .words import PICTURE_PX
 
 PLAN = Plan(name="vae", steps=4750, learning_rate=2e-3, ema=0.997, weight_decay=0.0)
+DECODER_PLAN = Plan(name="decoder", steps=2500, learning_rate=1e-3, warmup=50, ema=0.997, weight_decay=0.0)
+DECODER_NOISE = 0.03
+"""Noise on the scaled latents that the decoder learns to bear: the UNet is never exact."""
+
 SEED = 101
 DRAWINGS = 24_000
 BATCH = 24
@@ -94,11 +99,48 @@ def train_one(folder: Path, resume: bool) -> None:
     trainer.train(loss, lambda step: export(trainer.average.module, pixels, folder))
 
 
-def export(vae: AutoencoderKL, pixels: Tensor, folder: Path) -> None:
-    """Write the autoencoder as float16 and print how well it gives pictures back."""
+def refine(folder: Path, resume: bool) -> None:
+    """Train the decoder alone, while the latents stay what the UNet knows; replace it."""
+    dataset.pixels(dataset.drawings(DRAWINGS, SEED), folder / "vae-pixels.pt")
+    together(refine_one, folder, resume)
+
+
+def refine_one(folder: Path, resume: bool) -> None:
+    """Train the decoder in one of the processes; number 0 exports."""
+    torch.manual_seed(SEED)
+    pixels = torch.load(folder / "vae-pixels.pt", weights_only=True, mmap=True)
+    chances = torch.tensor([difficulty(drawing) for drawing in dataset.drawings(DRAWINGS, SEED)])
+    vae = AutoencoderKL.from_pretrained(folder / "shapes", subfolder="vae", torch_dtype=torch.float32)
+    vae.to(memory_format=torch.channels_last).requires_grad_(False)
+    vae.decoder.requires_grad_(True)
+    trainer = Trainer(DECODER_PLAN, vae, folder)
+    if resume:
+        trainer.resume()
+    generator = torch.Generator().manual_seed(SEED + 1 + trainer.step + 100_000 * worker())
+
+    def loss(step: int) -> Tensor:
+        rows = torch.multinomial(chances, BATCH, replacement=True, generator=generator)
+        wanted = dataset.as_input(pixels[rows])
+        with torch.no_grad():
+            mean = vae.encode(wanted).latent_dist.mean
+        spread = DECODER_NOISE / vae.config.scaling_factor
+        return picture_loss(vae.decode(mean + spread * torch.randn(mean.shape, generator=generator)).sample, wanted)
+
+    trainer.train(loss, lambda step: export(trainer.average.module, pixels, folder, vae.config.scaling_factor))
+
+
+def difficulty(drawing: Drawing) -> float:
+    """Return how often the decoder sees a drawing: fine ones more often."""
+    return max((3.0 if f.size == "small" else 1.0) * (2.0 if f.form == "star" else 1.0) for f in drawing.figures)
+
+
+def export(vae: AutoencoderKL, pixels: Tensor, folder: Path, scale: float | None = None) -> None:
+    """Write the autoencoder as float16, with the scale its latents need, and print how well it gives pictures back."""
     kept = new_vae()
     kept.load_state_dict(vae.state_dict())
     set_scale(kept, pixels[:512])
+    if scale is not None:
+        kept.register_to_config(scaling_factor=scale)
     print(reconstruction_error(kept, pixels[:256]), kept.config.scaling_factor, flush=True)
     kept.half().save_pretrained(folder / "shapes" / "vae")
 
