@@ -190,6 +190,33 @@ def test_interrupt_finishes_the_file_and_says_what_is_left(at_work: Path) -> Non
         pixels(path)
 
 
+@pytest.mark.parametrize(
+    ("presses", "said"),
+    [(1, "stopping after this picture; Ctrl-C again stops after this step"),
+     (2, "stopping after this step; Ctrl-C again stops at once")],
+)  # fmt: skip
+def test_interrupts_stop_after_the_picture_then_after_the_step(at_work: Path, presses: int, said: str) -> None:
+    argv = [*DGEN, "toy", "--prompts", "x", "--seeds", "1", "2", "3", "--inference-steps", "100", "--json"]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        while '"StepDone"' not in running.stdout.readline():
+            pass
+        for _ in range(presses):
+            running.send_signal(signal.SIGINT)
+            told = running.stderr.readline()
+            while "stopping" not in told:
+                told = running.stderr.readline()
+        rest = [json.loads(line) for line in running.stdout]
+    assert told.strip() == said
+    assert running.returncode == 130
+    (end,) = (e for e in rest if e["event"] == "Interrupted")
+    assert (end["done"], end["left"]) == ((1, 2) if presses == 1 else (0, 3))
+    assert len(list((at_work / "output").glob("*.png"))) == end["done"]
+
+
 def test_killed_run_leaves_whole_files_alone(at_work: Path) -> None:
     argv = [*DGEN, "toy", "--prompts", "x", "--seeds", *map(str, range(500)), "--inference-steps", "2"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as running:

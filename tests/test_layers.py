@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "complete": BASE
     | {"processors", "upscalers", "registry", "options", "families", "plan", "lang", "engine", "help", "builtin"},
     "doctor": BASE | {"cache", "engine"},
+    "verifying": BASE | {"media", "session"},
     "planning": BASE
     | {"darkroom", "options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
     "api": BASE
@@ -109,6 +110,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "complete",
         "planning",
         "registry",
+        "verifying",
     },
     "__main__": {"cli"},
 }

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+import dgen
 from dgen.cli.main import main
 from dgen.media.ledger import LEDGER, Entry, Ledger, read_ledger, sweep
 from dgen.media.resume import Resumption, Wanted
@@ -60,7 +62,7 @@ def test_resumed_run_with_nothing_left_to_do_loads_no_model(at_work: Path, capsy
 def test_changed_job_input_or_model_is_rendered(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = at_work / "own.png"
     picture.write_bytes((at_work / "seed.png").read_bytes())
-    started = ["--image-seeds", "own.png", "--strength", "1"]
+    started = ["--image-seeds", "own.png", "--image-seed-strengths", "1"]
     events(capsys, *started)
     assert sum(e["event"] == "JobKept" for e in events(capsys, *started, "--resume")) == 3
     assert not any(e["event"] == "JobKept" for e in events(capsys, *started, "--guidance-scales", "2", "--resume"))
@@ -72,7 +74,6 @@ def test_picture_of_another_job_is_never_replaced(at_work: Path, capsys: pytest.
     events(capsys, "--output-prefix", "p")
     for path in (at_work / "out").glob("*.png"):
         path.unlink()
-    assert main([*ARGV, "--prompts", "b", "--output-prefix", "p", "--quiet"]) == 2  # `--prompts` stands twice
     other = [a if a != "a" else "b" for a in ARGV]
     assert main([*other, "--output-prefix", "p", "--quiet"]) == 0
     before = contents(at_work / "out")
@@ -98,6 +99,37 @@ def test_killed_runs_lose_nothing_and_resume_to_the_same_bytes(tmp_path: Path) -
     count = json.loads(done.stdout)
     assert done.returncode == 0, count
     assert count["killed"] >= 5
+
+
+def test_one_failure_ends_nothing_and_what_failed_is_a_script(
+    at_work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = (
+        "toy --prompts a --seeds 1 2 --inference-steps 60 1 --scheduler LCM\n\n"  # LCM takes 50 steps at most
+        "toy --prompts 'b c' --sedes 1\n\ntoy --prompts d --seeds 1 --inference-steps 1\n"
+    )
+    (at_work / "s.dgen").write_text(story, encoding="utf-8")
+    assert main(["s.dgen", "--keep-going", "--save-failed", "again.dgen", "-o", "out"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("error[render-failed]") == 2
+    assert "3 failures; `dgen run again.dgen --resume` makes what is missing\n" in err
+    assert len(contents(at_work / "out")) == 3
+    written = (at_work / "again.dgen").read_text(encoding="utf-8").split("\n\n")[1:]
+    assert written == [
+        "toy\n--prompts a\n--seeds 1 2\n--inference-steps 60 1\n--scheduler LCM\n-o out",
+        'toy\n--prompts "b c"\n--sedes 1\n-o out\n',
+    ]
+    mended = "\n\n".join(written).replace("60 1", "50 1").replace("--sedes", "--seeds")
+    (at_work / "again.dgen").write_text(mended.replace('"b c"', '"b c" --inference-steps 1'))
+    assert main(["run", "again.dgen", "--resume", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [e["number"] for e in told if e["event"] == "JobKept"] == [2, 4]
+    assert len(contents(at_work / "out")) == 6
+
+
+def test_failures_are_saved_only_where_a_run_goes_on(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["toy", "--prompts", "a", "--save-failed", "again.dgen"]) == 2
+    assert "`--save-failed` needs `--keep-going`" in capsys.readouterr().err
 
 
 # ---- the publishing step, killed everywhere --------------------------------------------------------------------
@@ -234,3 +266,36 @@ def test_unfinished_files_of_a_run_that_goes_on_are_left_alone(tmp_path: Path) -
     ledger.close()
     sweep(tmp_path)
     assert not part.exists()
+
+
+# ---- verify ----------------------------------------------------------------------------------------------------
+
+
+def test_verify_compares_what_is_made_again(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--prompts", "a", "--seeds", "1", "--inference-steps", "2", "--image-seeds", "seed.png", "-o", "out"]
+    assert main(["toy", *argv, "--batch-size", "2", "--quiet"]) == 0
+    first, second = sorted((at_work / "out").glob("*.png"))
+    before = contents(at_work / "out")
+    capsys.readouterr()
+    assert main(["verify", str(first), str(second)]) == 0
+    assert capsys.readouterr().out == f"{first}: the same bytes\n{second}: the same bytes\n"
+    with Image.open(first) as image:
+        config = image.info["DgenerateConfig"]
+        chunks = PngInfo()
+        chunks.add_text("DgenerateConfig", config.replace("sha256 ", "sha256 0", 1).replace("#! dgen ", "#! dgen 0"))
+        image.save(first, pnginfo=chunks, compress_level=1)
+        image.putpixel((0, 0), tuple(255 - c for c in image.getpixel((0, 0))))
+        image.save(second, pnginfo=chunks)
+    assert main(["verify", str(first), str(second), "--json"]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(t["same_bytes"], t["same_pixels"]) for t in told] == [(False, True), (False, False)]
+    assert told[0]["reasons"] == [f"it was made by dgen 0{dgen.__version__}", "`toy` is another one"]
+    assert 10 < told[1]["psnr_db"] < 90
+    assert sorted(contents(at_work / "out")) == sorted(before)
+
+
+def test_what_carries_no_config_cannot_be_verified(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "seed.png"]) == 2
+    assert capsys.readouterr().err.startswith("error[not-replayable]: `seed.png` carries no config\n --> command line")
+    assert main(["verify", "seed.png", "--resume"]) == 2
+    assert "`verify` takes no `--resume`" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import threading
@@ -65,6 +66,10 @@ if TYPE_CHECKING:
     from dgen.lang.evaluate import Interpreter
 
 
+_OF_A_JOB = {"out-of-memory", "render-failed"}
+"""The failures after which other jobs of a statement may still succeed."""
+
+
 class Cancelled(KeyboardInterrupt):
     """`Session.cancel` was called: the run ends as if the user had interrupted it."""
 
@@ -78,14 +83,16 @@ class Session:
         self.scope = Scope()
         self.rng: random.Random = random.SystemRandom()
         self.pictures = PictureFiles(lambda what: self.emit(Fetching(what=what)))
-        self.failed = False
+        self.failed = self.keep_going = False
+        self.failures = 0  # of statements and jobs that a run went on after
+        self.unmade: list[tuple[str, tuple[Word, ...]]] = []  # working directory and words of what failed, in part too
         self.injected: tuple[Word, ...] = ()
         self.permissions = Permissions()
         self.emit = listener
         self.darkroom = Darkroom(self.pictures, lambda path, span: self.permissions.require_write(path, span))
         self.resumption: Resumption | None = None  # with one, what earlier runs have done is not done again
         self._pool = self.make_pool()
-        self._stop = threading.Event()
+        self._stop, self._stop_between = threading.Event(), threading.Event()
         self.provide(**last_variables(None, None), last_images=[], last_animations=[])
         self.inject(())
 
@@ -111,18 +118,23 @@ class Session:
         """End the run that goes on in another thread: at its next step, statement or part that is loaded."""
         self._stop.set()
 
+    def stop_after_picture(self) -> None:
+        """End the run once the picture that is made now is finished."""
+        self._stop_between.set()
+
     def forget_cancel(self) -> None:
         """Forget a `cancel` that came when nothing ran any more."""
         self._stop.clear()
+        self._stop_between.clear()
 
-    def heed(self) -> None:
-        """Stop here when the run was cancelled.
+    def heed(self, *, is_between: bool = False) -> None:
+        """Stop here when the run was cancelled; `is_between`: no picture is being made.
 
         Raises:
             Cancelled: it was.
         """
-        if self._stop.is_set():
-            self._stop.clear()
+        if self._stop.is_set() or (is_between and self._stop_between.is_set()):
+            self.forget_cancel()
             raise Cancelled
 
     # ---- running -----------------------------------------------------------------------------------------------
@@ -138,7 +150,7 @@ class Session:
 
         interpreter = self.make_interpreter()
         interpreter.argv = self.injected
-        interpreter.keep_going = keep_going
+        interpreter.keep_going = self.keep_going = keep_going
         interpreter.permissions = self.permissions
         interpreter.run(parse(source))
 
@@ -166,8 +178,9 @@ class Session:
         self.invoke((*words, _no_network("replay"), *self.injected), words[0].span.to(words[-1].span))
 
     def report(self, error: DgenError) -> None:
-        """Tell of a statement that failed while the script goes on."""
+        """Tell of a statement or a job that failed while the script goes on."""
         self.failed = True
+        self.failures += 1
         self.emit(Failed(diagnostics=error.diagnostics))
 
     def invoke(self, words: tuple[Word, ...], span: Span) -> None:
@@ -176,7 +189,17 @@ class Session:
         Raises:
             DgenError: it is wrong, or a job failed; what was rendered before is on disk.
         """
-        self.heed()
+        before = self.failures
+        try:
+            self._invoke(words, span)
+        except DgenError:
+            self.unmade.append((os.getcwd(), words))
+            raise
+        if self.failures > before:
+            self.unmade.append((os.getcwd(), words))
+
+    def _invoke(self, words: tuple[Word, ...], span: Span) -> None:
+        self.heed(is_between=True)
         bound = bind(words, request_table(), span)
         if not self.permissions.network and not bound.value("offline_mode"):
             bound = bind((*words, _no_network("--sandbox")), request_table(), span)
@@ -249,7 +272,7 @@ class Session:
         rendered = kept = 0
         try:
             for number, request in enumerate(expansion, 1):
-                kept += self._render_one((number, total), request, place)
+                kept += self._attempt(bound, (number, total), request, place)
                 rendered = number
         except KeyboardInterrupt:
             self._finish()
@@ -267,11 +290,24 @@ class Session:
         self.provide(last_images=[str(f.image.resolve()) for f in files])
         return files
 
+    def _attempt(
+        self, bound: Bound, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]
+    ) -> bool:
+        """Render a job; in a run that keeps going, one that fails is told of, and the others are rendered."""
+        try:
+            with blaming(bound):
+                return self._render_one(count, request, place)
+        except DgenError as error:
+            if not self.keep_going or error.diagnostics[0].code not in _OF_A_JOB:
+                raise
+            self.report(error)
+            return False
+
     def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
         """Render a job; say whether its pictures were there already."""
         facts, device = place
         number, total = count
-        self.heed()
+        self.heed(is_between=True)
         job = self.darkroom.resolve(request, facts, device)
         if self._keeps(job, number):
             return True

@@ -148,10 +148,10 @@ def test_full_disk_is_named_and_the_picture_kept(tmp_path: Path, monkeypatch: py
     full.mkdir()
     real = write.publish
 
-    def publish(path: Path, fill: object) -> None:
+    def publish(path: Path, fill: object, *, replaces: bool = True) -> str:
         if path.parent == full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, fill)  # type: ignore[arg-type]
+        return real(path, fill, replaces=replaces)  # type: ignore[arg-type]
 
     monkeypatch.setattr(write, "publish", publish)
     pool = write.WriterPool(lambda number, files: None)

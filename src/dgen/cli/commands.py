@@ -10,6 +10,8 @@ from pathlib import Path
 from dgen import __version__
 from dgen.cli.arguments import CommandLine, command_table, is_script, read_command_line, script_paths
 from dgen.cli.fronts import Front, make_front
+from dgen.cli.interrupts import Interrupts
+from dgen.cli.unmade import check, settle_failures
 from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.engine.render import LocalEngine
 from dgen.events import serial
@@ -41,16 +43,20 @@ def run(argv: Sequence[str]) -> int:
     if "version" in line.asked:
         print(f"dgen {__version__}")
         return Exit.OK
+    check(line)
     sources = list(sources_of(line))
     if {"max_images", "max_gb"} & set(line.asked):
         from dgen.cli.planning import guard
 
         guard(line, sources)
     with front_of(line) as front:
-        listen = serial(front.listen)
-        session = Session(LocalEngine(listen), listen)
+        interrupts = Interrupts(serial(front.listen), front.show)
+        session = Session(LocalEngine(interrupts.listen), interrupts.listen)
         try:
-            return run_session(session, line, sources)
+            with interrupts.heeded(session):
+                code = run_session(session, line, sources)
+            settle_failures(line, session, front)
+            return code
         finally:
             session.close()
 

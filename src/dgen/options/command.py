@@ -32,7 +32,13 @@ class CommandOptions:
         help="Start a session, as `dgen repl` does; away from a terminal it reads statements from standard input.",
     )  # fmt: skip
     no_stdin: bool = opt(False, flag="--no-stdin", help="Never read a script from standard input.")
-    keep_going: bool = opt(False, flag="--keep-going", help="Run the rest of a script after a statement failed.")
+    keep_going: bool = opt(
+        False, flag="--keep-going", help="Go on after a statement or a job failed; the exit code is 1 then."
+    )
+    save_failed: str | None = opt(
+        None, flag="--save-failed", value=FilePath("SCRIPT"),
+        help="With `--keep-going`, write the invocations that failed as a script; `--resume` with it makes the rest.",
+    )  # fmt: skip
     resume: bool = opt(
         False, flag="--resume",
         help="Go on where an earlier run stopped: what its ledger has, and is whole, is kept; the rest is made.",
