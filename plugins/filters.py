@@ -196,7 +196,8 @@ def canny(said: Any, image: "Image", bench: Bench) -> "Image":
 
     pixels = np.asarray(image.convert("L") if said.gray else image, dtype=np.float64)
     if said.blur:
-        pixels = np.rint(blurred(pixels, (gaussian_weights(3, 0), gaussian_weights(3, 0))))
+        soft = np.array([0.25, 0.5, 0.25])
+        pixels = np.floor(blurred(pixels, (soft, soft)) + 0.5)
     lower, upper = sorted((said.lower, said.upper))
     if said.threshold_algo is not None:
         shade = _THRESHOLDS[said.threshold_algo](np.asarray(image.convert("L")))

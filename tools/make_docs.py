@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dgen.diagnostic import CODES
@@ -10,7 +11,8 @@ from dgen.help import all_rows, topics
 from dgen.lang.directives import directives
 from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
-from dgen.schema import Option
+from dgen.processors import PROCESSORS, Detection, Processing
+from dgen.schema import Option, rows_of
 from dgen.values.uri import Uri
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,7 +125,37 @@ def example_page() -> str:
     return "".join(parts)
 
 
+def processor_page() -> str:
+    """Return the page that lists the image processors and their arguments."""
+    parts = ["# Image processors\n\n" + GENERATED]
+    parts.append("Written `NAME;argument=value;…`. [plugins.md](plugins.md) says how to write one.\n")
+    parts += ["\n## All of them\n\n", *_argument_rows(rows_of(Processing).values())]
+    parts += ["\n## Those that look for something\n\n", *_argument_rows(_own(Detection, Processing))]
+    for name, row in sorted(PROCESSORS.rows().items()):
+        parts.append(f"\n## {name}\n\n{row.help}\n")
+        base = Detection if issubclass(row.options, Detection) else Processing
+        if own := list(_own(row.options, base)):
+            parts += ["\n", *_argument_rows(own)]
+        if base is Detection:
+            parts.append("\nIt looks for something.\n")
+    return "".join(parts)
+
+
+def _own(cls: type, base: type) -> Iterator[Option]:
+    return (row for name, row in rows_of(cls).items() if name not in rows_of(base))
+
+
+def _argument_rows(rows: Iterable[Option]) -> Iterator[str]:
+    yield "| Argument | Value | Default | Meaning |\n|---|---|---|---|\n"
+    for row in rows:
+        if not row.positional and row.value is not None:
+            given = row.default not in (None, ..., ())
+            default = f"`{row.value.format(row.default)}`" if given else "must be given" if row.default is ... else ""
+            yield f"| `{row.name.replace('_', '-')}` | `{row.value.metavar}` | {default} | {row.help} |\n"
+
+
 PAGES = {
+    "processors.md": processor_page,
     "examples.md": example_page,
     "options.md": option_page, "commands.md": command_page, "errors.md": error_page, "directives.md": directive_page,
     "functions.md": function_page,

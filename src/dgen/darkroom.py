@@ -341,12 +341,13 @@ def _too_many(bound: Bound, held: Given, option: str) -> Iterator[Diagnostic]:
 
 def chains_left_over(held: Given, word: Word, count: int, noun: str) -> Diagnostic:
     """Describe a chain for which there is no picture."""
-    found = f"there {'is' if count == 1 else 'are'} {count or 'no'} {noun}{'' if count == 1 else 's'}"
+    found = f"there are {count} {noun}s" if count > 1 else f"there is {count or 'no'} {noun}"
+    message, help = f"there is no picture for these processors: {found}", "after a `+` those of the next picture follow"
+    if noun == "output":
+        message, help = "the processors of one chain serve every picture that is made", "leave the `+` out"
     return Diagnostic(
-        code="processor-chains", span=word.span,
-        message=f"`{held.flag.text}`: there is no picture for these processors: {found}"
-        if noun != "output" else f"`{held.flag.text}`: one chain serves every picture that is made, without `+`",
-        help="after a `+` the processors of the next picture follow",
+        code="processor-chains", span=word.span, message=f"`{held.flag.text}`: {message}",
+        help=help if count or noun == "output" else f"leave `{held.flag.text}` out",
     )  # fmt: skip
 
 

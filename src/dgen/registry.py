@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib import util
 from pathlib import Path
@@ -74,7 +74,7 @@ class Registry(Generic[R]):
         whose = f"the {self.noun} `{row.name}`"
         if not rows_of(self._base).keys() <= rows_of(row.options).keys():
             raise TypeError(f"the arguments of {whose} do not join `{self._base.__name__}`")
-        if not is_dataclass(row.options):
+        if "__dataclass_fields__" not in vars(row.options):  # those of a base class are not enough
             raise TypeError(f"the arguments of {whose} are no `@record`")
         if not row.call.__doc__:
             raise ValueError(f"{whose} has no docstring, which is its help")

@@ -92,7 +92,7 @@ def _works(bound: Bound) -> list[Work]:
     named = bool(outputs) and (len(outputs) > 1 or outputs[0].suffix[1:].lower() in FORMATS)
     if named and held is not None and len(outputs) != len(pairs):
         raise fail(
-            "bad-arguments", f"`{held.flag.text}` names {len(outputs)} files for {len(pairs)} pictures",
+            "bad-arguments", f"`{held.flag.text}` takes a file for each of {len(pairs)} pictures, got {len(outputs)}",
             held.words[0].span, "name one for each, or a folder for all",
         )  # fmt: skip
     if named:

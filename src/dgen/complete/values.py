@@ -13,7 +13,10 @@ from dgen.complete.candidates import Candidate, Signature, first_sentence
 from dgen.complete.models import cached_models, schedulers_of
 from dgen.families.rows import FAMILIES
 from dgen.families.signatures import Parameter, parameters, scheduler_names, summary
+from dgen.processors import PROCESSORS, ProcessorText
+from dgen.registry import Registry
 from dgen.schema import Option, Value
+from dgen.upscalers import UPSCALERS
 from dgen.values.image_seed import ARGUMENTS, ImageSeedText
 from dgen.values.scalars import Choice, FilePath, Flag, ModelSource
 from dgen.values.uri import OpenUri, Uri
@@ -90,6 +93,20 @@ def _concept(ask: Ask, kind: Uri) -> Iterator[Candidate]:
     return candidates_of(Ask(row, ask.typed, ask.model, row.value))
 
 
+def _registry(ask: Ask, kind: Any) -> Registry[Any] | None:
+    """Return the plugins that a value names."""
+    if isinstance(kind, ProcessorText):
+        return PROCESSORS
+    return UPSCALERS if ask.row.name.endswith("upscaler") or ask.row.name == "upscalers" else None
+
+
+def _plugins(ask: Ask, kind: Any) -> Iterator[Candidate]:
+    """Yield the plugins that can be named here."""
+    registry = _registry(ask, kind)
+    for name, row in sorted(registry.rows().items()) if registry is not None else ():
+        yield Candidate(name, first_sentence(row.help))
+
+
 def _default(row: Option) -> Iterator[Candidate]:
     """Yield the default of an option whose values are numbers, sizes or texts."""
     default = row.implied if row.implied is not None else row.default
@@ -98,6 +115,7 @@ def _default(row: Option) -> Iterator[Candidate]:
 
 
 _BY_KIND: dict[Any, Callable[[Ask, Any], Iterator[Candidate]]] = {
+    ProcessorText: _plugins, OpenUri: _plugins,
     Choice: _choices, Flag: _truth, ModelSource: _models, FilePath: _files, ImageSeedText: _seeds, Uri: _concept,
 }  # fmt: skip
 
@@ -123,6 +141,9 @@ def _rows_of(ask: Ask, kind: Uri | OpenUri) -> Mapping[str, Option]:
     """Return the arguments of a URI as rows; those of a scheduler from the signature of its class."""
     if isinstance(kind, Uri):
         return kind.rows()
+    if (registry := _registry(ask, kind)) is not None:
+        plugin = registry.rows().get(ask.typed.partition(";")[0].strip("\"'"))
+        return plugin.arguments if plugin is not None else {}
     name = _scheduler_class(ask.typed.partition(";")[0].strip("\"'"))
     return {p.name.replace("_", "-"): _row_of(p) for p in parameters(name, "__init__")}
 
