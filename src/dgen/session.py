@@ -290,9 +290,7 @@ class Session:
         self.provide(last_images=[str(f.image.resolve()) for f in files])
         return files
 
-    def _attempt(
-        self, bound: Bound, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]
-    ) -> bool:
+    def _attempt(self, bound: Bound, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
         """Render a job; in a run that keeps going, one that fails is told of, and the others are rendered."""
         try:
             with blaming(bound):

@@ -89,9 +89,10 @@ def _entry(line: bytes) -> Entry | None:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left unfinished in a folder, unless another process writes there now."""
-    if not (folder / LEDGER).is_file():
+    try:
+        file = os.open(folder / LEDGER, os.O_RDWR)
+    except OSError:  # nobody wrote here, or we may not
         return
-    file = os.open(folder / LEDGER, os.O_RDWR)
     try:
         if _lock(file, "LOCK_EX", "LOCK_NB"):
             for part in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dgen.media.ledger import Entry, read_ledger, sweep
@@ -54,7 +54,8 @@ class Resumption:
 
     def find(self, folder: Path, wanted: Wanted) -> Find | None:
         """Return what is known of a picture; until it is taken, who asks again gets the same."""
-        return self._book(folder).find(wanted)
+        found = self._book(folder).find(wanted)
+        return replace(found, folder=folder) if found is not None else None
 
     def take(self, find: Find) -> None:
         """Never hand this out again: the same job may stand twice in a script."""
@@ -63,8 +64,8 @@ class Resumption:
     def _book(self, folder: Path) -> _Folder:
         place = folder.absolute()
         if place not in self._folders:
-            sweep(folder)
-            self._folders[place] = _Folder(folder)
+            sweep(place)
+            self._folders[place] = _Folder(place)  # the working directory may change
         return self._folders[place]
 
 
