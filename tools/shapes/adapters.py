@@ -25,7 +25,7 @@ SEED = 303
 BATCH = 24
 DRAWINGS = 1000
 RANK = 4
-LORA_PLAN = Plan(name="lora", steps=400, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.0)
+LORA_PLAN = Plan(name="lora", steps=1200, learning_rate=3e-3, warmup=30, ema=0.98, weight_decay=0.0)
 WORD_PLAN = Plan(name="word", steps=300, learning_rate=3e-2, warmup=20, ema=0.95, weight_decay=0.0)
 WORD = "<badge>"
 WORD_CONTEXTS = ("{}", "{}", "a {}", "a drawing of {}", "a picture of a {}", "{}, sharp")

@@ -15,7 +15,7 @@ from .loop import Plan, Trainer, together, worker
 from .words import PICTURE_PX
 
 PLAN = Plan(name="vae", steps=4750, learning_rate=2e-3, ema=0.997, weight_decay=0.0)
-DECODER_PLAN = Plan(name="decoder", steps=2500, learning_rate=1e-3, warmup=50, ema=0.997, weight_decay=0.0)
+DECODER_PLAN = Plan(name="decoder", steps=2000, learning_rate=1e-3, warmup=50, ema=0.997, weight_decay=0.0)
 DECODER_NOISE = 0.03
 """Noise on the scaled latents that the decoder learns to bear: the UNet is never exact."""
 

@@ -27,9 +27,10 @@ SEED = 505
 BATCH = 24
 RANK = 10
 DRAWINGS = 6000
-INPAINT_PLAN = Plan(name="inpaint", steps=900, learning_rate=1.5e-3, warmup=50, ema=0.99, weight_decay=0.0)
-PIX2PIX_PLAN = replace(INPAINT_PLAN, name="pix2pix")
+INPAINT_PLAN = Plan(name="inpaint", steps=2500, learning_rate=1.5e-3, warmup=50, ema=0.99, weight_decay=0.0)
+PIX2PIX_PLAN = replace(INPAINT_PLAN, name="pix2pix", steps=900)
 TEXT_DROPPED, IMAGE_DROPPED = 0.05, 0.1
+KEPT_WEIGHT = 3.0
 
 
 def random_mask(drawing: Drawing, rng: random.Random) -> Tensor:
@@ -68,13 +69,22 @@ def masked_latents(base: Base, listed: list[Drawing]) -> Tensor:
 def train_inpaint(folder: Path, resume: bool) -> None:
     """Train on boxes hidden from drawings; write `folder`/shapes-inpaint."""
     base = load_base(folder)
-    listed, clean = base_set(folder)
-    extra = dataset.cached(folder / "inpaint-masked.pt", lambda: masked_latents(base, listed[:DRAWINGS]))
+    known, latents = base_set(folder)
+    several = [i for i, d in enumerate(known) if len(d.figures) > 1][: DRAWINGS * 2 // 3]
+    single = [i for i, d in enumerate(known) if len(d.figures) == 1][: DRAWINGS - len(several)]
+    chosen = [*several, *single]
+    listed, clean = [known[i] for i in chosen], latents[chosen]
+    extra = dataset.cached(folder / "inpaint-masked.pt", lambda: masked_latents(base, listed))
 
     def batch(rows: Tensor, rng: random.Random) -> tuple[list[str], Tensor, Tensor]:
-        return [caption(listed[row], rng) for row in rows.tolist()], clean[rows], extra[rows].float()
+        return [caption(partly(listed[row], rng), rng) for row in rows.tolist()], clean[rows], extra[rows].float()
 
     train_wide(base, INPAINT_PLAN, folder, resume, batch)
+
+
+def partly(drawing: Drawing, rng: random.Random) -> Drawing:
+    """Return the drawing or one figure of it: who paints a part anew tells that part, and what is seen stays."""
+    return with_figure(drawing, rng.choice(drawing.figures)) if rng.random() < 0.6 else drawing
 
 
 def changed(drawing: Drawing, rng: random.Random) -> tuple[Drawing, str]:
@@ -134,6 +144,11 @@ def train_pix2pix(folder: Path, resume: bool) -> None:
     train_wide(base, PIX2PIX_PLAN, folder, resume, batch)
 
 
+def kept_cells(extra: Tensor) -> Tensor:
+    """Return the weight of latent cells, (n, 1, h, w): what is not masked must come out as it went in."""
+    return 1 + (KEPT_WEIGHT - 1) * (extra[:, :1] < 0.5).float()
+
+
 Batch = Callable[[Tensor, random.Random], tuple[list[str], Tensor, Tensor]]
 
 
@@ -156,7 +171,7 @@ def train_wide(base: Base, plan: Plan, folder: Path, resume: bool, batch: Batch)
         def predict(noisy: Tensor, times: Tensor) -> Tensor:
             return unet(torch.cat([noisy, extra], dim=1), times, states).sample
 
-        return denoising_loss(base, clean, generator, predict)
+        return denoising_loss(base, clean, generator, predict, kept_cells(extra) if count == 9 else 1.0)
 
     write_wide(trainer.train(loss), plan.name, folder / f"shapes-{plan.name}")
 

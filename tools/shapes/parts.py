@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from . import dataset
-from .base import DRAWINGS, SEED, Noise, new_scheduler, tokens
+from .base import DRAWINGS, SEED, Noise, new_scheduler, random_times, tokens
 from .drawings import Drawing
 
 
@@ -44,10 +44,14 @@ def base_set(folder: Path) -> tuple[list[Drawing], Tensor]:
 
 
 def denoising_loss(
-    base: Base, clean: Tensor, generator: torch.Generator, predict: Callable[[Tensor, Tensor], Tensor]
+    base: Base,
+    clean: Tensor,
+    generator: torch.Generator,
+    predict: Callable[[Tensor, Tensor], Tensor],
+    cells: Tensor | float = 1.0,
 ) -> Tensor:
     """Return the v loss of one batch: clean latents (n, 4, h, w); `predict` takes noisy latents and times."""
-    times = torch.randint(1000, (len(clean),), generator=generator)
+    times = random_times(len(clean), generator)
     clean = clean.float()
     noisy, target = base.noise.add(clean, torch.randn(clean.shape, generator=generator), times)
-    return base.noise.loss(predict(noisy, times), target, times)
+    return base.noise.loss(predict(noisy, times), target, times, cells)
