@@ -227,7 +227,7 @@ def opt(default: Any, **row: Unpack[Row]) -> Any:
     return Option(default=default, **row)
 
 
-def same_as(cls: type, name: str, **row: Unpack[Row]) -> Any:
+def same_as(cls: type, name: str, /, **row: Unpack[Row]) -> Any:
     """Declare a field as the option that another class has, but for what is said anew."""
     return replace(rows_of(cls)[name], **row)
 

@@ -112,7 +112,8 @@ from dgen.values.uri import NamedUri
 for engine in (LocalEngine(), TraceEngine()):
     request = Request(
         model={str(toys / "sd")!r}, scheduler=NamedUri("EulerDiscrete"),
-        loras=(LoraUri(model={str(toys / "sd-lora")!r}),), control_nets=(ControlNetUri(model={str(toys / "sd-net")!r}),),
+        loras=(LoraUri(model={str(toys / "sd-lora")!r}),),
+        control_nets=(ControlNetUri(model={str(toys / "sd-net")!r}),),
         textual_inversions=(TextualInversionUri(model={str(toys / "word")!r}),),
     )
     engine.check(request, engine.inspect(request))

@@ -10,7 +10,8 @@ from dgen.lang.completeness import continuation
 @pytest.mark.parametrize(
     "text",
     [
-        "", "  ", "# note", "toy", "toy --prompts x", 'toy --prompts "a b"', "\\set a it's", "\\print \"", "toy {{ x }}",
+        "", "  ", "# note", "toy", "toy --prompts x", 'toy --prompts "a b"', "\\set a it's", "\\print \"",
+        "toy {{ x }}",
         "{% for x in y %}\n\\print x\n{% endfor %}", "{% set x = 1 %}", "toy \\\n--prompts x", "toy \\\n\n",
         "toy --prompts \"a \\\n\n", "toy --prompts it's\n", "{% endfor %}", "{# note #}",
     ],

@@ -158,8 +158,11 @@ def _check_fit(lora: Lora, state: Mapping[str, Any], modules: Mapping[str, Any])
 
 def _factors(kind: str, state: Mapping[str, Any], is_flat: bool) -> Iterator[tuple[str, str, Any]]:
     """Yield the layer, the factor (`lora_A` or `lora_B`) and the tensor of each change of a part."""
-    from diffusers.utils import convert_state_dict_to_diffusers, convert_state_dict_to_peft
-    from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+    from diffusers.utils.state_dict_utils import (
+        convert_state_dict_to_diffusers,
+        convert_state_dict_to_peft,
+        convert_unet_state_dict_to_peft,
+    )
 
     own = {k.removeprefix(f"{kind}."): v for k, v in state.items() if k.startswith(f"{kind}.")}
     if not own or any(".lokr_" in k for k in own):

@@ -122,7 +122,7 @@ def _fitting(word: Learned, widths: Mapping[str, int]) -> dict[str, Any]:
     """Return the vectors of a word by the text encoder that they are for."""
     own = word.vectors()
     check_widths(word.source.name, {kind: vectors.shape[-1] for kind, vectors in own.items()}, widths)
-    by_width = {width: kind for kind, width in reversed(widths.items())}
+    by_width = {width: kind for kind, width in reversed(list(widths.items()))}
     return {kind or by_width[vectors.shape[-1]]: vectors for kind, vectors in own.items()}
 
 
@@ -155,6 +155,8 @@ def _longer_table() -> Any:
 
     class LongerTable(torch.nn.Module):
         """A table of word vectors, and more of them after its first `known`."""
+
+        extra: Any
 
         def __init__(self, table: Any, known: int, extra: Any) -> None:
             super().__init__()
