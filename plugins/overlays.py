@@ -57,7 +57,7 @@ def paste(said: Any, image: "Image", bench: Bench) -> "Image":
     below, above = (other, image) if said.reverse else (image, other)
     if said.position is not None and said.position_mask is not None:
         raise BadValue("give either `position` or `position-mask`")
-    place: tuple[int, int] = tuple(said.position or (0, 0))
+    place = (said.position.x, said.position.y) if said.position is not None else (0, 0)
     if said.position_mask is not None:
         box = _box_of(said, below, bench)
         above, place = above.resize((box[2] - box[0], box[3] - box[1])), box[:2]
