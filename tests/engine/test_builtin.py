@@ -19,7 +19,7 @@ TOLERANCE = 0.06
 """So few pictures are judged here that one or two wrong ones more than in the whole evaluation prove nothing."""
 
 
-USUAL = {"num_inference_steps": 20, "guidance_scale": 3.0}
+USUAL = {"num_inference_steps": 20, "guidance_scale": 2.0}
 """What the figures in the docs are measured with."""
 
 
@@ -44,18 +44,12 @@ def test_pictures_show_what_the_caption_says(marked: list[dict[str, bool]], name
     assert right >= target - TOLERANCE
 
 
-def test_a_forbidden_word_is_not_drawn(shared_bench: Bench) -> None:
-    def sharpness(negative: str) -> float:
-        text = Prompt("a large red star on a white background, blurry", negative)
-        pictures = [
-            shared_bench.render(
-                SHAPES, prompt=text, seed=s, image_seed=None, num_inference_steps=20, guidance_scale=4.0
-            )
-            for s in range(4)
-        ]
-        return sum(see(p.images[0]).sharpness for p in pictures)
+def test_a_forbidden_colour_is_not_drawn(shared_bench: Bench) -> None:
+    def red_stars(negative: str) -> int:
+        drawn = [draw(shared_bench, "a star on a white background", seed, negative) for seed in range(12)]
+        return sum(see(picture).pieces[0].colour == "red" for picture in drawn)
 
-    assert sharpness("blurry") > 1.3 * sharpness("")
+    assert red_stars("") > red_stars("red") == 0
 
 
 def test_inpainting_leaves_what_is_not_masked(shared_bench: Bench) -> None:

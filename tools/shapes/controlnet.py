@@ -21,7 +21,7 @@ from .parts import base_set, denoising_loss, load_base
 SEED = 404
 BATCH = 24
 DRAWINGS = 8000
-PLAN = Plan(name="controlnet", steps=2500, learning_rate=1.5e-3, warmup=50, ema=0.99)
+PLAN = Plan(name="controlnet", steps=4700, learning_rate=1.5e-3, warmup=50, ema=0.99)
 
 
 def new_controlnet(base: torch.nn.Module) -> ControlNetModel:

@@ -27,10 +27,10 @@ SEED = 505
 BATCH = 24
 RANK = 10
 DRAWINGS = 6000
-INPAINT_PLAN = Plan(name="inpaint", steps=2500, learning_rate=1.5e-3, warmup=50, ema=0.99, weight_decay=0.0)
+INPAINT_PLAN = Plan(name="inpaint", steps=4500, learning_rate=1.5e-3, warmup=50, ema=0.99, weight_decay=0.0)
 PIX2PIX_PLAN = replace(INPAINT_PLAN, name="pix2pix", steps=900)
 TEXT_DROPPED, IMAGE_DROPPED = 0.05, 0.1
-KEPT_WEIGHT = 3.0
+KEPT_WEIGHT = 5.0
 
 
 def random_mask(drawing: Drawing, rng: random.Random) -> Tensor:

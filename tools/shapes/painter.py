@@ -11,7 +11,7 @@ from PIL import Image
 from dgen.engine.deltas import load_changed
 
 STEPS = 20
-GUIDANCE = 3.0
+GUIDANCE = 2.0
 BATCH = 24
 
 

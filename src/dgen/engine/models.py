@@ -157,4 +157,4 @@ def default_facts(request: Request, fallback: Family) -> ModelFacts:
     """Return what can be assumed about a model that cannot be seen."""
     family = wanted_family(request) or fallback
     size = Size(family.default_size, family.default_size)
-    return ModelFacts(family=family, pipeline=family.pipelines["txt2img"], default_size=size)
+    return ModelFacts(family=family, pipeline=family.pipeline, default_size=size)

@@ -71,7 +71,7 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
             help="say it with `--model-type`: " + ", ".join(f"`{n}`" for n in FAMILIES),
         )  # fmt: skip
     size = Size(family.default_size, family.default_size)
-    return ModelFacts(family=family, pipeline=family.pipelines["txt2img"], default_size=size)
+    return ModelFacts(family=family, pipeline=family.pipeline, default_size=size)
 
 
 def _family_of_keys(keys: Iterable[str]) -> Family | None:

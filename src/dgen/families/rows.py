@@ -33,6 +33,11 @@ class Family:
     """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
 
     @property
+    def pipeline(self) -> str:
+        """The class that a model of the family names when nothing else is known."""
+        return next(iter(self.pipelines.values()))
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Every pipeline class that means this family."""
         attached = (name for variant in self.variants.values() for name in variant.values())
@@ -91,7 +96,15 @@ SDXL = Family(
     denoiser_channels=_LATENT_4,
 )
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL)}
+PIX2PIX = Family(
+    name="pix2pix",
+    label="InstructPix2Pix",
+    package="stable_diffusion",
+    pipelines={IMG2IMG: "StableDiffusionInstructPix2PixPipeline"},
+    denoiser_channels={IMG2IMG: (8,)},
+)
+
+FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX)}
 
 
 def generic(pipeline: str) -> Family:
