@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,17 @@ def at_work(workshop: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DGEN_CACHE", str(tmp_path / ".cache"))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _plugins_of_a_test_go_with_it() -> Iterator[None]:
+    """Take out of the registries what a test's own plugin files brought."""
+    yield
+    registry = sys.modules.get("dgen.registry")
+    if registry is None:
+        return
+    own = registry.folder("plugins")
+    for kind in registry.REGISTRIES:
+        for name, row in list(kind._rows.items()):
+            if not row.place[0].is_relative_to(own):
+                del kind._rows[name]

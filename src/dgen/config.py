@@ -13,7 +13,7 @@ from typing import Any
 
 from dgen import __version__
 from dgen.engine.protocol import ModelFiles
-from dgen.lang.format import quote
+from dgen.lang.format import in_quotes, quote
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
 from dgen.processors import ProcessorText, paths_in
@@ -68,8 +68,7 @@ def is_worth_saying(row: Option, value: Any) -> bool:
 
 def _value(word: str) -> str:
     """Quote a value; one that starts like an option stands in quotes, which make it a value."""
-    written = quote(word)
-    return f'"{written}"' if written.startswith("-") else written
+    return in_quotes(word) if word.startswith("-") else quote(word)
 
 
 def _words(row: Option, value: Any, rename: Callable[[str], str]) -> tuple[str, ...]:

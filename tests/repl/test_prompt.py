@@ -189,7 +189,7 @@ def test_picture_opens_in_the_program_of_the_system(start: Start, at_work: Path)
 def test_cache_shows_what_is_held(start: Start) -> None:
     terminal = start().enter("\\cache").wait_for("nothing is loaded")
     terminal.enter("toy --prompts x --seeds 1 --inference-steps 1").wait_for("done: 1 file")
-    terminal.enter("\\cache").wait_for("UNet2DConditionModel").wait_for("uses").wait_for_prompt()
+    terminal.enter("\\cache").wait_for("unet").wait_for("uses").wait_for_prompt()
 
 
 def test_options_and_scripts_of_the_command_line_hold_in_the_session(start: Start, at_work: Path) -> None:

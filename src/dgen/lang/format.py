@@ -26,8 +26,11 @@ def quote(text: str) -> str:
     stays bare; otherwise it stands in double quotes, with a backslash before `"`, `\`, `$`, `%` and the second
     character of `{{ {% {#` where they would mean something; characters that cannot stand in a line are `\u{hex}`.
     """
-    if _BARE.fullmatch(text):
-        return text
+    return text if _BARE.fullmatch(text) else in_quotes(text)
+
+
+def in_quotes(text: str) -> str:
+    """Return a text as one word in double quotes."""
     return f'"{_GUARDED.sub(_guard, text)}"'
 
 
