@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
+from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
 from dgen.options.command import CommandOptions
 from dgen.options.commands import COMMANDS
-from dgen.plan.bind import Table, bind, is_flag
+from dgen.plan.bind import Bound, Table, bind, is_flag
 from dgen.schema import rows_of
 
 SCRIPT_ENDINGS = (".dgen", ".txt")
@@ -49,6 +49,19 @@ def command_words(argv: Sequence[str]) -> tuple[Word, ...]:
         words.append(Word(text, inner))
         position += len(shown) + 1
     return tuple(words)
+
+
+def options_alone(argv: Sequence[str]) -> Bound:
+    """Take the command line of a command that has options of its own and no arguments.
+
+    Raises:
+        DgenError: `bad-arguments`, `unknown-option`, or whatever is wrong with a value.
+    """
+    name, *words = command_words(argv)
+    stray = next((w for w in words if not is_flag(w)), None)
+    if stray is not None:
+        raise fail("bad-arguments", f"`{name.text}` takes no argument, found `{stray.text}`", stray.span)
+    return bind(words, Table(COMMANDS[name.text].rows), name.span)
 
 
 def read_command_line(argv: Sequence[str]) -> CommandLine:

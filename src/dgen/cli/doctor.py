@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
-from dgen.cli.arguments import command_words
-from dgen.diagnostic import Exit, fail, wants_color
+from dgen.cli.arguments import options_alone
+from dgen.diagnostic import Exit, wants_color
 from dgen.doctor import Finding, examine
-from dgen.options.commands import COMMANDS
-from dgen.plan.bind import Table, bind, is_flag
 
 _COLOURS = {"ok": "\x1b[32m", "missing": "\x1b[33m", "wrong": "\x1b[1;31m"}
 
@@ -23,11 +21,7 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         DgenError: the command line is wrong.
     """
-    name, *words = command_words(argv)
-    stray = next((w for w in words if not is_flag(w)), None)
-    if stray is not None:
-        raise fail("bad-arguments", f"`{name.text}` takes no argument, found `{stray.text}`", stray.span)
-    bound = bind(words, Table(COMMANDS[name.text].rows), name.span)
+    bound = options_alone(argv)
     found = list(examine())
     if "json" in bound:
         print(json.dumps([asdict(f) for f in found], indent=2, ensure_ascii=False))

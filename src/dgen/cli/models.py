@@ -6,10 +6,8 @@ import json
 from collections.abc import Sequence
 
 from dgen.builtin import Builtin, builtin_models
-from dgen.cli.arguments import command_words
-from dgen.diagnostic import Exit, fail
-from dgen.options.commands import COMMANDS
-from dgen.plan.bind import Table, bind, is_flag
+from dgen.cli.arguments import options_alone
+from dgen.diagnostic import Exit
 
 
 def run(argv: Sequence[str]) -> int:
@@ -18,11 +16,7 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         DgenError: the command line is wrong.
     """
-    name, *words = command_words(argv)
-    stray = next((w for w in words if not is_flag(w)), None)
-    if stray is not None:
-        raise fail("bad-arguments", f"`{name.text}` takes no argument, found `{stray.text}`", stray.span)
-    bound = bind(words, Table(COMMANDS[name.text].rows), name.span)
+    bound = options_alone(argv)
     models = list(builtin_models())
     print(json.dumps([as_object(m) for m in models], indent=2) if "json" in bound else as_table(models))
     return Exit.OK
