@@ -47,6 +47,4 @@ def _plugins_of_a_test_go_with_it() -> Iterator[None]:
         return
     own = registry.folder("plugins")
     for kind in registry.REGISTRIES:
-        for name, row in list(kind._rows.items()):
-            if not row.place[0].is_relative_to(own):
-                del kind._rows[name]
+        kind.forget(frozenset(n for n, row in kind.rows().items() if not row.place[0].is_relative_to(own)))

@@ -11,107 +11,50 @@ ROOT = Path(__file__).parent.parent / "src" / "dgen"
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "safetensors", "peft"}
 
 BASE = {"diagnostic", "schema", "resources", "values", "__init__"}
+FLOW = BASE | {"options", "families", "plan", "lang", "engine", "media", "events"}
+"""What sees a statement on its whole way."""
+
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"api", "events", "diagnostic"},  # by name, when they are first used
+    "__init__": {"api", "diagnostic", "events"},
     "diagnostic": set(),
     "resources": set(),
     "builtin": set(),
     "schema": {"diagnostic"},
-    "values": {"diagnostic", "schema", "resources"},
+    "values": {"diagnostic", "resources", "schema"},
     "registry": BASE,
     "processors": BASE | {"registry"},
     "options": BASE | {"processors"},
     "families": BASE,
-    "plan": BASE | {"options", "families"},
+    "plan": BASE | {"families", "options"},
     "cache": set(),
     "fetch": BASE | {"cache"},
-    "lang": BASE | {"cache", "options", "upscalers", "processors", "registry"},
+    "lang": BASE | {"cache", "options", "processors", "registry", "upscalers"},
     "events": BASE,
-    "engine": BASE | {"options", "families", "plan", "events", "fetch", "builtin", "upscalers"},
-    "media": BASE | {"options", "plan", "fetch"},
+    "engine": BASE | {"builtin", "events", "families", "fetch", "options", "plan", "upscalers"},
+    "media": BASE | {"fetch", "options", "plan"},
     "help": BASE | {"options"},
-    "config": BASE | {"options", "plan", "lang", "engine", "processors"},
+    "config": BASE | {"engine", "lang", "options", "plan", "processors"},
     "upscalers": BASE | {"registry"},
-    "darkroom": BASE | {"processors", "options", "families", "plan", "engine", "media"},
-    "upscaling": BASE | {"upscalers", "options", "plan", "engine", "preflight"},
-    "plugins": BASE | {"lang", "upscalers", "processors"},
-    "preflight": BASE | {"options", "families", "plan", "engine", "media", "help", "processors"},
-    "commands": BASE
-    | {"options", "families", "plan", "lang", "engine", "media", "events", "config", "fetch", "preflight"}
-    | {"upscalers", "upscaling", "darkroom", "processors"},
-    "telling": BASE | {"options", "plan", "engine", "events"},
-    "session": BASE
-    | {
-        "options",
-        "families",
-        "plan",
-        "lang",
-        "engine",
-        "media",
-        "events",
-        "config",
-        "help",
-        "fetch",
-        "preflight",
-        "telling",
-    }
-    | {"commands", "upscaling", "darkroom"},
+    "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors"},
+    "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
+    "plugins": BASE | {"lang", "processors", "upscalers"},
+    "preflight": BASE | {"engine", "families", "help", "media", "options", "plan", "processors"},
+    "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
+    "telling": BASE | {"engine", "events", "options", "plan"},
+    "session": FLOW | {"commands", "config", "darkroom", "fetch", "help", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
-    "repl": BASE | {"options", "plan", "session", "events", "lang", "engine", "cli", "complete", "terminal"},
+    "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},
     "complete": BASE
-    | {"processors", "upscalers", "registry", "options", "families", "plan", "lang", "engine", "help", "builtin"},
+    | {"builtin", "engine", "families", "help", "lang"}
+    | {"options", "plan", "processors", "registry", "upscalers"},
     "doctor": BASE | {"cache", "engine"},
     "verifying": BASE | {"media", "session"},
-    "planning": BASE
-    | {"darkroom", "options", "families", "plan", "lang", "engine", "media", "events", "session", "check"},
-    "api": BASE
-    | {
-        "options",
-        "families",
-        "plan",
-        "lang",
-        "engine",
-        "media",
-        "events",
-        "session",
-        "check",
-        "cache",
-        "preflight",
-        "planning",
-    },
-    "check": BASE
-    | {
-        "darkroom",
-        "commands",
-        "upscaling",
-        "options",
-        "families",
-        "plan",
-        "lang",
-        "engine",
-        "media",
-        "events",
-        "preflight",
-    },
+    "planning": FLOW | {"check", "darkroom", "session"},
+    "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
+    "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
-    | {
-        "builtin",
-        "options",
-        "plan",
-        "session",
-        "events",
-        "help",
-        "lang",
-        "engine",
-        "media",
-        "check",
-        "terminal",
-        "doctor",
-        "complete",
-        "planning",
-        "registry",
-        "verifying",
-    },
+    | {"builtin", "check", "complete", "doctor", "engine", "events", "help", "lang"}
+    | {"media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

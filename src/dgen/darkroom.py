@@ -18,7 +18,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, mode_of
 from dgen.plan.resolve import Job, align, fit, resolve, seed_size
-from dgen.processors import NEXT, Chain, Detection, Step, chain_of, chains, read_processor, surplus
+from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Step, chain_of, chains, surplus
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
@@ -325,7 +325,7 @@ def wrong_processors(held: Given) -> Iterator[Diagnostic]:
         if word.text == NEXT:
             continue
         try:
-            said = read_processor(word.text).said
+            said = PROCESSORS.read(word.text).said
             if said.output_file is not None:
                 ending_of(Path(said.output_file))
         except BadValue as error:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dgen.registry import PluginRow, Registry
+from dgen.registry import Chosen, PluginRow, Registry
 from dgen.schema import BadValue, NamesPaths, opt, options, record
 from dgen.values.scalars import FilePath, Flag, Integer, SizeText, Text, is_url
-from dgen.values.uri import NamedUri, OpenUri, Uri
+from dgen.values.uri import NamedUri, OpenUri
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -109,14 +109,6 @@ class Row(PluginRow):
     resizes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A processor with its arguments, as a URI names them."""
-
-    row: Row
-    said: Any
-
-
 PROCESSORS: Registry[Row] = Registry("image processor", Processing, takes=3)
 
 
@@ -128,16 +120,6 @@ def image_processor(name: str, options: type, resizes: bool = False) -> Callable
         return call
 
     return register
-
-
-def read_processor(text: str) -> Chosen:
-    """Read `NAME;argument=value`.
-
-    Raises:
-        BadValue: `unknown-plugin`, `bad-uri`, `bad-value`, at the characters that are wrong.
-    """
-    row = PROCESSORS.find(OpenUri().parse(text).name, text)
-    return Chosen(row, Uri(row.options).parse(text))
 
 
 class ProcessorText(OpenUri):
@@ -197,7 +179,7 @@ class ChainText(ProcessorText):
         found: list[NamedUri] = []
         for link in _LINKS.finditer(text):
             try:
-                read_processor(link[0])
+                PROCESSORS.read(link[0])
             except BadValue as error:
                 end = link.end() if error.end is None else link.start() + error.end
                 start = link.start() + error.start
@@ -218,7 +200,7 @@ class ChainText(ProcessorText):
 class Step:
     """A processor of a chain, and where it stands: which word of which option."""
 
-    chosen: Chosen
+    chosen: Chosen[Row]
     uri: NamedUri
     option: str
     index: int
@@ -243,7 +225,7 @@ def chains(uris: Sequence[NamedUri], option: str) -> tuple[Chain, ...]:
         if uri.name == NEXT:
             found.append([])
         else:
-            found[-1].append(Step(read_processor(str(uri)), uri, option, index))
+            found[-1].append(Step(PROCESSORS.read(str(uri)), uri, option, index))
     return tuple(map(tuple, found)) if uris else ()
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from dgen.diagnostic import Note, Source, did_you_mean
 from dgen.resources import folder
 from dgen.schema import BadValue, Option, rows_of
-from dgen.values.uri import Uri
+from dgen.values.uri import OpenUri, Uri
 
 PREFIX = "dgen_plugin_"
 """What the names of plugin modules start with."""
@@ -48,6 +48,14 @@ class PluginRow:
 
 
 R = TypeVar("R", bound=PluginRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[R]):
+    """A plugin with its arguments, as a URI names them."""
+
+    row: R
+    said: Any
 
 
 class Registry(Generic[R]):
@@ -116,6 +124,15 @@ class Registry(Generic[R]):
                 help=did_you_mean(name, self.rows(), listed),
             )  # fmt: skip
         return row
+
+    def read(self, text: str) -> Chosen[R]:
+        """Read `NAME;argument=value`.
+
+        Raises:
+            BadValue: `unknown-plugin`, `bad-uri`, `bad-value`, at the characters that are wrong.
+        """
+        row = self.find(OpenUri().parse(text).name, text)
+        return Chosen(row, Uri(row.options).parse(text))
 
     def help(self, names: Sequence[str]) -> Iterator[str]:
         """Yield the lines that describe the plugins of the given names, or all of them in short.

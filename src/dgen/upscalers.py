@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol
 
-from dgen.registry import PluginRow, Registry
+from dgen.registry import Chosen, PluginRow, Registry
 from dgen.schema import opt, options
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Choice, Text
-from dgen.values.uri import OpenUri, Uri
 
 
 @options("prompt upscaler")
@@ -61,14 +60,6 @@ class Row(PluginRow):
     pairs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """An upscaler with its arguments, as a URI names them."""
-
-    row: Row
-    said: Any
-
-
 UPSCALERS: Registry[Row] = Registry("prompt upscaler", Upscaling, takes=3)
 
 
@@ -82,17 +73,7 @@ def prompt_upscaler(name: str, options: type, pairs: str = "") -> Callable[[Chan
     return register
 
 
-def read_upscaler(text: str) -> Chosen:
-    """Read `NAME;argument=value`.
-
-    Raises:
-        BadValue: `unknown-plugin`, `bad-uri`, `bad-value`, at the characters that are wrong.
-    """
-    row = UPSCALERS.find(OpenUri().parse(text).name, text)
-    return Chosen(row, Uri(row.options).parse(text))
-
-
-def upscale(prompts: Sequence[Prompt], chosen: Chosen, writer: Writer) -> list[Prompt]:
+def upscale(prompts: Sequence[Prompt], chosen: Chosen[Row], writer: Writer) -> list[Prompt]:
     """Return what becomes of prompts."""
     part = chosen.said.part
     positive = [p.positive for p in prompts]
@@ -102,12 +83,12 @@ def upscale(prompts: Sequence[Prompt], chosen: Chosen, writer: Writer) -> list[P
     return [Prompt(*pair) for one, other in zip(changed, opposed, strict=True) for pair in _joined(one, other, chosen)]
 
 
-def _joined(one: Sequence[str], other: Sequence[str], chosen: Chosen) -> Iterable[tuple[str, str]]:
+def _joined(one: Sequence[str], other: Sequence[str], chosen: Chosen[Row]) -> Iterable[tuple[str, str]]:
     pairs = bool(chosen.row.pairs and getattr(chosen.said, chosen.row.pairs))
     return zip(one, other, strict=True) if pairs and len(one) == len(other) else product(one, other)
 
 
-def _changed(texts: Sequence[str], chosen: Chosen, writer: Writer) -> list[Sequence[str]]:
+def _changed(texts: Sequence[str], chosen: Chosen[Row], writer: Writer) -> list[Sequence[str]]:
     """Change the texts that are not empty."""
     made = iter(chosen.row.call(chosen.said, [t for t in texts if t], writer) if any(texts) else ())
     return [next(made) if text else ("",) for text in texts]

@@ -9,8 +9,9 @@ from dgen.diagnostic import Diagnostic, Span, Word
 from dgen.engine.protocol import Engine, EngineError
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.preflight import as_error
+from dgen.registry import Chosen
 from dgen.schema import BadValue
-from dgen.upscalers import Chosen, TextOrder, Writer, read_upscaler, upscale
+from dgen.upscalers import UPSCALERS, Row, TextOrder, Writer, upscale
 from dgen.values.prompt import Prompt
 
 _PROMPTS = {"prompt_upscaler": "prompt", "prompt_2_upscaler": "prompt_2", "prompt_3_upscaler": "prompt_3"}
@@ -29,7 +30,7 @@ class EngineWriter:
         return self._engine.continue_texts(order, self._device, offline=self._offline)
 
 
-Step = tuple[Chosen, Span]
+Step = tuple[Chosen[Row], Span]
 """An upscaler, and the words that name it."""
 
 
@@ -52,7 +53,7 @@ def _named(bound: Bound) -> Iterator[tuple[Given, Word, str]]:
 
 def _wrong(word: Word, text: str, option: str) -> Diagnostic | None:
     try:
-        read_upscaler(text)
+        UPSCALERS.read(text)
     except BadValue as error:
         start = max(0, word.text.find(text))
         error.start, error.end = start + error.start, start + (len(text) if error.end is None else error.end)
@@ -71,7 +72,7 @@ def upscaled(bound: Bound, writer: Writer) -> Bound:
         held = given.get(prompts)
         if held is None or not (option in given or any(p.upscalers for p in held.values)):
             continue
-        shared = [(read_upscaler(w.text), w.span) for w in (given[option].words if option in given else ())]
+        shared = [(UPSCALERS.read(w.text), w.span) for w in (given[option].words if option in given else ())]
         given[prompts] = Given(held.flag, held.words, tuple(_changed(held, shared, writer)))
     return Bound(given, bound.span, bound.warnings) if given != bound.given else bound
 
@@ -81,7 +82,7 @@ def _changed(held: Given, shared: Sequence[Step], writer: Writer) -> Iterator[Pr
     pairs = list(zip(held.words, held.values, strict=True))
     for tags, group in groupby(pairs, key=lambda pair: pair[1].upscalers):
         members = list(group)
-        chain = [(read_upscaler(uri), members[0][0].span) for uri in tags] or shared
+        chain = [(UPSCALERS.read(uri), members[0][0].span) for uri in tags] or shared
         prompts = [Prompt(p.positive, p.negative) for _, p in members]
         yield from run_chain(prompts, chain, writer)
 

@@ -481,11 +481,11 @@ def test_a_plugin_that_fails_is_named(body: str, told: str, capsys: pytest.Captu
 
 
 def test_nested_processors_are_checked_at_their_characters() -> None:
-    from dgen.processors import read_processor
+    from dgen.processors import PROCESSORS
 
     text = "paste;image=a.png;image-processors='invert cany;x=1'"
     with pytest.raises(BadValue) as caught:
-        read_processor(text)
+        PROCESSORS.read(text)
     assert text[caught.value.start : caught.value.end] == "cany"
 
 

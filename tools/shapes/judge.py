@@ -1,6 +1,6 @@
 """Says what is in a picture by plain image analysis: colours, connected pieces, place, size, form.
 
-Nothing here is learned. `python tools/evaluate_shapes.py --truth` proves it on the drawings themselves.
+Nothing here is learned. `python tools/evaluate_shapes.py --only truth` proves it on the drawings themselves.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from dgen.lang.format import quote
 from dgen.media.write import publish
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.schema import BadValue
-from dgen.upscalers import read_upscaler
+from dgen.upscalers import UPSCALERS
 from dgen.upscaling import EngineWriter, Step, run_chain
 
 _QUOTES: dict[str, Callable[[str], str]] = {"none": str, "shell": shlex.quote, "dgenerate": quote}
@@ -62,7 +62,7 @@ def _chain(held: Given) -> list[Step]:
     wrong: list[Diagnostic] = []
     for word in held.words:
         try:
-            found.append((read_upscaler(word.text), word.span))
+            found.append((UPSCALERS.read(word.text), word.span))
         except BadValue as error:
             wrong.append(value_error(error, word, held.flag.text))
     if wrong:
