@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, INPAINT, MODES, Family
+from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family
 from dgen.families.signatures import accepts, components, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
@@ -130,18 +130,25 @@ def _takes(family: Family, pipeline: str, row: Option) -> bool:
     return True
 
 
+_ASKING_FOR: dict[tuple[str, ...], str] = {
+    (IMG2IMG,): "give an image seed without a mask",
+    (INPAINT,): "give an image seed with a mask",
+}
+"""What to type for a model that can do nothing else."""
+
+
 def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
+    able = tuple(m for m in facts.family.pipelines if facts.has_mode(m))
     if not facts.has_mode(mode):
-        able = [m for m in facts.family.pipelines if facts.has_mode(m)]
         made_for = " and ".join(able) or f"a family other than {facts.family.name}"
         return Diagnostic(
             code="unsupported-mode", message=f"this model has no {mode}: it is made for {made_for}", span=span,
-            help="give an image seed with a mask" if able == [INPAINT] else None,
+            help=_ASKING_FOR.get(able),
         )  # fmt: skip
     others = [f.name for f in FAMILIES.values() if mode in f.pipelines and f.name != facts.family.name]
     return Diagnostic(
         code="unsupported-mode", message=f"{facts.family.label} has no {mode}", span=span,
-        help=f"these families have it: {', '.join(others)}" if others else None,
+        help=_ASKING_FOR.get(able) or (f"these families have it: {', '.join(others)}" if others else None),
     )  # fmt: skip
 
 
