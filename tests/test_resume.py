@@ -97,7 +97,7 @@ def test_killed_runs_lose_nothing_and_resume_to_the_same_bytes(tmp_path: Path) -
     tool = Path(__file__).parent.parent / "tools" / "kill_runs.py"
     done = subprocess.run([sys.executable, str(tool), "--kills", "5"], capture_output=True, text=True, check=False)
     count = json.loads(done.stdout)
-    assert done.returncode == 0, count
+    assert done.returncode == 0, done.stdout
     assert count["killed"] >= 5
 
 

@@ -19,6 +19,8 @@ import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a fork has none of the threads that torch counts on
+
 import toy_models
 
 from dgen.diagnostic import Source

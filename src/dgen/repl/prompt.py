@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from prompt_toolkit import PromptSession
+from prompt_toolkit import Application, PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.filters import is_searching
@@ -36,7 +38,7 @@ def converse(runner: Runner | None) -> int:
     r"""Prompt for statements and run them until Ctrl-D or `\exit`; return the exit code."""
     preparation = Preparation(runner)
     prompt = _make_prompt(preparation)
-    preparation.told = prompt.app.invalidate
+    preparation.told = partial(_redraw, prompt.app)
     prompt.app.after_render.add_handler(preparation.start_after)
     code = 0
     try:
@@ -45,6 +47,13 @@ def converse(runner: Runner | None) -> int:
         if preparation.has_session:
             preparation.runner().close()
     return code
+
+
+def _redraw(app: Application[str]) -> None:
+    """Draw the prompt again, from whatever thread; it may be over before the thread gets its turn."""
+    if (loop := app.loop) is not None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(app.invalidate)
 
 
 def _converse(prompt: PromptSession[str], preparation: Preparation) -> int:
