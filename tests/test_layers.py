@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preflight": BASE | {"engine", "families", "help", "media", "options", "plan", "processors"},
     "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
     "telling": BASE | {"engine", "events", "options", "plan"},
-    "session": FLOW | {"commands", "config", "darkroom", "fetch", "help", "preflight", "telling", "upscaling"},
+    "paging": BASE | {"config", "engine", "events", "media", "plan"},
+    "session": FLOW | {"commands", "darkroom", "fetch", "help", "paging", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},
     "complete": BASE

@@ -60,7 +60,7 @@ def run(engine: LocalEngine, folder: str) -> int:
     if child:
         return child
     session = Session(engine)
-    session.resumption = Resumption()
+    session.paging.resumption = Resumption()
     session.run(Source("script", SCRIPT.format(folder=folder)))
     session.close()
     os._exit(0)

@@ -7,14 +7,13 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgen import config as configs
 from dgen import help as helps
 from dgen.darkroom import Darkroom, outside_a_config, processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
@@ -22,10 +21,8 @@ from dgen.engine.protocol import Engine, EngineError
 from dgen.events import (
     Failed,
     Fetching,
-    FileLost,
     FileSaved,
     Interrupted,
-    JobKept,
     Listener,
     Printed,
     Shown,
@@ -38,18 +35,17 @@ from dgen.families.rows import FAMILIES
 from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
 from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
-from dgen.media.names import pictures_of, stems_of
 from dgen.media.read import PictureFiles
-from dgen.media.resume import Find, Resumption, Wanted
 from dgen.media.sheet import write_sheet
-from dgen.media.write import Page, WriterPool, Written, grid, make_folder, publish
+from dgen.media.write import WriterPool, Written, grid, make_folder, publish
 from dgen.options.request import ROWS, Request
+from dgen.paging import Paging
 from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job
-from dgen.plan.steps import steps_of, total_steps
+from dgen.plan.steps import total_steps
 from dgen.preflight import (
     asks_for_help,
     blaming,
@@ -90,7 +86,7 @@ class Session:
         self.permissions = Permissions()
         self.emit = listener
         self.darkroom = Darkroom(self.pictures, lambda path, span: self.permissions.require_write(path, span))
-        self.resumption: Resumption | None = None  # with one, what earlier runs have done is not done again
+        self.paging = Paging(engine, lambda path: self.pictures.find(path), lambda event: self.emit(event))
         self._pool = self.make_pool()
         self._stop, self._stop_between = threading.Event(), threading.Event()
         self.provide(**last_variables(None, None), last_images=[], last_animations=[])
@@ -315,70 +311,16 @@ class Session:
         result = self.engine.render(job, inputs, telling.on_step(), telling.preview())
         images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images)
-        for page in self.pages(job, images, number):
+        for page in self.paging.pages(job, images, number):
             self._pool.submit(number, page)
         return False
 
     def _keeps(self, job: Job, number: int) -> bool:
         """Whether all pictures of a job are there from an earlier run; they count as its own then."""
-        if self.resumption is None:
-            return False
-        text = self._config_maker(job)
-        stems = stems_of(job, number, pictures_of(job))
-        finds = [self._find(job, index, stem, text) for index, stem in enumerate(stems, 1)]
-        whole = [find for find in finds if find is not None and find.is_whole]
-        if len(whole) < len(stems):
-            return False
-        for find in whole:
-            self.resumption.take(find)
-            self._pool.keep(find.written)
-        paths = tuple(str(find.written.image) for find in whole)
-        self.emit(JobKept(number=number, steps=steps_of(job.request), paths=paths))
-        return True
-
-    def _find(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
-        if self.resumption is None:
-            return None
-        wanted = Wanted(
-            job=configs.job_key(text()), index=index, stem=stem, has_config=job.request.output_configs
-        )  # fmt: skip
-        return self.resumption.find(Path(job.request.output_path), wanted)
-
-    def _name_before(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
-        """Return where an earlier run put a picture that is made again, and tell what is wrong with its files."""
-        find = self._find(job, index, stem, text)
-        if find is not None and self.resumption is not None:
-            self.resumption.take(find)
-            for name, why in find.wrong:
-                self.emit(FileLost(path=str(find.folder / name), why=why))
-        return find
-
-    def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page]:
-        """Yield the pages that a job's pictures become; `number` counts the jobs of a statement from 1."""
-        r = job.request
-        text = self._config_maker(job)
-        for index, (image, name) in enumerate(zip(images, stems_of(job, number, len(images)), strict=True), 1):
-            before = self._name_before(job, index, name, text)
-            yield Page(
-                image=image, folder=Path(r.output_path), stem=name, ending=r.image_format, config=text,
-                embeds_config=not r.no_output_metadata, index=index,
-                writes_config=r.output_configs, overwrite=r.output_overwrite,
-                parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
-                job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
-                is_unfinished=before is not None and not before.entry.is_complete,
-            )  # fmt: skip
-
-    def _config_maker(self, job: Job) -> Callable[[], str]:
-        """Return what writes a job's config: once, when it is first asked for."""
-        models = self.engine.model_files(job.request)
-
-        @cache
-        def make() -> str:
-            inputs = configs.input_ingredients(job, self.pictures.find)
-            made_from = (*map(configs.model_ingredient, models), *inputs)
-            return configs.config(job, Path(job.request.output_path), made_from)
-
-        return make
+        kept = self.paging.keep(job, number)
+        for files in kept:
+            self._pool.keep(files)
+        return bool(kept)
 
     def _saved(self, number: int, files: Written) -> None:
         self.emit(FileSaved(number=number, path=str(files.image), kind="image", index=files.index))

@@ -108,7 +108,7 @@ def settle(session: Session, line: CommandLine) -> None:
     """
     session.inject(line.rest)
     if "resume" in line.asked:
-        session.resumption = Resumption()
+        session.paging.resumption = Resumption()
     if "sandbox" in line.asked:
         session.permissions = Permissions.sandbox(_output_folder(line))
     _assign(session, line)

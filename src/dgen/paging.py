@@ -1,0 +1,86 @@
+"""Turns what jobs make into pages, with their configs and the names that earlier runs gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dgen import config as configs
+from dgen.engine.protocol import Engine
+from dgen.events import FileLost, JobKept, Listener
+from dgen.media.names import pictures_of, stems_of
+from dgen.media.resume import Find, Resumption, Wanted
+from dgen.media.write import Page, Written
+from dgen.plan.resolve import Job
+from dgen.plan.steps import steps_of
+
+
+class Paging:
+    """Makes the pages of jobs, and finds those that need not be made."""
+
+    def __init__(self, engine: Engine, find: Callable[[str], Path], listener: Listener) -> None:
+        """`find` returns the file of a picture that a job starts from."""
+        self._engine, self._find_picture, self._emit = engine, find, listener
+        self.resumption: Resumption | None = None  # with one, what earlier runs have done is not done again
+
+    def keep(self, job: Job, number: int) -> tuple[Written, ...]:
+        """Return the files of a job that are all there from an earlier run, and tell of it; otherwise none."""
+        if self.resumption is None:
+            return ()
+        text = self._config_maker(job)
+        stems = stems_of(job, number, pictures_of(job))
+        finds = [self._find(job, index, stem, text) for index, stem in enumerate(stems, 1)]
+        whole = [find for find in finds if find is not None and find.is_whole]
+        if len(whole) < len(stems):
+            return ()
+        for find in whole:
+            self.resumption.take(find)
+        paths = tuple(str(find.written.image) for find in whole)
+        self._emit(JobKept(number=number, steps=steps_of(job.request), paths=paths))
+        return tuple(find.written for find in whole)
+
+    def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page]:
+        """Yield the pages that a job's pictures become; `number` counts the jobs of a statement from 1."""
+        r = job.request
+        text = self._config_maker(job)
+        for index, (image, name) in enumerate(zip(images, stems_of(job, number, len(images)), strict=True), 1):
+            before = self._name_before(job, index, name, text)
+            yield Page(
+                image=image, folder=Path(r.output_path), stem=name, ending=r.image_format, config=text,
+                embeds_config=not r.no_output_metadata, index=index,
+                writes_config=r.output_configs, overwrite=r.output_overwrite,
+                parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
+                job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
+                is_unfinished=before is not None and not before.entry.is_complete,
+            )  # fmt: skip
+
+    def _find(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
+        if self.resumption is None:
+            return None
+        wanted = Wanted(
+            job=configs.job_key(text()), index=index, stem=stem, has_config=job.request.output_configs
+        )  # fmt: skip
+        return self.resumption.find(Path(job.request.output_path), wanted)
+
+    def _name_before(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
+        """Return where an earlier run put a picture that is made again, and tell what is wrong with its files."""
+        find = self._find(job, index, stem, text)
+        if find is not None and self.resumption is not None:
+            self.resumption.take(find)
+            for name, why in find.wrong:
+                self._emit(FileLost(path=str(find.folder / name), why=why))
+        return find
+
+    def _config_maker(self, job: Job) -> Callable[[], str]:
+        """Return what writes a job's config: once, when it is first asked for."""
+        models = self._engine.model_files(job.request)
+
+        @cache
+        def make() -> str:
+            inputs = configs.input_ingredients(job, self._find_picture)
+            made_from = (*map(configs.model_ingredient, models), *inputs)
+            return configs.config(job, Path(job.request.output_path), made_from)
+
+        return make
