@@ -70,6 +70,25 @@ def test_changed_job_input_or_model_is_rendered(at_work: Path, capsys: pytest.Ca
     assert not any(e["event"] == "JobKept" for e in events(capsys, *started, "--resume"))
 
 
+def test_resumed_batch_writes_only_the_pictures_that_are_missing(
+    at_work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = ["--batch-size", "2", "--output-configs"]
+    events(capsys, *batch)
+    whole, pictures = contents(at_work / "out"), sorted((at_work / "out").glob("*.png"))
+    pictures[1].unlink()
+    before = {p: p.stat() for p in pictures if p.exists()}
+    told = events(capsys, *batch, "--resume")
+    assert [Path(str(e["path"])).name for e in told if e["event"] == "FileSaved" and e["kind"] == "image"] == [
+        pictures[1].name
+    ]
+    assert {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in before} == {
+        p: (s.st_ino, s.st_mtime_ns) for p, s in before.items()
+    }
+    assert [(e["files"], e["kept"]) for e in told if e["event"] == "StatementFinished"] == [(6, 2)]
+    assert contents(at_work / "out") == whole
+
+
 def test_picture_of_another_job_is_never_replaced(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events(capsys, "--output-prefix", "p")
     for path in (at_work / "out").glob("*.png"):
@@ -264,6 +283,13 @@ def test_unfinished_files_of_a_run_that_goes_on_are_left_alone(tmp_path: Path) -
     sweep(tmp_path)
     assert part.exists()
     ledger.close()
+    sweep(tmp_path)
+    assert not part.exists()
+
+
+def test_unfinished_file_of_a_run_killed_before_its_first_entry_is_removed(tmp_path: Path) -> None:
+    part = tmp_path / ".dgen-x.part"
+    part.touch()
     sweep(tmp_path)
     assert not part.exists()
 

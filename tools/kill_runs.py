@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a fork has none of the threads that torch counts on
@@ -43,7 +44,7 @@ toy --prompts c --seeds 1 --inference-steps 2 --image-seeds {{{{ quote(image) }}
 
 @dataclass(slots=True)
 class Count:
-    """What was seen. All but the first three have to be 0."""
+    """What was seen. All but the first three have to be 0, and `wrong` names the files that made them more."""
 
     killed: int = 0  # runs that were still going
     resumed_after_kill: int = 0  # of these, runs that were resuming themselves
@@ -52,6 +53,13 @@ class Count:
     made_again: int = 0  # files that were entered as whole, and rendered again nevertheless
     unequal: int = 0  # folders that differ in the end
     left_over: int = 0  # unfinished files in the end
+    wrong: list[str] = field(default_factory=list[str])
+
+    def add(self, name: str, files: Iterable[str], most: int | None = None) -> None:
+        """Count files that are wrong in a way; together as `most` at the most."""
+        found = sorted(files)
+        self.wrong += [f"{name}: {file}" for file in found]
+        setattr(self, name, getattr(self, name) + min(len(found), most or len(found)))
 
 
 def run(engine: LocalEngine, folder: str) -> int:
@@ -98,14 +106,15 @@ def disturb(engine: LocalEngine, whole: tuple[dict[str, bytes], float], folder: 
         if end(run(engine, str(folder)), random.uniform(0, took_s)):
             count.killed += 1
             count.resumed_after_kill += attempt
-        count.partial += sum(expected.get(name) != data for name, data in contents(folder).items())
+        count.add("partial", (name for name, data in contents(folder).items() if expected.get(name) != data))
     before = entered(folder)
     count.kept += len(before)
     end(run(engine, str(folder)), None)
     after = entered(folder)
-    count.made_again += sum(after.get(name) != facts for name, facts in before.items())
-    count.unequal += contents(folder) != expected
-    count.left_over += len([p for p in folder.iterdir() if p.name.startswith(PART_PREFIX) and p.name != LEDGER])
+    count.add("made_again", (name for name, facts in before.items() if after.get(name) != facts))
+    found = contents(folder)
+    count.add("unequal", (name for name in expected | found if expected.get(name) != found.get(name)), most=1)
+    count.add("left_over", (p.name for p in folder.iterdir() if p.name.startswith(PART_PREFIX) and p.name != LEDGER))
 
 
 def main() -> int:
@@ -130,7 +139,7 @@ def main() -> int:
             disturb(engine, whole, Path("killed"), count)
             shutil.rmtree("killed")
     print(json.dumps(asdict(count) | {"files": len(whole[0])}))
-    return int(any((count.partial, count.made_again, count.unequal, count.left_over)))
+    return int(bool(count.wrong))
 
 
 if __name__ == "__main__":

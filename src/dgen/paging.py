@@ -41,12 +41,18 @@ class Paging:
         self._emit(JobKept(number=number, steps=steps_of(job.request), paths=paths))
         return tuple(find.written for find in whole)
 
-    def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page]:
-        """Yield the pages that a job's pictures become; `number` counts the jobs of a statement from 1."""
+    def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page | Written]:
+        """Yield the pages that a job's pictures become, or the files of those that an earlier run finished.
+
+        `number` counts the jobs of a statement from 1.
+        """
         r = job.request
         text = self._config_maker(job)
         for index, (image, name) in enumerate(zip(images, stems_of(job, number, len(images)), strict=True), 1):
             before = self._name_before(job, index, name, text)
+            if before is not None and before.is_whole:  # the run was killed between two pictures of a batch
+                yield before.written
+                continue
             yield Page(
                 image=image, folder=Path(r.output_path), stem=name, ending=r.image_format, config=text,
                 embeds_config=not r.no_output_metadata, index=index,

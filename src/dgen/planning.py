@@ -200,8 +200,7 @@ class PlanningSession(Session):
         job = self.darkroom.resolve(request, *place)
         self.engine.render(job, Inputs(), lambda step, steps: None)
         self.plan.jobs.append(PlannedJob(job=job, where=self._where, files=(), one=self.darkroom.finished_size(job)))
-        for page in self.paging.pages(job, (None,) * pictures_of(job), count[0]):
-            self._pool.submit(count[0], page)
+        self._write(job, (None,) * pictures_of(job), count[0])
         return False
 
 

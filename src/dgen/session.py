@@ -311,9 +311,16 @@ class Session:
         result = self.engine.render(job, inputs, telling.on_step(), telling.preview())
         images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images)
-        for page in self.paging.pages(job, images, number):
-            self._pool.submit(number, page)
+        self._write(job, images, number)
         return False
+
+    def _write(self, job: Job, images: Sequence[Any], number: int) -> None:
+        """Hand the pictures of a job over to the writers."""
+        for page in self.paging.pages(job, images, number):
+            if isinstance(page, Written):
+                self._pool.keep(page)
+            else:
+                self._pool.submit(number, page)
 
     def _keeps(self, job: Job, number: int) -> bool:
         """Whether all pictures of a job are there from an earlier run; they count as its own then."""
@@ -449,12 +456,16 @@ def _sheets(job: Job, images: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:
+    from dgen.families.samplers import SAMPLERS, SPACINGS
     from dgen.families.signatures import parameters
 
     for name in names:
         yield name
         for p in parameters(name, "__init__") if with_arguments else ():
             yield f"    {p.name.replace('_', '-')}={p.default if p.default is not None else ''}"
+    known = ", ".join(f"`{name}`" for name, (scheduler, _) in SAMPLERS.items() if scheduler in names)
+    if known:
+        yield f"Other names: {known}; with {', '.join(f'`{s}`' for s in SPACINGS)} after them where they can do it."
 
 
 def _no_network(why: str) -> Word:

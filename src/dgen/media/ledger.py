@@ -89,13 +89,16 @@ def _entry(line: bytes) -> Entry | None:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left unfinished in a folder, unless another process writes there now."""
+    parts = [*folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}")]
+    if not parts:
+        return
     try:
-        file = os.open(folder / LEDGER, os.O_RDWR)
-    except OSError:  # nobody wrote here, or we may not
+        file = os.open(folder / LEDGER, os.O_RDWR | os.O_CREAT, 0o666)  # the kill may have come before any entry
+    except OSError:  # we may not write here
         return
     try:
         if _lock(file, "LOCK_EX", "LOCK_NB"):
-            for part in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
+            for part in parts:
                 part.unlink(missing_ok=True)
     finally:
         os.close(file)

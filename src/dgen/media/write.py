@@ -86,7 +86,10 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, prefix=PART_PREFIX, suffix=PART_SUFFIX):
+        with (
+            contextlib.suppress(FileNotFoundError),  # swept by another process before it was removed here
+            tempfile.TemporaryFile(dir=folder, prefix=PART_PREFIX, suffix=PART_SUFFIX),
+        ):
             pass
     except OSError as error:
         raise _trouble(error, folder) from None
@@ -181,11 +184,15 @@ def whole_folder(folder: Path) -> Generator[Path]:
         raise _trouble(error, folder.parent) from None
 
 
+_ASKING = threading.Lock()  # two threads that ask at once would leave the process without a mask
+
+
 @cache
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with _ASKING:
+        mask = os.umask(0)
+        os.umask(mask)
+        return mask
 
 
 class WriterPool:
