@@ -157,7 +157,7 @@ class Darkroom:
         job = resolve(request, facts, device, _Sizes(self, request))
         seed = job.request.image_seed
         late = _late(_first_chain(job.request))
-        if seed is None or not _resizes(late):
+        if seed is None or seed.image is None or not _resizes(late):
             return job
         size = Size(*self._brought(seed.image, _first_chain(job.request), job.size).size)
         return replace(job, size=align(size, facts.family.multiple_of))
@@ -169,20 +169,24 @@ class Darkroom:
             BadValue, EngineError: `size-mismatch`, or as `develop`.
         """
         r, seed = job.request, job.request.image_seed
-        if seed is None:
+        if seed is None or seed.image is None:
             return Inputs()
         before = align(seed_size(r, seed, FAMILIES[job.family].multiple_of, _Sizes(self, r)), 1)
         before = align(before, FAMILIES[job.family].multiple_of)
         fitting = _Fitting(job, seed, before, _Sizes(self, r).size(seed.image))
         image = brought_to(self._brought(seed.image, _first_chain(r), before), job.size)
-        mask = self._fitted(seed.mask, _chain(r, "mask_image_processors"), fitting, "mask") if seed.mask else None
+        masks = tuple(
+            self._fitted(path, _chain(r, "mask_image_processors", number), fitting, "mask").convert("L")
+            for number, path in enumerate(seed.masks)
+        )
         controls = [
             image if path == seed.image and job.mode == TXT2IMG and number == 0
             else self._fitted(path, _chain(r, "control_image_processors", number), fitting, "control image")
             for number, path in enumerate(control_images(seed, bool(r.control_nets)))
         ]  # fmt: skip
         start = None if job.mode == TXT2IMG else image
-        return Inputs(start, mask.convert("L") if mask is not None else None, tuple(controls))
+        batch = tuple(self._fitted(path, _first_chain(r), fitting, "image") for path in seed.batch)
+        return Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:])
 
     def finished(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
         """Return the pictures of a job after `--post-processors`."""
@@ -364,7 +368,7 @@ def _seeds(bound: Bound) -> Sequence[ImageSeed]:
 def _pictures(seed: ImageSeed, option: str, has_nets: bool) -> int:
     """Count the pictures of an image seed that the processors of an option are for."""
     if option == "mask_image_processors":
-        return int(seed.mask is not None)
+        return len(seed.masks)
     if option == "control_image_processors":
         return len(control_images(seed, has_nets))
     return int(mode_of(seed, has_nets) != TXT2IMG)

@@ -65,9 +65,9 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     """Yield what is wrong with the pictures that image seeds name, one mistake a seed; URLs are not looked at."""
     held = bound.given.get("image_seed")
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
-        checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.paths]
+        checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.pictures]
         keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
-        if keeps_aspect and not any(option in bound for option in _PROCESSORS):
+        if seed.image is not None and keeps_aspect and not any(option in bound for option in _PROCESSORS):
             checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in seed.beside)
         if any(map(is_url, seed.paths)):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from dgen.options.request import ROWS, Request
 from dgen.options.submodels import VaeUri
 from dgen.plan.resolve import component_key
 from dgen.schema import Option, Stage, Value, rows_of
-from dgen.values import image_seed, prompt, scalars, uri
+from dgen.values import amounts, image_seed, prompt, scalars, schedule, uri
 
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
@@ -35,11 +36,48 @@ def _reals(low: float, high: float) -> st.SearchStrategy[float]:
 def _seeds() -> st.SearchStrategy[Any]:
     path = PATHS.filter(lambda p: bool(p.strip()))
     several = st.builds(image_seed.ImageSeed, image=path, further=st.lists(path, max_size=3).map(tuple))
-    return several | st.builds(
+    started = st.builds(
         image_seed.ImageSeed,
         image=path, mask=st.none() | path, control=st.lists(path, max_size=3).map(tuple),
         resize=st.none() | SIZES | st.builds(scalars.Size, st.integers(1, 9999), st.just(0)),
-        aspect=st.none() | st.booleans(), align=st.none() | st.integers(1, 4096),
+        aspect=st.none() | st.booleans(), align=st.none() | st.integers(1, 4096), floyd=st.none() | path,
+    )  # fmt: skip
+    return st.builds(_with_more, several | started | _batches(path), _parts(path)) | _parts(path).filter(_says_anything)
+
+
+def _parts(path: Any) -> st.SearchStrategy[Any]:
+    """Seeds of adapter images, latents and slices."""
+    image = st.builds(
+        image_seed.AdapterImage, path, resize=st.none() | SIZES, aspect=st.none() | st.booleans(),
+        align=st.none() | st.integers(1, 4096),
+    )  # fmt: skip
+    groups = st.lists(st.lists(image, min_size=1, max_size=2).map(tuple), max_size=2).map(tuple)
+    slices = st.tuples(st.none() | st.integers(0, 9), st.none() | st.integers(9, 99))
+    return st.builds(
+        lambda groups, latents, ends: image_seed.ImageSeed(
+            adapter=groups, latents=latents, frame_start=ends[0], frame_end=ends[1]
+        ),
+        groups, st.lists(path, max_size=2).map(tuple), slices,
+    )  # fmt: skip
+
+
+def _says_anything(seed: image_seed.ImageSeed) -> bool:
+    return bool(seed.adapter or seed.latents)
+
+
+def _with_more(seed: image_seed.ImageSeed, more: image_seed.ImageSeed) -> image_seed.ImageSeed:
+    names = ("adapter", "latents", "frame_start", "frame_end")
+    return replace(seed, **{name: getattr(more, name) for name in names})
+
+
+def _batches(path: Any) -> st.SearchStrategy[Any]:
+    """Seeds of several images with no mask, one for all, or one for each."""
+    rest = st.lists(st.tuples(path, path), min_size=1, max_size=3)
+    return st.builds(
+        lambda first, mask, rest, each: image_seed.ImageSeed(
+            first, mask=mask, batch=tuple(p for p, _ in rest), batch_masks=tuple(m for _, m in rest if each and mask)
+        ),
+        path, st.none() | path, rest, st.booleans(),
     )  # fmt: skip
 
 
@@ -58,9 +96,14 @@ def _named() -> st.SearchStrategy[Any]:
     return st.builds(uri.NamedUri, st.text(min_size=1, max_size=12), arguments)
 
 
+def _falling(numbers: Any) -> st.SearchStrategy[Any]:
+    return st.sets(numbers, min_size=1, max_size=12).map(lambda found: tuple(sorted(found, reverse=True)))
+
+
 STRATEGIES: dict[type, Any] = {
     scalars.Integer: lambda v: _number(v, st.integers),
     scalars.Real: lambda v: _number(v, _reals),
+    amounts.Amount: lambda v: st.integers(1, 2**50),
     scalars.Text: lambda v: st.text().filter(lambda t: not set(t) & set(v.forbidden)),
     scalars.Choice: lambda v: st.sampled_from(v.names),
     scalars.Flag: lambda v: st.booleans(),
@@ -73,6 +116,10 @@ STRATEGIES: dict[type, Any] = {
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
     processors.ProcessorText: lambda v: _named(),
+    schedule.SigmasText: lambda v: _falling(_reals(1e-3, 900)).map(lambda n: schedule.Sigmas(levels=n))
+    | st.sampled_from([schedule.Sigmas(preset="AYS"), schedule.Sigmas(expression="sigmas[::2] * 0.5 - np.log(2)")]),
+    schedule.TimestepsText: lambda v: _falling(st.integers(0, 999)).map(schedule.Timesteps)
+    | st.just(schedule.Timesteps(preset="AYS")),
 }
 
 
@@ -134,11 +181,13 @@ def _other(row: Option) -> Any:
     if row.value is None:
         return not row.default
     samples = {
+        amounts.Amount: 2**20,
         scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
             processors.ProcessorText: uri.NamedUri("other"),
+        schedule.SigmasText: schedule.Sigmas(preset="AYS"), schedule.TimestepsText: schedule.Timesteps(preset="AYS"),
     }  # fmt: skip
     other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
     return (other,) if row.many else other

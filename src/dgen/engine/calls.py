@@ -32,6 +32,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     if job.mode != IMG2IMG or job.request.control_nets:
         found |= {"width": job.size.width, "height": job.size.height}
     found |= {"image": inputs.image, "mask_image": inputs.mask}
+    if inputs.batch:
+        found |= _batch(found, inputs)
     if job.request.control_nets:
         found |= _control(job, inputs, taken)
     return {k: v for k, v in found.items() if k in taken and v is not None}
@@ -48,6 +50,13 @@ def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         "control_mode": [None if net.mode is None else UNION_MODES.index(net.mode) for net in nets],
     }
     return found if len(nets) > 1 else {name: values[0] for name, values in found.items()}
+
+
+def _batch(found: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
+    """Return lists in place of the pictures and the prompts: a prompt for each picture."""
+    texts = {k: [v] * (1 + len(inputs.batch)) for k, v in found.items() if "prompt" in k and isinstance(v, str)}
+    masks = [inputs.mask, *(inputs.batch_masks or (inputs.mask,) * len(inputs.batch))]
+    return texts | {"image": [inputs.image, *inputs.batch], "mask_image": masks if inputs.mask is not None else None}
 
 
 def _negatives(job: Job) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.libraries import class_named
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
+from dgen.engine.schedules import schedule
 from dgen.engine.sources import Layout, options_of
 from dgen.plan.resolve import Job
 
@@ -51,10 +52,11 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
     steps = Steps(on_step, job.request.num_inference_steps or 0)
     seed = job.request.seed or 0
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
+    named |= schedule(pipeline.scheduler, job)
     try:
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator
-            made = pipeline(**named, generator=generators(seed, job.request.num_images_per_prompt or 1))
+            made = pipeline(**named, generator=generators(seed, job.pictures))
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
             raise

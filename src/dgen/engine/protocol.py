@@ -73,6 +73,8 @@ class Inputs:
     image: Image | None = None
     mask: Image | None = None
     controls: tuple[Image, ...] = ()  # one for each ControlNet
+    batch: tuple[Image, ...] = ()  # further images, each changed on its own in the same call
+    batch_masks: tuple[Image, ...] = ()  # one for each of them; without, they share the first mask
 
 
 @dataclass(frozen=True, slots=True)

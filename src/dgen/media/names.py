@@ -25,7 +25,7 @@ def stems_of(job: Job, step: int, pictures: int) -> list[str]:
 
 def pictures_of(job: Job) -> int:
     """Return how many pictures a job writes: one for a whole batch when a grid is asked for."""
-    return 1 if job.request.batch_grid_size is not None else job.request.num_images_per_prompt or 1
+    return 1 if job.request.batch_grid_size is not None else job.pictures
 
 
 def _head(job: Job) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dgen.fetch import Order, fetch
 from dgen.schema import BadValue
@@ -135,9 +135,12 @@ def _decode(path: Path) -> Image:
 
 
 def _eight_bit(image: Image) -> Image:
-    """Bring 16-bit grey to 8 bits; Pillow's own conversion would clip it."""
+    """Bring 16-bit grey, and floats from 0 to 1, to 8 bits; Pillow's own conversion would clip them."""
     if image.mode in {"I;16", "I;16B", "I;16L", "I"}:
         return image.convert("I").point(lambda v: v / 257).convert("L")
+    if image.mode == "F":
+        scale = 255 if cast("tuple[float, float]", image.getextrema())[1] <= 1 else 1
+        return image.point(lambda v: v * scale + 0).convert("L")
     return image
 
 

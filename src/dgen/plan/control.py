@@ -1,46 +1,74 @@
-"""What ControlNets make of an image seed: the mode it asks for, and the pictures that are control images."""
+"""What attaches to a model makes of its pipeline and of an image seed: the variant, the mode, the control images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from dgen.diagnostic import Diagnostic, Span
-from dgen.families.rows import CONTROLNET, CONTROLNET_UNION, FAMILIES, IMG2IMG, INPAINT, TXT2IMG, Family
+from dgen.families.rows import CONTROLNET, CONTROLNET_UNION, FAMILIES, IMG2IMG, INPAINT, T2I_ADAPTER, TXT2IMG, Family
 from dgen.options.attachments import ControlNetUri
+from dgen.options.request import Request
 from dgen.plan.bind import Bound
 from dgen.values.image_seed import ImageSeed
 
 
-def variant_of(nets: Sequence[ControlNetUri], family: Family) -> str:
-    """Return which pipelines of a family run these ControlNets; "" when there are none to run."""
+Said = Callable[[str], Any]
+"""Returns what was said for an option, by its field; something false when nothing was."""
+
+STEERING = ("control_nets", "t2i_adapters")
+"""The options whose parts each follow a control image."""
+
+
+def said_in(bound: Bound) -> Said:
+    """Return what tells the values that a statement gives to an option."""
+    return lambda name: (bound.given[name].values or (True,)) if name in bound else ()
+
+
+def said_by(request: Request) -> Said:
+    """Return what tells the value of an option of a request."""
+    return lambda name: getattr(request, name)
+
+
+def is_steered(said: Said) -> bool:
+    """Whether something follows control images."""
+    return any(map(said, STEERING))
+
+
+def variant_of(said: Said, family: Family) -> str:
+    """Return which pipelines of a family run what is attached; "" for those that run the model alone."""
+    nets: Sequence[ControlNetUri] = said("control_nets")
     if not nets:
-        return ""
+        return T2I_ADAPTER if said("t2i_adapters") else ""
     is_union = any(net.mode is not None for net in nets) and CONTROLNET_UNION in family.variants
     return CONTROLNET_UNION if is_union else CONTROLNET
 
 
 def mode_of(seed: ImageSeed | None, has_nets: bool) -> str:
     """Return the mode that an image seed asks for: beside ControlNets, pictures without a role are control images."""
-    if seed is None or (has_nets and seed.mask is None and not seed.control):
+    if seed is None or seed.image is None or (has_nets and seed.mask is None and not seed.control):
         return TXT2IMG
     return INPAINT if seed.mask is not None else IMG2IMG
 
 
 def control_images(seed: ImageSeed | None, has_nets: bool) -> tuple[str, ...]:
     """Return the paths of an image seed's control images, in their order."""
-    if seed is None:
+    if seed is None or seed.image is None:
         return ()
-    if seed.control or not has_nets or seed.mask is not None:
+    if seed.control or not has_nets or seed.mask is not None or seed.batch:
         return seed.control
     return (seed.image, *seed.further)
 
 
 def misfits(bound: Bound, family: Family) -> Iterator[Diagnostic]:
     """Find image seeds that don't have one control image for each ControlNet, and union modes without a union."""
-    nets: Sequence[ControlNetUri] = bound.given["control_nets"].values if "control_nets" in bound else ()
+    option = next((name for name in STEERING if name in bound), STEERING[0])
+    nets: Sequence[Any] = bound.given[option].values if option in bound else ()
+    noun = "T2I adapter" if option == "t2i_adapters" else "ControlNet"
     held = bound.given.get("image_seed")
     for index, seed in enumerate(held.values if held else ()):
         found = control_images(seed, bool(nets))
+        yield from _unused(bound, index, seed, family)
         if not nets and (seed.control or seed.further):
             yield Diagnostic(
                 code="missing-option", message="control images need `--control-nets`", help=_why(seed),
@@ -49,10 +77,48 @@ def misfits(bound: Bound, family: Family) -> Iterator[Diagnostic]:
         elif len(found) != len(nets) and nets:
             yield Diagnostic(
                 code="control-images", span=_span(bound, index, found), help=_how(seed, len(nets)),
-                message=f"{_count(len(nets), 'ControlNet')} need {_count(len(nets), 'control image')}"
-                f", found {len(found)}".replace("1 ControlNet need", "1 ControlNet needs"),
+                message=f"{_count(len(nets), noun)} need{'s' if len(nets) == 1 else ''} "
+                f"{_count(len(nets), 'control image')}, found {len(found)}",
             )  # fmt: skip
-    yield from _modes(bound, nets, family)
+        yield from _groups(bound, index, seed)
+    yield from _modes(bound, nets if noun == "ControlNet" else (), family)
+
+
+def _groups(bound: Bound, index: int, seed: ImageSeed) -> Iterator[Diagnostic]:
+    """Find an image seed that doesn't have one group of pictures for each IP-adapter."""
+    adapters = len(bound.given["ip_adapters"].values) if "ip_adapters" in bound else 0
+    if adapters and len(seed.adapter) != adapters:
+        names = ", ".join(f"x{n}.png" for n in range(1, adapters + 1)) if adapters > 1 else "x.png"
+        yield Diagnostic(
+            code="adapter-images", span=_span(bound, index, [image.path for group in seed.adapter for image in group]),
+            message=f"{_count(adapters, 'IP-adapter')} need{'s' if adapters == 1 else ''} "
+            f"{_count(adapters, 'group')} of pictures, found {len(seed.adapter)}",
+            help=f"write `adapter: {names}`, or `a.png;adapter={names}`; a `+` joins the pictures of a group",
+        )  # fmt: skip
+
+
+_UNTAKEN = {
+    "latents": "{} cannot start from latents",
+    "floyd": "{} has no second stage that takes the picture of a first one",
+}
+"""The parts of an image seed that no family takes yet."""
+
+
+def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterator[Diagnostic]:
+    """Find parts of an image seed that nothing takes."""
+    if seed.adapter and "ip_adapters" not in bound:
+        first = seed.adapter[0][0].path
+        yield Diagnostic(
+            code="missing-option", message="adapter images need `--ip-adapters`", help="add `--ip-adapters`",
+            span=_span(bound, index, [first]),
+        )  # fmt: skip
+    for name, message in _UNTAKEN.items():
+        held: Any = getattr(seed, name)
+        if held:
+            path: str = held if isinstance(held, str) else held[0]
+            yield Diagnostic(
+                code="unsupported-mode", message=message.format(family.label), span=_span(bound, index, [path])
+            )
 
 
 def _modes(bound: Bound, nets: Sequence[ControlNetUri], family: Family) -> Iterator[Diagnostic]:

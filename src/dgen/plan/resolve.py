@@ -14,7 +14,7 @@ from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family
 from dgen.families.signatures import accepts, components, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
-from dgen.plan.control import misfits, mode_of, variant_of
+from dgen.plan.control import is_steered, misfits, mode_of, said_by, said_in, variant_of
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
@@ -29,6 +29,12 @@ class Job:
     mode: str  # txt2img, img2img, inpaint
     pipeline: str  # class of diffusers
     size: Size  # pixels
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the call makes."""
+        seed = self.request.image_seed
+        return (self.request.num_images_per_prompt or 1) * (1 + len(seed.batch) if seed is not None else 1)
 
     def call_options(self) -> Iterator[tuple[Option, Any]]:
         """Yield the rows that become keywords of the pipeline call, with their values."""
@@ -70,7 +76,7 @@ def pipeline_of(facts: ModelFacts, mode: str, variant: str = "") -> str | None:
 def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     """List the options of a statement that the model's family cannot use, each with the families that can."""
     modes = _modes_in(bound)
-    variant = variant_of(bound.given["control_nets"].values if "control_nets" in bound else (), facts.family)
+    variant = variant_of(said_in(bound), facts.family)
     found: list[Diagnostic] = []
     pipelines: list[str] = []
     for index, mode in enumerate(modes):
@@ -92,7 +98,7 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
 
 def _modes_in(bound: Bound) -> list[str]:
     seeds = bound.given["image_seed"].values if "image_seed" in bound else (None,)
-    return [mode_of(seed, "control_nets" in bound) for seed in seeds]
+    return [mode_of(seed, is_steered(said_in(bound))) for seed in seeds]
 
 
 def _without_steps(bound: Bound) -> Iterator[Diagnostic]:
@@ -203,7 +209,7 @@ def seed_size(request: Request, seed: ImageSeed, multiple: int, pictures: Pictur
     """
     aspect = seed.aspect if seed.aspect is not None else not request.no_aspect
     wanted = seed.resize if seed.resize is not None else request.output_size
-    return fit(pictures.size(seed.image), wanted, aspect, seed.align or multiple)
+    return fit(pictures.size(str(seed.image)), wanted, aspect, seed.align or multiple)
 
 
 def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures) -> Job:
@@ -215,21 +221,23 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
     """
     seed = request.image_seed
-    mode = mode_of(seed, bool(request.control_nets))
+    mode = mode_of(seed, is_steered(said_by(request)))
     family = facts.family
-    pipeline = pipeline_of(facts, mode, variant_of(request.control_nets, family))
+    pipeline = pipeline_of(facts, mode, variant_of(said_by(request), family))
     if pipeline is None:
         raise BadValue(f"this model of {family.label} has no {mode}", code="unsupported-mode")
     multiple = family.multiple_of
-    if seed is not None:
+    if seed is not None and seed.image is not None:
         size = align(seed_size(request, seed, multiple, pictures), multiple)
     else:
         size = request.output_size or facts.default_size
     given = {f.name: _decided(ROWS[f.name], getattr(request, f.name), family, pipeline) for f in fields(request)}
     dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
     given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
-    if seed is None:
+    if seed is None or seed.image is None:
         given["output_size"] = size
+    if (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
+        given["num_inference_steps"] = schedule.steps
     decided = Request(**given)
     return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
@@ -11,59 +11,119 @@ from typing import Any, cast
 from dgen.schema import BadValue, Kind, Value
 from dgen.values.scalars import FilePath, Flag, Integer, Size, SizeText, is_url
 
-SEVERAL = ("control",)
-"""The parts that list files with commas between them."""
+SEVERAL = ("control", "latents")
+"""The parts that list files with commas between them; `mask` does after `images:`."""
 
-_PLAIN = r"[^;,+|\"'\s=]([^;,+|=]*[^;,+|=\s])?"
+_PLAIN = r"(?!(images|adapter|latents)\s*:)[^;,+|\"'\s=]([^;,+|=]*[^;,+|=\s])?"
 _SIZE = SizeText(single="width")
+
+MODIFIERS: dict[str, Value] = {"resize": _SIZE, "aspect": Flag(), "align": Integer(1, 4096)}
+"""What can follow an adapter image after a `|`."""
 
 ARGUMENTS: dict[str, Value] = {
     "mask": FilePath(),
     "control": FilePath(),
-    "resize": _SIZE,
-    "aspect": Flag(),
-    "align": Integer(1, 4096),
+    "adapter": FilePath(),
+    "latents": FilePath(),
+    "floyd": FilePath(),
+    **MODIFIERS,
+    "frame-start": Integer(0),
+    "frame-end": Integer(0),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterImage:
+    """An image for an IP-adapter, with a size of its own; what is None was not said."""
+
+    path: str
+    resize: Size | None = None
+    aspect: bool | None = None
+    align: int | None = None
+
+    def __str__(self) -> str:
+        """Write it as it stands in a group."""
+        held = ((name, getattr(self, name)) for name in MODIFIERS)
+        return _quote(self.path) + "".join(f"|{n}={MODIFIERS[n].format(v)}" for n, v in held if v is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSeed:
     """An image to start from; what is None was not said."""
 
-    image: str
+    image: str | None = None  # without one, the seed brings adapter images or latents alone
     mask: str | None = None
     resize: Size | None = None
     aspect: bool | None = None
     align: int | None = None
     control: tuple[str, ...] = ()  # control images beside the image
     further: tuple[str, ...] = ()  # control images that follow the first in its place
+    batch: tuple[str, ...] = ()  # the images after the first of `images:`, each changed on its own
+    batch_masks: tuple[str, ...] = ()  # their masks; without, the first mask serves all
+    adapter: tuple[tuple[AdapterImage, ...], ...] = ()  # a group for each IP-adapter
+    latents: tuple[str, ...] = ()
+    floyd: str | None = None  # what the first stage of DeepFloyd made
+    frame_start: int | None = None  # inclusive, from 0
+    frame_end: int | None = None
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """Every file or URL it names."""
-        mask = () if self.mask is None else (self.mask,)
-        return (self.image, *self.further, *mask, *self.control)
+    def masks(self) -> tuple[str, ...]:
+        """Its masks: none, one for all images, or one for each."""
+        return () if self.mask is None else (self.mask, *self.batch_masks)
 
     @property
     def beside(self) -> tuple[tuple[str, str], ...]:
         """The files that are brought to the size of the first one, each after what it is called."""
-        mask = () if self.mask is None else (("mask", self.mask),)
-        return (*mask, *(("control image", path) for path in (*self.further, *self.control)))
+        controls = (("control image", path) for path in (*self.further, *self.control))
+        return (*(("image", path) for path in self.batch), *(("mask", path) for path in self.masks), *controls)
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Every picture it names, as a file or URL."""
+        own = [p for p in (self.image, self.floyd) if p is not None]
+        return (*own, *(path for _, path in self.beside), *(image.path for group in self.adapter for image in group))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file or URL it names."""
+        return (*self.pictures, *self.latents)
+
+    @property
+    def frame(self) -> int | None:
+        """The only frame of its animations that it wants; None when it wants several."""
+        return self.frame_start if self.frame_start == self.frame_end else None
+
+    def at_frame(self, number: int) -> ImageSeed:
+        """Return the seed of one frame."""
+        return replace(self, frame_start=number, frame_end=number)
 
     def __str__(self) -> str:
         """Write the seed as one word."""
-        parts = [", ".join(map(_quote, (self.image, *self.further)))]
+        head, said = self._head()
+        parts = [head]
         for name, kind in ARGUMENTS.items():
-            held = getattr(self, name)
-            if held not in (None, ()):
+            held = self.masks if name == "mask" else getattr(self, name.replace("-", "_"))
+            if held not in (None, ()) and name != said:
                 parts.append(f"{name}={_written(kind, held)}")
         return ";".join(parts)
+
+    def _head(self) -> tuple[str, str]:
+        """Return the first part, and the name of what it says."""
+        if self.image is not None:
+            several = (self.image, *(self.batch or self.further))
+            return ("images: " if self.batch else "") + ", ".join(map(_quote, several)), ""
+        name = "adapter" if self.adapter else "latents"
+        return f"{name}: {_written(ARGUMENTS[name], getattr(self, name))}", name
 
 
 def _written(kind: Value, held: Any) -> str:
     if isinstance(kind, FilePath):
-        return ", ".join(map(_quote, held if isinstance(held, tuple) else (held,)))  # type: ignore[arg-type]
+        return ", ".join(_listed(each) for each in (held if isinstance(held, tuple) else (held,)))  # type: ignore[arg-type]
     return kind.format(held)
+
+
+def _listed(each: Any) -> str:
+    return " + ".join(map(str, each)) if isinstance(each, tuple) else _quote(each)  # type: ignore[arg-type]
 
 
 def _quote(path: str) -> str:
@@ -95,17 +155,17 @@ class ImageSeedText(Kind):
     def parse(self, text: str) -> ImageSeed:
         """Read an image seed; unknown, repeated and malformed parts are errors at their characters."""
         head, *parts = _tree(text).children
-        given: dict[str, Any] = {}
+        given = dict(_head_of(head))
         for node in parts:
-            name, value, token = _part(node)
-            if name in given:
-                raise _bad(f"the seed has a second {name}", token)
-            given[name] = value
-        image, *further = (_unquote(path.children[0]) for path in head.children)
-        if further and ("mask" in given or "control" in given):
+            for name, value, token in _part(node, "batch" in given):
+                if name in given:
+                    raise _bad(f"the seed has a second {name.replace('_', '-')}", token)
+                given[name] = value
+        if given.get("further") and ("mask" in given or "control" in given):
             token = head.children[1].children[0]
             raise _bad("several images in front are control images", token, "name them with `control=` instead")
-        return ImageSeed(image=image, further=tuple(further), **given)
+        _check(given, text)
+        return ImageSeed(**given)
 
     def format(self, value: ImageSeed) -> str:
         """Write an image seed."""
@@ -114,12 +174,17 @@ class ImageSeedText(Kind):
     def map_paths(self, value: ImageSeed, change: Callable[[str], str]) -> ImageSeed:
         """Change the paths of its files; URLs stay."""
 
-        def changed(path: str) -> str:
-            return path if is_url(path) else change(path)
+        def changed(held: Any) -> Any:
+            if isinstance(held, AdapterImage):
+                return replace(held, path=changed(held.path))
+            if isinstance(held, tuple):
+                return tuple(map(changed, cast("tuple[Any, ...]", held)))
+            return held if held is None or is_url(held) else change(held)
 
-        mask = None if value.mask is None else changed(value.mask)
-        control, further = (tuple(map(changed, paths)) for paths in (value.control, value.further))
-        return replace(value, image=changed(value.image), mask=mask, control=control, further=further)
+        return replace(value, **{name: changed(getattr(value, name)) for name in _PATHS})
+
+
+_PATHS = ("image", "mask", "control", "further", "batch", "batch_masks", "adapter", "latents", "floyd")
 
 
 def _tree(text: str) -> Any:
@@ -155,24 +220,90 @@ def _bad(message: str, token: Any, help: str | None = None) -> BadValue:
     return _seed_error(message, token.start_pos, token.end_pos, help)
 
 
-def _part(node: Any) -> tuple[str, Any, Any]:
-    """Return the name, the value and the token of a part."""
-    if node.data == "size":
-        return "resize", _SIZE.parse(node.children[0]), node.children[0]
-    if node.data == "positional":
-        token = node.children[0].children[0]
-        return "mask", _unquote(token), token
-    name, *tokens = (child.children[0] if hasattr(child, "data") else child for child in node.children)
-    token = tokens[0]
-    if name not in ARGUMENTS:
-        from dgen.diagnostic import did_you_mean
+def _check(given: dict[str, Any], text: str) -> None:
+    """Refuse parts that contradict one another, or that nothing is there for."""
+    needs_image = next((n for n in ("mask", "control", "floyd") if n in given and "image" not in given), None)
+    if needs_image is not None:
+        start = text.find(needs_image)
+        raise _seed_error(f"a {needs_image} needs an image to start from", max(0, start), len(text))
+    masks = len(given.get("batch_masks", ()))
+    if masks and masks != len(given.get("batch", ())):
+        message = f"`images:` names {1 + len(given.get('batch', ()))}, and `mask` {masks + 1}"
+        raise _seed_error(message, max(0, text.find("mask")), len(text), "give one mask for all, or one for each")
+    first, last = given.get("frame_start"), given.get("frame_end")
+    if first is not None and last is not None and first > last:
+        start = text.find("frame-end")
+        raise _seed_error(f"the last frame, {last}, comes before the first, {first}", start, len(text))
 
-        listed = "its parts are " + ", ".join(f"`{n}`" for n in ARGUMENTS)
-        raise _bad(f"an image seed has no part named `{name}`", name, did_you_mean(str(name), ARGUMENTS, listed))
-    if len(tokens) > 1 and name not in SEVERAL:
-        raise _bad(f"`{name}` takes 1 value, got {len(tokens)}", tokens[1])
+
+def _head_of(head: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what the first part says."""
+    if head.data == "adapter":
+        yield "adapter", tuple(map(_group, head.children[1:]))
+        return
+    first, *others = (_path(node) for node in head.children if not isinstance(node, str))
+    if head.data == "latents":
+        yield "latents", (first, *others)
+        return
+    yield "image", first
+    if others or head.data == "batch":
+        yield ("batch" if head.data == "batch" else "further"), tuple(others)
+
+
+def _path(node: Any) -> str:
+    return _unquote(node.children[0])
+
+
+def _group(node: Any) -> tuple[AdapterImage, ...]:
+    return tuple(_adapter_image(image) for image in node.children)
+
+
+def _adapter_image(node: Any) -> AdapterImage:
+    path, *modifiers = node.children
+    said: dict[str, Any] = {}
+    for modifier in modifiers:
+        name, token = modifier.children
+        if name not in MODIFIERS:
+            raise _unknown(name, MODIFIERS, "an adapter image")
+        if str(name) in said:
+            raise _bad(f"the image has a second {name}", name)
+        said[str(name)] = _read(MODIFIERS[name], token)
+    return AdapterImage(_path(path), **said)
+
+
+def _unknown(name: Any, known: dict[str, Value], whose: str) -> BadValue:
+    from dgen.diagnostic import did_you_mean
+
+    listed = "its parts are " + ", ".join(f"`{n}`" for n in known)
+    return _bad(f"{whose} has no part named `{name}`", name, did_you_mean(str(name), known, listed))
+
+
+def _read(kind: Value, token: Any) -> Any:
     try:
-        values = tuple(ARGUMENTS[name].parse(_unquote(token)) for token in tokens)
-        return str(name), values if name in SEVERAL else values[0], name
+        return kind.parse(_unquote(token))
     except BadValue as error:
         raise _bad(error.message, token, error.help) from None
+
+
+def _part(node: Any, is_batch: bool) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the names, the values and the token of a part."""
+    if node.data == "size":
+        yield "resize", _read(_SIZE, node.children[0]), node.children[0]
+        return
+    if node.data == "positional":
+        token = node.children[0].children[0]
+        yield "mask", _unquote(token), token
+        return
+    if node.data == "groups":
+        yield "adapter", tuple(map(_group, node.children[1:])), node.children[0]
+        return
+    name, *tokens = (child.children[0] if hasattr(child, "data") else child for child in node.children)
+    if name not in ARGUMENTS:
+        raise _unknown(name, ARGUMENTS, "an image seed")
+    several = name in SEVERAL or (name == "mask" and is_batch)
+    if len(tokens) > 1 and not several:
+        raise _bad(f"`{name}` takes 1 value, got {len(tokens)}", tokens[1])
+    values = tuple(_read(ARGUMENTS[name], token) for token in tokens)
+    yield name.replace("-", "_"), values if name in SEVERAL else values[0], name
+    if name == "mask" and len(values) > 1:
+        yield "batch_masks", values[1:], name
