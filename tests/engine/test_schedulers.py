@@ -32,7 +32,7 @@ def test_name_may_be_shortened_as_long_as_it_means_one(said: str, meant: str) ->
 @pytest.mark.parametrize(
     ("said", "message", "help"),
     [
-        ("Euler", "`Euler` may be `EulerAncestralDiscreteScheduler`, `EulerDiscreteScheduler`", None),
+        ("KDPM2", "`KDPM2` may be `KDPM2AncestralDiscreteScheduler`, `KDPM2DiscreteScheduler`", None),
         ("EulerDiscreet", "no scheduler named `EulerDiscreet`", "did you mean `EulerDiscrete`?"),
         ("FlowMatchEulerDiscrete", "this model cannot use FlowMatchEulerDiscreteScheduler", "this model can use"),
         ("", "no scheduler named ``", "this model can use"),
@@ -113,3 +113,49 @@ def test_each_job_has_a_scheduler_of_its_own() -> None:
     made = schedulers.make(base, None, LEGAL)
     assert made is not base
     assert dict(made.config) == dict(base.config)
+
+
+@pytest.mark.parametrize(
+    ("said", "scheduler", "arguments"),
+    [
+        ("Euler", "EulerDiscreteScheduler", {}),
+        ("euler  a", "EulerAncestralDiscreteScheduler", {}),
+        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("DPM++ 2M SDE", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("Euler SGM Uniform", "EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    ],
+)
+def test_name_of_another_program_means_a_scheduler_and_arguments(
+    said: str, scheduler: str, arguments: dict[str, Any]
+) -> None:
+    assert schedulers.read(NamedUri(said), LEGAL) == (scheduler, arguments)
+
+
+def test_every_name_of_another_program_means_what_diffusers_has() -> None:
+    from dgen.families.samplers import SAMPLERS, SPACINGS
+    from dgen.families.signatures import parameters, scheduler_names
+
+    spaced = {argument for more in SPACINGS.values() for argument in more}
+    for scheduler, arguments in SAMPLERS.values():
+        assert scheduler in scheduler_names()
+        assert set(arguments) <= {p.name for p in parameters(scheduler, "__init__")}
+    assert spaced <= {p.name for p in parameters("EulerDiscreteScheduler", "__init__")}
+
+
+def test_argument_wins_over_what_a_name_means_and_a_spacing_must_be_there() -> None:
+    said = NamedUri("DPM++ 2M Karras", (("use_karras_sigmas", "false"), ("solver_order", "3")))
+    assert schedulers.read(said, LEGAL)[1] == {"use_karras_sigmas": False, "solver_order": 3}
+    with pytest.raises(EngineError) as caught:
+        schedulers.read(NamedUri("Euler a Karras"), LEGAL)
+    assert (caught.value.code, caught.value.help) == ("unknown-scheduler", "use `Euler a`")
+
+
+def test_config_of_the_model_is_cloned_unless_it_shall_not_be() -> None:
+    from diffusers import DDIMScheduler
+
+    base = DDIMScheduler(beta_end=0.5)
+    kept, own = (
+        schedulers.make(base, NamedUri("Euler", (("clone_config", said),)), LEGAL).config.beta_end
+        for said in ("true", "false")
+    )
+    assert (kept, own) == (0.5, 0.02)

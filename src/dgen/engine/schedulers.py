@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
+from dgen.engine.schedules import check_schedule
+from dgen.families.rows import Family
+from dgen.families.samplers import SAMPLERS, Sampler, sampler_named
 from dgen.families.signatures import Parameter, parameters, scheduler_names
+from dgen.options.request import Request
 from dgen.schema import BadValue
 from dgen.values.scalars import Flag, Integer, Real
 from dgen.values.uri import NamedUri
 
 OPTION = "scheduler"
+CLONE = "clone_config"
+"""The argument that says whether what is not said comes from the model's own scheduler, or is the class's default."""
+
+
+def check(request: Request, family: Family, legal: Sequence[str]) -> None:
+    """Check the scheduler of a request, and that it takes the schedule that is asked for.
+
+    Raises:
+        EngineError: `unknown-scheduler`, `bad-uri`, `unsupported-option`.
+    """
+    name = read(request.scheduler, legal)[0] if request.scheduler is not None else next(iter(legal), "")
+    check_schedule(request, family, name, legal)
 
 
 def read(uri: NamedUri, legal: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -23,9 +39,11 @@ def read(uri: NamedUri, legal: Sequence[str]) -> tuple[str, dict[str, Any]]:
     Raises:
         EngineError: `unknown-scheduler`, `bad-uri`.
     """
-    name = class_named(uri.name, legal)
+    sampler = sampler_named(uri.name)
+    name = class_named(sampler.scheduler if sampler else uri.name, legal)
     known = {p.name: p for p in parameters(name, "__init__")}
-    found: dict[str, Any] = {}
+    found = _meant(sampler, known) if sampler else {}
+    known[CLONE] = Parameter(CLONE, "bool", "True")
     for argument, text in uri.arguments:
         if argument not in known:
             listed = "its arguments are " + ", ".join(f"`{_dashed(n)}`" for n in known)
@@ -33,6 +51,14 @@ def read(uri: NamedUri, legal: Sequence[str]) -> tuple[str, dict[str, Any]]:
             raise EngineError("bad-uri", f"{name} has no argument named `{_dashed(argument)}`", OPTION, help=near)
         found[argument] = _value(name, known[argument], text)
     return name, found
+
+
+def _meant(sampler: Sampler, known: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the arguments that another program's name for a sampler stands for."""
+    if any(argument not in known for argument in sampler.arguments):
+        message = f"`{sampler.name}` has no spacing named `{sampler.spacing}`: {sampler.scheduler} cannot do it"
+        raise EngineError("unknown-scheduler", message, OPTION, help=f"use `{sampler.name}`")
+    return dict(sampler.arguments)
 
 
 def class_named(name: str, legal: Sequence[str]) -> str:
@@ -51,7 +77,7 @@ def class_named(name: str, legal: Sequence[str]) -> str:
     unfit = _matches(name, scheduler_names())
     if unfit:
         raise EngineError("unknown-scheduler", f"this model cannot use {unfit[0]}", OPTION, help=every)
-    near = did_you_mean(name, (*legal, *(n.removesuffix("Scheduler") for n in legal)), every)
+    near = did_you_mean(name, (*legal, *(n.removesuffix("Scheduler") for n in legal), *SAMPLERS), every)
     raise EngineError("unknown-scheduler", f"no scheduler named `{name}`", OPTION, help=near)
 
 
@@ -125,7 +151,7 @@ def make(base: Any, uri: NamedUri | None, legal: Sequence[str]) -> Any:
     name, arguments = read(uri, legal)
     cls = getattr(diffusers, name)
     try:
-        return cls.from_config(base.config, **arguments)
+        return cls.from_config(base.config, **arguments) if arguments.pop(CLONE, True) else cls(**arguments)
     except ImportError as error:
         message = f"{name} needs a package that is not installed: {first_line(error)}"
         raise EngineError("unknown-scheduler", message, OPTION) from error

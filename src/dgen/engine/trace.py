@@ -85,8 +85,7 @@ class TraceEngine:
         Raises:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
-        if request.scheduler is not None:
-            schedulers.read(request.scheduler, self.schedulers(request))
+        schedulers.check(request, facts.family, self.schedulers(request))
         vae = vae_source(request)
         if self.sees(request) and (vae is None or here(vae) is not None or cached(vae) is not None):
             self._models.check(request)

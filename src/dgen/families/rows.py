@@ -9,7 +9,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.schema import BadValue
 
 TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
-CONTROLNET, CONTROLNET_UNION = "controlnet", "controlnet-union"
+CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Family:
     also: tuple[str, ...] = ()  # further classes a model's index may name
     denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
+
+    steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
 
     @property
     def pipeline(self) -> str:
@@ -62,10 +64,12 @@ SD = Family(
             IMG2IMG: "StableDiffusionControlNetImg2ImgPipeline",
             INPAINT: "StableDiffusionControlNetInpaintPipeline",
         },
+        T2I_ADAPTER: {TXT2IMG: "StableDiffusionAdapterPipeline"},
     },
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model."),
     single_file=True,
     denoiser_channels=_LATENT_4,
+    steps_preset="StableDiffusion",
 )
 
 SDXL = Family(
@@ -89,11 +93,13 @@ SDXL = Family(
             IMG2IMG: "StableDiffusionXLControlNetUnionImg2ImgPipeline",
             INPAINT: "StableDiffusionXLControlNetUnionInpaintPipeline",
         },
+        T2I_ADAPTER: {TXT2IMG: "StableDiffusionXLAdapterPipeline"},
     },
     default_size=1024,
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders."),
     single_file=True,
     denoiser_channels=_LATENT_4,
+    steps_preset="StableDiffusionXL",
 )
 
 PIX2PIX = Family(

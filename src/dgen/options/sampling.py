@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dgen.schema import Stage, Sweep, opt, options
 from dgen.values.scalars import Integer, Real
+from dgen.values.schedule import Sigmas, SigmasText, Timesteps, TimestepsText
 
 
 @options("sampling")
@@ -36,6 +37,17 @@ class SamplingOptions:
         None, flag="--guidance-rescales", short="-gr", stage=Stage.CALL, sweep=Sweep.RESCALE, value=Real(0), tag="gr",
         keyword="guidance_rescale",
         help="Guidance rescale factor (Lin et al. 2023, section 3.4), against overexposed pictures.",
+    )  # fmt: skip
+    sigmas: Sigmas | None = opt(
+        None, flag="--sigmas", short="-si", stage=Stage.CALL, sweep=Sweep.SIGMAS, value=SigmasText(), keyword="sigmas",
+        excludes=("timesteps",),
+        help="The noise levels of the steps in place of the scheduler's: falling numbers such as `14.6,3.8,0.9`, an "
+        "expression such as `expr: sigmas * 0.95` with `sigmas` the scheduler's own and NumPy as `np`, or `AYS`.",
+    )  # fmt: skip
+    timesteps: Timesteps | None = opt(
+        None, flag="--timesteps", stage=Stage.CALL, sweep=Sweep.SIGMAS, value=TimestepsText(), keyword="timesteps",
+        help="The timesteps at which the model is asked: falling whole numbers such as `999,645,233`, or `AYS`, the "
+        "10 of \"Align Your Steps\".",
     )  # fmt: skip
     num_inference_steps: int | None = opt(
         None, flag="--inference-steps", short="-ifs", stage=Stage.CALL, sweep=Sweep.STEPS, value=Integer(1, 10_000),

@@ -46,5 +46,6 @@ class SubModelOptions:
     scheduler: NamedUri | None = opt(
         None, flag="--scheduler", short="-sch", aliases=("--schedulers",), stage=Stage.LOAD, parts=("scheduler",),
         replaces=True, sweep=Sweep.SCHEDULER, value=OpenUri(),
-        help="The sampler, such as `EulerDiscreteScheduler`; `help` lists those that the model can use.",
+        help="The sampler, such as `EulerDiscreteScheduler;use-karras-sigmas=true` or `DPM++ 2M Karras`; `help` lists "
+        "those that the model can use, `helpargs` with their arguments; `clone-config=false` forgets the model's own.",
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from dgen.families.rows import TXT2IMG
 from dgen.options.request import ROWS, Request
-from dgen.plan.control import mode_of
+from dgen.plan.control import STEERING, mode_of
 from dgen.plan.expand import Expansion
 
 PREVIEW_STEPS = 5
@@ -21,12 +21,19 @@ def steps_of(request: Request) -> int:
 
 def total_steps(expansion: Expansion) -> int:
     """Return the steps of all requests of a statement."""
-    counts = _values(expansion, "num_inference_steps")
-    has_nets = any(expansion.values("control_nets"))
+    counts = _counts(expansion)
+    has_nets = any(any(expansion.values(name)) for name in STEERING)
     starts = any(mode_of(seed, has_nets) != TXT2IMG for seed in expansion.values("image_seed"))
     strengths = _values(expansion, "strength") if starts else [None]
     each = len(expansion) // (len(counts) * len(strengths))
     return sum(_taken(count, strength) for count, strength in product(counts, strengths)) * each
+
+
+def _counts(expansion: Expansion) -> list[int]:
+    """Return the steps of every combination of a schedule and a number of steps; a list says how many it makes."""
+    schedules = expansion.values("sigmas") or expansion.values("timesteps") or (None,)
+    pairs = product(schedules, _values(expansion, "num_inference_steps"))
+    return [(schedule.steps if schedule is not None else None) or count for schedule, count in pairs]
 
 
 def _values(expansion: Expansion, name: str) -> Sequence[Any]:
