@@ -69,6 +69,15 @@ class ComponentDropped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentMoved(Event):
+    """A component was brought to a device; `cpu` is the host."""
+
+    kind: str
+    source: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetching(Event):
     """Something is fetched from the network."""
 

@@ -10,6 +10,7 @@ import pytest
 from toybench import INPUTS, Bench, pixels
 
 from dgen.engine.components import Need, Store
+from dgen.engine.memory import budgets
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentDropped, ComponentLoaded, ComponentReused, FileRead
 from dgen.options.submodels import VaeUri
@@ -143,16 +144,6 @@ def test_saved_modules_are_used_until_they_are_let_go(bench: Bench, toys: Path) 
     assert pixels(bench.render(toys / "sd")) == own
 
 
-class Limit:
-    """A budget of so many bytes."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
-
-    def excess(self, held_bytes: int, wanted_bytes: int) -> int:
-        return max(0, held_bytes + wanted_bytes - self.limit_bytes)
-
-
 def module(size_bytes: int) -> Any:
     import torch
 
@@ -165,7 +156,7 @@ def need(name: str, size_bytes: int) -> Need:
 
 def test_longest_unused_component_goes_first_and_pinned_ones_never() -> None:
     events: list[Any] = []
-    store = Store(Limit(1000), events.append)
+    store = Store(events.append, budgets(limits=(None, 1000)))
     for name in ("a", "b", "a"):
         with store.use(need(name, 400)):
             pass
@@ -181,7 +172,7 @@ def test_failed_load_leaves_the_store_as_it_was() -> None:
     def fail() -> None:
         raise OSError("the disk failed")
 
-    store = Store(Limit(1000), lambda event: None)
+    store = Store(lambda event: None, budgets(limits=(None, 1000)))
     with pytest.raises(OSError, match="disk"), store.use(Need(key=("a",), kind="a", source="x", load=fail)):
         pass
     assert store.find(("a",)) is None

@@ -11,6 +11,7 @@ from dgen.diagnostic import render, wants_color
 from dgen.events import (
     ComponentDropped,
     ComponentLoaded,
+    ComponentMoved,
     ComponentReused,
     Event,
     Failed,
@@ -76,6 +77,8 @@ def detail(event: Event) -> str | None:
             return f"kept {', '.join(event.paths)}"
         case ComponentDropped():
             return f"dropped {event.kind} of {event.source}"
+        case ComponentMoved():
+            return f"moved {event.kind} of {event.source} to {event.device}"
         case _:
             return None
 
@@ -127,9 +130,13 @@ class PlainFront:
             return
         if isinstance(event, StatementStarted):
             self._verbose = self._always or event.verbose
-        text = line(event) or self.standing(event) or (detail(event) if self._verbose else None)
+        text = self.line(event) or self.standing(event) or (detail(event) if self._verbose else None)
         if text is not None:
             self.show(text)
+
+    def line(self, event: Event) -> str | None:
+        """Return the line that an event is told by."""
+        return line(event)
 
     def standing(self, event: Event) -> str | None:
         """Return a line that tells how far a long run is, now and then."""

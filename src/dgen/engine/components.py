@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from dgen.events import ComponentDropped, ComponentLoaded, ComponentReused, Listener
+from dgen.engine.failures import too_big
+from dgen.engine.memory import HOST, Budget, budgets
+from dgen.events import ComponentDropped, ComponentLoaded, ComponentMoved, ComponentReused, Listener
 
 Key = tuple[Any, ...]
-
-
-class Budget(Protocol):
-    """Says how much the store may hold."""
-
-    def excess(self, held_bytes: int, wanted_bytes: int) -> int:
-        """Return how many bytes have to go before `wanted_bytes` more fit; 0 when they fit."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True, weakref_slot=True)
@@ -30,7 +24,7 @@ class Component:
     value: Any  # a module, a tokenizer, a scheduler …
     bytes: int
     key: Key = ()
-    device: str = "cpu"
+    device: str = HOST
     uses: int = 0
     pins: int = 0
     last_use: int = 0
@@ -55,10 +49,10 @@ class Need:
 
 @dataclass(slots=True)
 class Store:
-    """Components by key."""
+    """Components by key, within a budget for the host and one for each device."""
 
-    budget: Budget
     emit: Listener
+    budgets: Callable[[str], Budget] = field(default_factory=budgets)
     loads: int = 0
     hits: int = 0
     _held: dict[Key, Component] = field(default_factory=dict[Key, Component])
@@ -76,15 +70,36 @@ class Store:
         self._clock += 1
         component.uses += 1
         component.last_use = self._clock
-        component.pins += 1
-        try:
+        with _pinned(component):
             yield component
-        finally:
-            component.pins -= 1
 
     def find(self, key: Key) -> Component | None:
         """Return a component when it is held."""
         return self._held.get(key)
+
+    def gather(self, stack: ExitStack, needs: Sequence[Need]) -> list[Component]:
+        """Give components that are used together, until the stack closes.
+
+        Those that are held are pinned before room is made for all the others, so that none of them has to go for
+        another one and be loaded again.
+
+        Raises:
+            EngineError: `out-of-memory`: they are bigger together than the budget, whatever else goes.
+        """
+        with ExitStack() as pins:
+            here = {n.key: pins.enter_context(_pinned(c)) for n in needs if (c := self._held.get(n.key)) is not None}
+            missing = {n.key: n for n in needs if n.key not in here}
+            if missing:
+                stays = {c.kind: c.bytes for c in here.values() if c.device == HOST}
+                self._check_size({n.kind: n.bytes for n in missing.values()} | stays)
+                self.make_room(sum(n.bytes for n in missing.values()))
+            return [stack.enter_context(self.use(need)) for need in needs]
+
+    def _check_size(self, sizes: dict[str, int]) -> None:
+        budget = self.budgets(HOST)
+        most = budget.most(self.held_bytes(HOST))
+        if sum(sizes.values()) > most:
+            raise too_big(sizes, most, "host_memory" if most == budget.limit_bytes else None)
 
     def _load(self, need: Need) -> Component:
         self.make_room(need.bytes)
@@ -101,18 +116,40 @@ class Store:
         )  # fmt: skip
         return made
 
-    def make_room(self, wanted_bytes: int) -> int:
-        """Drop the components longest unused until `wanted_bytes` more fit; return the bytes dropped."""
-        excess = self.budget.excess(self.bytes, wanted_bytes)
-        dropped = 0
-        for key in sorted(self._held, key=lambda k: self._held[k].last_use):
-            if dropped >= excess:
+    def make_room(self, wanted_bytes: int, device: str = HOST) -> int:
+        """Let the components longest unused leave a device until `wanted_bytes` more fit; return the bytes that left.
+
+        From the host they are dropped; from another device they go to the host, when they fit there.
+        """
+        excess = self.budgets(device).excess(self.held_bytes(device), wanted_bytes)
+        left = 0
+        for component in sorted(self, key=lambda c: c.last_use):
+            if left >= excess:
                 break
-            held = self._held[key]
-            if not held.pins and held.bytes:
-                dropped += held.bytes
-                self._drop(key)
-        return dropped
+            if component.device == device and component.bytes and not component.pins:
+                left += component.bytes
+                self._put_away(component)
+        return left
+
+    def _put_away(self, component: Component) -> None:
+        if component.device != HOST:
+            self.make_room(component.bytes, HOST)
+        if component.device == HOST or self.budgets(HOST).excess(self.held_bytes(HOST), component.bytes):
+            self._drop(component.key)
+        else:
+            self.bring(component, HOST)
+
+    def bring(self, component: Component, device: str) -> None:
+        """Bring a component to a device, after making room there."""
+        if component.device == device or not component.bytes:
+            return
+        self.make_room(component.bytes, device)
+        component.move(device)
+        self.emit(ComponentMoved(kind=component.kind, source=component.source, device=device))
+
+    def held_bytes(self, device: str) -> int:
+        """Count the bytes of the components on a device."""
+        return sum(c.bytes for c in self if c.device == device)
 
     @property
     def bytes(self) -> int:
@@ -132,6 +169,15 @@ class Store:
     def _drop(self, key: Key) -> None:
         gone = self._held.pop(key)
         self.emit(ComponentDropped(kind=gone.kind, source=gone.source))
+
+
+@contextmanager
+def _pinned(component: Component) -> Generator[Component]:
+    component.pins += 1
+    try:
+        yield component
+    finally:
+        component.pins -= 1
 
 
 def size_of(value: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from dgen.diagnostic import did_you_mean
 from dgen.engine.libraries import load_torch
 from dgen.engine.protocol import EngineError
+from dgen.values.amounts import UNITS
 
 _ACCELERATORS = ("cuda", "xpu", "mps")
 _DEVICE = re.compile(r"(?P<kind>cpu|cuda|xpu|mps)(?::(?P<number>\d{1,3}))?")
@@ -79,6 +80,19 @@ def total_bytes(device: str | None) -> int:
     return int(psutil.virtual_memory().total)
 
 
+def free_bytes(device: str) -> int:
+    """Return the memory in bytes that can still be taken on a device other than the CPU.
+
+    What torch keeps for itself counts as free: `release` gives it back.
+    """
+    torch = load_torch()
+    if kind_of(device) == "mps":
+        return max(0, int(torch.mps.recommended_max_memory()) - int(torch.mps.current_allocated_memory()))
+    backend: Any = getattr(torch, kind_of(device))
+    kept = int(backend.memory_reserved(device)) - int(backend.memory_allocated(device))
+    return int(backend.mem_get_info(device)[0]) + kept
+
+
 def used_bytes(device: str) -> int | None:
     """Return the memory in bytes that this process uses on a device; None on the CPU."""
     kind = kind_of(device)
@@ -93,9 +107,6 @@ def release() -> None:
         for kind in _ACCELERATORS:
             if count(kind):
                 getattr(load_torch(), kind).empty_cache()
-
-
-UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
 def fact(name: str, *arguments: Any) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from dgen.engine.protocol import EngineError
+from dgen.values.amounts import shown_bytes
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
@@ -20,6 +21,17 @@ def is_short_of_memory(error: BaseException) -> bool:
     """Whether an exception means that the memory of the machine or of a device ran out."""
     text = f"{type(error).__name__} {error}".lower()
     return isinstance(error, MemoryError) or any(w in text for w in ("outofmemoryerror", *_MEMORY_WORDS))
+
+
+def too_big(sizes: Mapping[str, int], most: int, option: str | None) -> EngineError:
+    """Make the error for parts that are bigger together than a memory; `option` set its limit, None: it is all."""
+    largest = max(sizes, key=lambda kind: sizes[kind])
+    what = f"the parts of this job take {shown_bytes(sum(sizes.values()))}"
+    where = f"`--{option.replace('_', '-')}` allows" if option else "this machine has for them no more than"
+    return EngineError(
+        "out-of-memory", f"{what}, and {where} {shown_bytes(most)}", option or "model",
+        help=f"the largest is its {largest}, {shown_bytes(sizes[largest])}; try `--dtype bfloat16` or a smaller model",
+    )  # fmt: skip
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.sources import ADAPTERS, Part
 from dgen.engine.weights import is_safe_format, weights_of
 from dgen.families.inspection import safetensors_header
+from dgen.schema import BadValue
 
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 _FLOATS = {"F64", "F32", "F16", "BF16"}
@@ -40,7 +41,11 @@ class Footprint:
 
 def footprint(hub: Hub, part: Part) -> Footprint:
     """Measure a part, whose source a hub can find without the network."""
-    return Footprint(kind=part.kind, source=part.source.name, dtype=part.dtype, bytes=_measured(hub, part))
+    try:
+        size = _measured(hub, part)
+    except BadValue:  # a damaged file: loading it tells what is wrong
+        size = None
+    return Footprint(kind=part.kind, source=part.source.name, dtype=part.dtype, bytes=size)
 
 
 def _measured(hub: Hub, part: Part) -> int | None:

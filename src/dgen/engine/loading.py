@@ -70,12 +70,6 @@ class Loader:
         held = adapters.read(path, part.source.option)
         return lora.read_peft(held, path.parent) if part.kind == "lora" else held
 
-    def weights_bytes(self, part: Part) -> int:
-        """Return the size of a part's weights files on this machine; 0 when they are not there."""
-        place = self.hub.index(part.source)
-        folder = place / part.kind if part.source.option == "model" else part_folder(place, part.kind)
-        return sum(p.stat().st_size for p in weights.weights_of(folder or place, part.source.variant)[0])
-
     def read(self, paths: Sequence[Path], option: str) -> None:
         """Check weights files and tell that they are read.
 

@@ -13,18 +13,20 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine import devices, schedulers
-from dgen.engine.adapters.attach import State, attach_loras, attach_nets, attach_words, nets_in
+from dgen.engine.adapters.attach import State, attach_ip, attach_loras, attach_steering, attach_words
 from dgen.engine.adapters.check import check_attached
+from dgen.engine.adapters.ip import IpAdapters
 from dgen.engine.adapters.layers import forget
 from dgen.engine.components import Component, Need, Store
 from dgen.engine.convert import every_part, write
 from dgen.engine.failures import at_value, memory_errors
 from dgen.engine.files import model_files
+from dgen.engine.footprint import footprint
 from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, collecting_nothing, open_torch_aside, quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
-from dgen.engine.memory import HostBudget, resident_bytes
+from dgen.engine.memory import budgets, resident_bytes
 from dgen.engine.models import Models, schedulers_for
 from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
 from dgen.engine.preview import Previews, Showing, Watched
@@ -54,9 +56,10 @@ class LocalEngine:
         hub = Hub(lambda what: listener(Fetching(what=what)))
         self.models = Models(hub)
         self.loader = Loader(hub, listener)
-        self.store = Store(HostBudget(), listener)
+        self.store = Store(listener)
         self.memo = Memo()
         self.previews = Previews()
+        self.ip_adapters = IpAdapters()
         self._last: dict[str, Callable[[], Component | None]] = {}
         self._used: dict[str, Component] = {}
 
@@ -99,10 +102,9 @@ class LocalEngine:
         Raises:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
-        if request.scheduler is not None:
-            schedulers.read(request.scheduler, self.models.schedulers(request))
+        schedulers.check(request, facts.family, self.models.schedulers(request))
         self.models.check(request)
-        check_attached(self.models.hub, request, self.models.layout(request).path, lambda source: True)
+        check_attached(self.models.hub, request, self.models.layout(request), lambda source: True)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
         """Run a job; what it needs is loaded, or found in the store. A preview never changes the result.
@@ -114,17 +116,19 @@ class LocalEngine:
         silence()
         with _IN_TURNS, ExitStack() as stack, quiet():
             layout = self.models.layout(job.request)
+            self.store.budgets = budgets(device, (job.request.device_memory, job.request.host_memory))
             components = self._components(job, layout, stack, parts_of(job, layout))
             adapters = self._adapters(job.request, stack)
             values = {k: c.value for k, c in components.items()}
             values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
             with memory_errors(f"the model was brought to {device}"):
                 for component in components.values():
-                    component.move(device)
-            attach_nets(stack, job.request, values, nets_in(components))
+                    self.store.bring(component, device)
+            attach_steering(stack, job, values)
             states = attach_words(stack, job.request, values, adapters["textual_inversion"])
             pipeline = assemble(job, layout, values)
             changes = attach_loras(stack, job.request, pipeline, adapters["lora"])
+            attach_ip(stack, job.request, pipeline, adapters["ip_adapter"], self.ip_adapters)
             states = {k: (*states.get(k, ()), *changes.get(k, ())) for k in components}
             self._remember(components, values["scheduler"])
             if preview is not None:
@@ -149,35 +153,35 @@ class LocalEngine:
         parts = list(wanted)
         held = {p.kind: c.value for p in parts if (c := self.store.find(p.key)) is not None}
         single = SingleFile(self.loader, job, layout.path, held.get) if layout.is_file and layout.path else None
-        found: dict[str, Component] = {}
+        named: dict[str, Part] = {}
         for part in parts:
-            same = sum(name == part.kind or name.startswith(f"{part.kind}#") for name in found)
-            name = f"{part.kind}#{same + 1}" if same else part.kind  # the second ControlNet is `controlnet#2`
-            if name in self._used:
-                found[name] = self._used[name]
-            else:
-                found[name] = stack.enter_context(self.store.use(self._need(part, job, single)))
-        return found
+            same = sum(name == part.kind or name.startswith(f"{part.kind}#") for name in named)
+            named[f"{part.kind}#{same + 1}" if same else part.kind] = part  # the second ControlNet is `controlnet#2`
+        needs = {n: self._need(part, job, single) for n, part in named.items() if n not in self._used}
+        found = dict(zip(needs, self.store.gather(stack, list(needs.values())), strict=True))
+        return {name: found[name] if name in found else self._used[name] for name in named}
 
     def _adapters(self, request: Request, stack: ExitStack) -> dict[str, list[Any]]:
         """Read or find the files of a job's adapters, by kind, and pin them until the stack closes."""
         found: dict[str, list[Any]] = {kind: [] for kind in ADAPTERS.values()}
         for part in adapter_parts(request):
-            load = partial(self.loader.load_adapter, part)
-            need = Need(key=part.key, kind=part.kind, source=part.source.shown, load=load)
+            need = self._needing(part, partial(self.loader.load_adapter, part))
             with at_value(part.source.index):
                 found[part.kind].append(stack.enter_context(self.store.use(need)).value)
         return found
 
     def _need(self, part: Part, job: Job, single: SingleFile | None) -> Need:
-        size = 0
         if part.source.option != "model":
             load = partial(self.loader.load_other, part, source_of(job.request))
         elif single is not None:
             load = partial(single.part, part)
         else:
             load = partial(self.loader.load, part)
-            size = self.loader.weights_bytes(part) if self.store.find(part.key) is None else 0
+        return self._needing(part, load)
+
+    def _needing(self, part: Part, load: Callable[[], Any]) -> Need:
+        held = self.store.find(part.key)
+        size = held.bytes if held is not None else footprint(self.models.hub, part).bytes or 0
         return Need(key=part.key, kind=part.kind, source=part.source.shown, load=load, bytes=size)
 
     def _prepare(self, stack: ExitStack, components: dict[str, Component], job: Job, states: State) -> None:
@@ -239,6 +243,7 @@ class LocalEngine:
         all text encoders. Names of `object` are kinds of components.
         """
         self.memo.clear()
+        self.ip_adapters.forget()
         for component in self.store:
             forget(component.value)
         dropped = self._drop(kind, set(names))

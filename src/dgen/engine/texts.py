@@ -10,6 +10,7 @@ from typing import Any
 
 from dgen.engine.components import Need, Store
 from dgen.engine.failures import first_line, is_short_of_memory
+from dgen.engine.footprint import footprint
 from dgen.engine.libraries import quiet
 from dgen.engine.loading import Loader
 from dgen.engine.protocol import EngineError
@@ -29,8 +30,8 @@ def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[
     source = Source(model=order.model, offline=offline)
     with ExitStack() as stack, quiet():
         needs = _needs(order, source, loader)
-        tokenizer, model = (stack.enter_context(store.use(need)) for need in needs)
-        model.move(device)
+        tokenizer, model = store.gather(stack, needs)
+        store.bring(model, device)
         try:
             return _continued(order, tokenizer.value, model.value, device)
         except Exception as error:
@@ -50,8 +51,10 @@ def _needs(order: TextOrder, source: Source, loader: Loader) -> tuple[Need, Need
         Part(kind=_MODEL, key=(_MODEL, *key), source=source, dtype=order.dtype, library="transformers",
              class_name=class_name),
     )  # fmt: skip
+    sizes = (0, footprint(loader.hub, parts[1]).bytes or 0)
     first, second = (
-        Need(key=p.key, kind=p.kind, source=source.shown, load=partial(loader.load_from, p, folder)) for p in parts
+        Need(key=p.key, kind=p.kind, source=source.shown, load=partial(loader.load_from, p, folder), bytes=size)
+        for p, size in zip(parts, sizes, strict=True)
     )
     return first, second
 

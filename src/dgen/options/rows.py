@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dgen.options.attachments import AttachmentOptions
 from dgen.options.images import ImageOptions
+from dgen.options.memory import MemoryOptions
 from dgen.options.model import ModelOptions
 from dgen.options.output import OutputOptions
 from dgen.options.prompts import PromptOptions
@@ -16,6 +17,7 @@ from dgen.schema import Option, options, rows_of
 @options("invocation")
 class InvocationOptions(
     ModelOptions,
+    MemoryOptions,
     SubModelOptions,
     AttachmentOptions,
     PromptOptions,
