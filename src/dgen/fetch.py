@@ -35,7 +35,7 @@ class Order:
     url: str
     folder: str = "web"  # of the cache
     limit_bytes: int = IMAGE_BYTES
-    types: tuple[str, ...] = ("image/", "application/octet-stream", "binary/octet-stream")
+    types: tuple[str, ...] = ("image/", "video/", "application/octet-stream", "binary/octet-stream")
     text: bool = False  # whether a text or a web page is acceptable too
     headers: tuple[tuple[str, str], ...] = ()
     offline: bool = False

@@ -1,23 +1,24 @@
-"""Reads pictures: EXIF orientation honoured, transparency flattened onto white."""
+"""Finds, measures and reads the picture files and animations of a session."""
 
 from __future__ import annotations
 
-import struct
-import warnings
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dgen.fetch import Order, fetch
+from dgen.media.decode import brought_to, decode, reading
+from dgen.media.films import Films
+from dgen.media.video import Clip, clip_of, is_video
 from dgen.schema import BadValue
 from dgen.values.scalars import Size, is_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PIXEL_LIMIT = 20_000 * 20_000
+__all__ = ["PictureFiles", "brought_to"]
+
 _ORIENTATION = 0x0112
 
 
@@ -29,7 +30,9 @@ class PictureFiles:
         self._announce = announce
         self.offline = False
         self._size = cache(self._measure)
+        self._clip = cache(_clip)
         self._kept: dict[tuple[str, int], Image] = {}
+        self._films = Films()
 
     def find(self, path: str) -> Path:
         """Return the file of a path or URL.
@@ -50,8 +53,10 @@ class PictureFiles:
         found = self.find(path)
         return self._size(found, found.stat().st_mtime_ns)
 
-    def _measure(self, path: Path, _changed: int) -> Size:
-        with _reading(path) as image:
+    def _measure(self, path: Path, changed: int) -> Size:
+        if is_video(path) and (clip := self._clip(path, changed)) is not None:
+            return clip.size
+        with reading(path) as image:
             turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
             return Size(image.height, image.width) if turned else Size(image.width, image.height)
 
@@ -59,13 +64,23 @@ class PictureFiles:
         """Return a picture as RGB of a size in pixels, resampled with Lanczos when it differs."""
         return brought_to(self._decoded(path), size)
 
-    def picture(self, path: str) -> Image:
-        """Return a picture as RGB of its own size.
+    def picture(self, path: str, frame: int | None = None) -> Image:
+        """Return a picture as RGB of its own size; of an animation a frame counted from 0, the first by default.
 
         Raises:
             BadValue: `missing-file`, `offline`, `bad-file`.
         """
-        return self._decoded(path)
+        clip = self.clip(path) if frame is not None or is_video(Path(path)) else None
+        return self._decoded(path) if clip is None else self._films.frame(self.find(path), clip, frame or 0)
+
+    def clip(self, path: str) -> Clip | None:
+        """Return what an animation shows; None for a still picture.
+
+        Raises:
+            BadValue: `missing-file`, `offline`, `bad-file`.
+        """
+        found = self.find(path)
+        return self._clip(found, found.stat().st_mtime_ns)
 
     def frames(self, path: str) -> int:
         """Count the frames of a picture; more than one make an animation.
@@ -73,8 +88,12 @@ class PictureFiles:
         Raises:
             BadValue: `missing-file`, `offline`, `bad-file`.
         """
-        with _reading(self.find(path)) as image:
-            return int(getattr(image, "n_frames", 1))
+        clip = self.clip(path)
+        return 1 if clip is None else clip.frames
+
+    def close(self) -> None:
+        """Close the animations that are open."""
+        self._films.close()
 
     def mask(self, path: str, size: Size) -> Image:
         """Return a mask as L (white is repainted) of a size in pixels."""
@@ -99,54 +118,9 @@ class PictureFiles:
         if key not in self._kept:
             while len(self._kept) >= 8:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = _decode(found)
+            self._kept[key] = decode(found)
         return self._kept[key]
 
 
-@contextmanager
-def _reading(path: Path) -> Generator[Image]:
-    """Open a picture; whatever its decoder raises becomes an error with a code."""
-    from PIL import Image, UnidentifiedImageError
-
-    Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                yield image
-    except UnidentifiedImageError:
-        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadValue(f"`{path.name}` has more than {PIXEL_LIMIT:,} pixels", code="bad-file") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error) as error:
-        raise BadValue(f"`{path.name}` is damaged: {error}", code="bad-file") from None
-
-
-def _decode(path: Path) -> Image:
-    from PIL import Image, ImageOps
-
-    with _reading(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
-            rgba = image.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-            return Image.alpha_composite(white, rgba).convert("RGB")
-        return _eight_bit(image).convert("RGB")
-
-
-def _eight_bit(image: Image) -> Image:
-    """Bring 16-bit grey, and floats from 0 to 1, to 8 bits; Pillow's own conversion would clip them."""
-    if image.mode in {"I;16", "I;16B", "I;16L", "I"}:
-        return image.convert("I").point(lambda v: v / 257).convert("L")
-    if image.mode == "F":
-        scale = 255 if cast("tuple[float, float]", image.getextrema())[1] <= 1 else 1
-        return image.point(lambda v: v * scale + 0).convert("L")
-    return image
-
-
-def brought_to(image: Image, size: Size) -> Image:
-    """Return a picture of a size in pixels, resampled with Lanczos when it differs."""
-    from PIL import Image as Pictures
-
-    wanted = (size.width, size.height)
-    return image if image.size == wanted else image.resize(wanted, Pictures.Resampling.LANCZOS)
+def _clip(path: Path, _changed: int) -> Clip | None:
+    return clip_of(path)

@@ -1,0 +1,181 @@
+"""Writes animations as streams through ffmpeg: frames go in as they are made, and nothing is kept of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import tempfile
+import threading
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dgen.media import ffmpeg
+from dgen.schema import BadValue
+from dgen.values.scalars import Size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_WAITING = 4
+_EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv"
+_BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
+_COLOURS = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
+
+_APNG = ("-c:v", "apng", "-plays", "0", "-f", "apng")
+FORMATS: dict[str, tuple[str, ...]] = {
+    "mp4": (
+        "-vf", _EVEN, "-c:v", "libx264", "-crf", "17", "-preset", "medium", "-pix_fmt", "yuv420p", *_BT709,
+        "-movflags", "+faststart", "-f", "mp4",
+    ),
+    "png": _APNG,
+    "apng": _APNG,
+    "gif": ("-vf", _COLOURS, "-loop", "0", "-f", "gif"),
+    "webp": ("-c:v", "libwebp_anim", "-quality", "95", "-loop", "0", "-f", "webp"),
+}  # fmt: skip
+"""What ffmpeg is told for the endings of animations."""
+
+WITH_SOUND = ("mp4",)
+"""The formats that can hold the sound of a source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """The sound of a file, from a second on."""
+
+    path: Path
+    start: Fraction
+
+
+class Recorder:
+    """Writes the frames of an animation into a file, on a thread; whoever uses it gives the file its name."""
+
+    def __init__(self, target: Path, ending: str, size: Size, rate: Fraction) -> None:
+        """`size` is that of every frame, in pixels; `rate` is in frames a second."""
+        self.target, self._ending, self._size, self._rate = target, ending, size, rate
+        self.frames = 0
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the file)
+        words = (*_raw(size, rate), *ffmpeg.EXACT, *FORMATS[ending], "-y", f"file:{target}")
+        self._process = ffmpeg.start(words, self._told, takes=True)
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._failure: OSError | None = None
+        self._thread = threading.Thread(target=self._write, name="dgen-recorder", daemon=True)
+        self._thread.start()
+
+    def add(self, image: Image) -> None:
+        """Take a frame; waits when too many are not written yet.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        if image.size != (self._size.width, self._size.height):
+            raise ValueError(f"a frame of {image.size} in an animation of {self._size}")
+        if self._failure is not None:
+            raise self._end()
+        self._waiting.put(image.convert("RGB").tobytes())
+        self.frames += 1
+
+    def _write(self) -> None:
+        """Feed ffmpeg; after a failure, take what is left and drop it, so that nobody waits."""
+        pipe = self._process.stdin
+        while (pixels := self._waiting.get()) is not None:
+            try:
+                if pipe is not None and self._failure is None:
+                    pipe.write(pixels)
+            except OSError as error:
+                self._failure = error
+
+    def finish(self, sound: Sound | None = None) -> None:
+        """Wait until the file is complete; with a sound, it is copied in.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        self._close()
+        if self._failure is not None or self._process.returncode:
+            raise self._end()
+        self._told.close()
+        if sound is not None:
+            add_sound(self.target, sound, self.frames / self._rate)
+
+    def abandon(self) -> None:
+        """Stop, and remove what was written."""
+        self._process.kill()
+        self._close()
+        self._told.close()
+        self.target.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except OSError as error:
+                self._failure = self._failure or error
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _end(self) -> OSError:
+        """Return what is wrong, as ffmpeg told it."""
+        self._process.kill() if self._process.poll() is None else None
+        self._process.wait()
+        self._told.seek(0)
+        return trouble_in(self._told.read(), self.target)
+
+
+def _raw(size: Size, rate: Fraction) -> tuple[str, ...]:
+    shape = ("-s", f"{size.width}x{size.height}", "-framerate", f"{rate.numerator}/{rate.denominator}")
+    return ("-f", "rawvideo", "-pix_fmt", "rgb24", *shape, "-i", "pipe:0")
+
+
+def trouble_in(told: bytes, target: Path) -> OSError:
+    """Return the error of a write that failed: the system's own where ffmpeg names it."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(number).encode() in told:
+            return OSError(number, os.strerror(number), str(target))
+    return OSError(errno.EIO, ffmpeg.last_line(told), str(target))
+
+
+def add_sound(target: Path, sound: Sound, seconds: Fraction) -> None:
+    """Put the sound of another file beside the pictures of a video: copied, or as AAC where mp4 can't hold it.
+
+    A file without sound leaves the video as it is.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    if not has_sound(sound.path):
+        return
+    part = target.with_name(f"{target.stem}-sound{target.suffix}")
+    piece = ("-ss", f"{float(sound.start):.6f}", "-t", f"{float(seconds):.6f}", *ffmpeg.source(sound.path))
+    joined = ("-i", f"file:{target}", *piece, "-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy")
+    try:
+        for codec in ("copy", "aac"):
+            end = ("-t", f"{float(seconds):.6f}", "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{part}")
+            done = ffmpeg.run((*joined, "-c:a", codec, *ffmpeg.EXACT, *end))
+            if not done.returncode:
+                part.replace(target)
+                return
+        raise trouble_in(done.stderr, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a file has sound that can be read."""
+    words = (*ffmpeg.source(path), "-map", "0:a:0", "-c", "copy", "-t", "0", "-f", "null", "pipe:1")
+    return not ffmpeg.run(words).returncode
+
+
+def check_format(ending: str, rate: Fraction) -> None:
+    """Refuse what a format can't hold.
+
+    Raises:
+        BadValue: a gif that would show more than 50 frames a second.
+    """
+    if ending == "gif" and rate > 50:
+        raise BadValue(f"a gif shows at most 50 frames a second, and this has {float(rate):g}", code="bad-value")
