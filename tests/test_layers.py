@@ -28,33 +28,37 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": BASE | {"families", "options"},
     "cache": set(),
     "fetch": BASE | {"cache"},
-    "lang": BASE | {"cache", "options", "processors", "registry", "upscalers"},
+    "lang": BASE | {"cache", "options", "processors", "registry", "upscalers", "weighters"},
     "events": BASE,
-    "engine": BASE | {"builtin", "events", "families", "fetch", "options", "plan", "upscalers"},
+    "engine": BASE
+    | {"builtin", "events", "families", "fetch", "options", "plan", "registry", "upscalers", "weighters"},
     "media": BASE | {"fetch", "options", "plan"},
     "help": BASE | {"options"},
     "config": BASE | {"engine", "lang", "options", "plan", "processors"},
     "upscalers": BASE | {"registry"},
+    "weighters": BASE | {"registry"},
     "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
-    "plugins": BASE | {"lang", "processors", "upscalers"},
-    "preflight": BASE | {"engine", "families", "help", "media", "options", "plan", "processors"},
+    "plugins": BASE | {"lang", "processors", "upscalers", "weighters"},
+    "preflight": BASE
+    | {"engine", "families", "help", "media", "options", "plan", "processors", "registry", "weighters"},
     "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
     "telling": BASE | {"engine", "events", "options", "plan"},
     "paging": BASE | {"config", "engine", "events", "media", "plan"},
+    "calibration": BASE | {"cache", "events", "media", "plan"},
     "session": FLOW | {"commands", "darkroom", "fetch", "help", "paging", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},
     "complete": BASE
     | {"builtin", "engine", "families", "help", "lang"}
-    | {"options", "plan", "processors", "registry", "upscalers"},
+    | {"options", "plan", "processors", "registry", "upscalers", "weighters"},
     "doctor": BASE | {"cache", "engine"},
     "verifying": BASE | {"media", "session"},
-    "planning": FLOW | {"check", "darkroom", "session"},
+    "planning": FLOW | {"calibration", "check", "darkroom", "session"},
     "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
-    | {"builtin", "check", "complete", "doctor", "engine", "events", "help", "lang"}
+    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "help", "lang"}
     | {"media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
     "__main__": {"cli"},
 }

@@ -1,7 +1,7 @@
 """The public API of plugins: what a plugin file imports, and nothing else of dgen.
 
-A plugin is a Python file. It registers directives, template functions, image processors and prompt upscalers with
-the same decorators as dgen itself; scripts load it with `\\import_plugins FILE.py`.
+A plugin is a Python file. It registers directives, template functions, image processors, prompt weighters and prompt
+upscalers with the same decorators as dgen itself; scripts load it with `\\import_plugins FILE.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dgen.values.scalars import (
     SizeText,
     Text,
 )
+from dgen.weighters import Encoded, Reader, Weighting, prompt_weighter
 
 __all__ = [
     "BadValue",
@@ -36,6 +37,7 @@ __all__ = [
     "ColorText",
     "Detection",
     "DgenError",
+    "Encoded",
     "FilePath",
     "Flag",
     "Host",
@@ -45,6 +47,7 @@ __all__ = [
     "ModelSource",
     "PointText",
     "Processing",
+    "Reader",
     "Real",
     "Size",
     "SizeText",
@@ -52,6 +55,7 @@ __all__ = [
     "Text",
     "TextOrder",
     "Upscaling",
+    "Weighting",
     "Word",
     "Writer",
     "directive",
@@ -61,5 +65,6 @@ __all__ = [
     "opt",
     "options",
     "prompt_upscaler",
+    "prompt_weighter",
     "record",
 ]

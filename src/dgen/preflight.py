@@ -19,8 +19,10 @@ from dgen.plan.bind import Bound, relative_to, root, value_error
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import check_support
 from dgen.processors import ProcessorText
+from dgen.registry import Registry
 from dgen.schema import BadValue
 from dgen.values.scalars import is_url
+from dgen.weighters import WEIGHTERS
 
 _FAILURES = {"out-of-memory", "render-failed", "disk-full", "unwritable-output"}
 
@@ -75,6 +77,20 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
         if broken is not None:
             yield value_error(broken, word, held.flag.text if held else "")
 
+
+def plugin_mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the plugins that options name, but for processors and upscalers."""
+    for option, registry in _NAMED.items():
+        held = bound.given.get(option)
+        for word in held.words if held is not None else ():
+            try:
+                registry.read(word.text)
+            except BadValue as error:
+                yield value_error(error, word, held.flag.text if held is not None else "")
+
+
+_NAMED: dict[str, Registry[Any]] = {"prompt_weighter": WEIGHTERS}
+"""The options whose words name plugins, and their kinds."""
 
 _PROCESSORS = tuple(name for name, row in ROWS.items() if isinstance(row.value, ProcessorText))
 """Options that may change the aspect of a picture: what fits is only known when they are done."""

@@ -36,6 +36,7 @@ from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
 from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.media.read import PictureFiles
+from dgen.media.resume import Resumption
 from dgen.media.sheet import write_sheet
 from dgen.media.write import WriterPool, Written, grid, make_folder, publish
 from dgen.options.request import ROWS, Request
@@ -52,6 +53,7 @@ from dgen.preflight import (
     in_folder_of_script,
     look_into,
     option_help,
+    plugin_mistakes,
     value_diagnostic,
 )
 from dgen.schema import BadValue
@@ -239,6 +241,7 @@ class Session:
         self.permissions.require_write(first.output_path, bound.span_of("output_path"))
         facts, found = look_into(bound, expansion, self.engine, self.pictures)
         found += upscaler_mistakes(bound)
+        found += plugin_mistakes(bound)
         found += processor_mistakes(bound)
         try:
             self.make_folder(Path(first.output_path))
@@ -247,6 +250,10 @@ class Session:
         if found or facts is None:
             raise DgenError(*found)
         return facts, self.engine.device_kind(first.device)
+
+    def resume(self, *, any_name: bool = False) -> None:
+        """Do not do again what earlier runs did; `any_name`: under whatever name it is there."""
+        self.paging.resumption = Resumption(any_name=any_name)
 
     def make_folder(self, folder: Path) -> None:
         """Make an output folder.

@@ -21,19 +21,30 @@ from dgen.families.rows import family_named
 from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, Table, bind, is_flag, request_table, value_error
+from dgen.plan.control import STEERING
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import check_support
-from dgen.preflight import asks_for_help, check_schedulers, engine_diagnostic, in_folder_of_script, missing_files
+from dgen.preflight import (
+    asks_for_help,
+    check_schedulers,
+    engine_diagnostic,
+    in_folder_of_script,
+    missing_files,
+    plugin_mistakes,
+)
 from dgen.schema import BadValue, Kind, Option, Stage, Value
 from dgen.upscaling import upscaler_mistakes
-from dgen.values.image_seed import ImageSeed
+from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.scalars import FilePath, is_local, is_url
 from dgen.values.uri import Uri
 
 _UNKNOWN = object()
 _FOLDER = ROWS["output_path"].default
-_COUNTED = {"control-images": ("control_nets", "image_seed"), "missing-option": ("control_nets",)}
+_COUNTED = {
+    "control-images": (*STEERING, "image_seed"), "adapter-images": ("ip_adapters", "image_seed"),
+    "missing-option": (*STEERING, "ip_adapters"),
+}  # fmt: skip
 """Mistakes that are none when there is something unknown among the values of an option."""
 _NEEDS_ALL_WORDS = ("missing-option", "missing-model", "missing-value", "unsupported-mode")
 
@@ -94,7 +105,7 @@ class Invocations:
         expansion = expand(_said(bound), random.Random(0))
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
-        found = (*upscaler_mistakes(bound), *processor_mistakes(bound))
+        found = (*upscaler_mistakes(bound), *processor_mistakes(bound), *plugin_mistakes(bound))
         yield from (d for d in found if not (d.code == "unknown-plugin" and self._made.anything))
         yield from self._unfit(bound, next(iter(expansion)), unknown)
 
@@ -306,9 +317,11 @@ def _with_any_seed(bound: Bound) -> Bound:
     held = bound.given.get("image_seed")
     if held is None or held.values:
         return bound
-    controls = (MARK,) * len(bound.given["control_nets"].values if "control_nets" in bound else ())
-    plain = ImageSeed(MARK, control=controls)
-    seeds = (ImageSeed(MARK, further=controls[1:]), plain, replace(plain, mask=MARK))
+    counts = {name: len(bound.given[name].values) for name in (*STEERING, "ip_adapters") if name in bound}
+    controls = (MARK,) * sum(counts.get(name, 0) for name in STEERING)
+    groups = ((AdapterImage(MARK),),) * counts.get("ip_adapters", 0)
+    plain = ImageSeed(MARK, control=controls, adapter=groups)
+    seeds = (replace(plain, control=(), further=controls[1:]), plain, replace(plain, mask=MARK))
     return Bound({**bound.given, "image_seed": Given(held.flag, (), seeds)}, bound.span)
 
 

@@ -20,6 +20,7 @@ from dgen.upscalers import UPSCALERS
 from dgen.values.image_seed import ARGUMENTS, ImageSeedText
 from dgen.values.scalars import Choice, FilePath, Flag, ModelSource
 from dgen.values.uri import OpenUri, Uri
+from dgen.weighters import WEIGHTERS
 
 _MODEL_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
@@ -97,6 +98,8 @@ def _registry(ask: Ask, kind: Any) -> Registry[Any] | None:
     """Return the plugins that a value names."""
     if isinstance(kind, ProcessorText):
         return PROCESSORS
+    if ask.row.name.endswith("weighter"):
+        return WEIGHTERS
     return UPSCALERS if ask.row.name.endswith("upscaler") or ask.row.name == "upscalers" else None
 
 

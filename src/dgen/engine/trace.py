@@ -10,15 +10,18 @@ from typing import Any
 from dgen.diagnostic import did_you_mean
 from dgen.engine import schedulers
 from dgen.engine.adapters.check import check_attached
+from dgen.engine.files import model_files
 from dgen.engine.footprint import Footprint, footprint
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
+from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.sources import Layout, Part, Source, adapter_parts, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import ROWS, Request
+from dgen.plan.control import STEERING
 from dgen.plan.resolve import Job
 from dgen.schema import Stage
 from dgen.upscalers import TextOrder
@@ -39,6 +42,7 @@ class TraceEngine:
     def __init__(self, listener: Listener = lambda event: None, device: str = "cpu") -> None:
         """`listener` is told each line as a `Traced` event; `device` is the kind that jobs are planned for."""
         self._listener, self._device = listener, device
+        self.names_files = False  # what a picture would be made from: to know whether it is there already
         self._models = Models(Hub(is_offline=True))
         self._held: dict[tuple[Any, ...], Part] = {}
         self._uses: dict[tuple[Any, ...], int] = {}
@@ -85,11 +89,12 @@ class TraceEngine:
         Raises:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
+        check_weighter(request, facts.family)
         schedulers.check(request, facts.family, self.schedulers(request))
         vae = vae_source(request)
         if self.sees(request) and (vae is None or here(vae) is not None or cached(vae) is not None):
             self._models.check(request)
-        check_attached(self._models.hub, request, self._layout(request).path, _is_seen)
+        check_attached(self._models.hub, request, self._layout(request), _is_seen)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
         """Tell what a job would load, find and run; no picture is made, and no step is told or shown.
@@ -138,8 +143,11 @@ class TraceEngine:
         return Memory()
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
-        """Name nothing: no picture is made."""
-        return ()
+        """Name nothing, as no picture is made, unless `names_files` says so; nothing of what is not here either."""
+        try:
+            return tuple(model_files(self._models.hub, request)) if self.names_files else ()
+        except EngineError:
+            return ()
 
     def clear(self, kind: str, names: Sequence[str] = ()) -> int:
         """Forget components of a kind, as the real engine would drop them; return how many."""
@@ -200,7 +208,7 @@ def _facts(job: Job) -> Iterator[str]:
     yield f"size={job.size}"
     for row in ROWS.values():
         value = getattr(job.request, row.name)
-        told = row.stage is Stage.CALL or row.name == "control_nets"
+        told = row.stage is Stage.CALL or row.name in (*STEERING, "image_encoder")
         if told and row.name != "output_size" and value not in (None, False, ()):
             yield f"{row.name}={_word(row, value)}"
     if job.request.scheduler is not None:

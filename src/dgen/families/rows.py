@@ -32,6 +32,8 @@ class Family:
     denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
 
+    text_layers: Mapping[str, int] = field(default_factory=dict[str, int])
+    """CLIP text encoders -> how many of their last layers the pipelines leave out; of 0 the last norm follows."""
     steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
 
     @property
@@ -70,6 +72,7 @@ SD = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusion",
+    text_layers={"text_encoder": 0},
 )
 
 SDXL = Family(
@@ -100,6 +103,7 @@ SDXL = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusionXL",
+    text_layers={"text_encoder": 1, "text_encoder_2": 1},
 )
 
 PIX2PIX = Family(
@@ -108,6 +112,7 @@ PIX2PIX = Family(
     package="stable_diffusion",
     pipelines={IMG2IMG: "StableDiffusionInstructPix2PixPipeline"},
     denoiser_channels={IMG2IMG: (8,)},
+    text_layers={"text_encoder": 0},
 )
 
 FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX)}

@@ -43,6 +43,11 @@ class CommandOptions:
         False, flag="--resume",
         help="Go on where an earlier run stopped: what its ledger has, and is whole, is kept; the rest is made.",
     )  # fmt: skip
+    incremental: bool = opt(
+        False, flag="--incremental",
+        help="Render only the jobs that changed since earlier runs into the same folder, whatever order they stood in "
+        "and whatever name their pictures have; the rest is kept.",
+    )  # fmt: skip
     max_images: int | None = opt(
         None, flag="--max-images", value=Integer(0),
         help="Refuse, before anything starts, to make more than N pictures.",
@@ -50,6 +55,10 @@ class CommandOptions:
     max_gb: float | None = opt(
         None, flag="--max-gb", value=Real(0),
         help="Refuse, before anything starts, to make pictures that can take more than X GB on the disk.",
+    )  # fmt: skip
+    max_minutes: float | None = opt(
+        None, flag="--max-minutes", value=Real(0),
+        help="Refuse, before anything starts, what takes longer than X minutes, as earlier runs on this machine tell.",
     )  # fmt: skip
     sandbox: bool = opt(
         False, flag="--sandbox",
@@ -76,6 +85,10 @@ class CommandOptions:
     image_processor_help: tuple[str, ...] | None = opt(
         None, flag="--image-processor-help", aliases=("--image-preprocessor-help",), many=True, optional_value=True,
         value=Text(metavar="NAME"), help="Describe the image processors, with their arguments when they are named.",
+    )  # fmt: skip
+    prompt_weighter_help: tuple[str, ...] | None = opt(
+        None, flag="--prompt-weighter-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the prompt weighters, with their arguments when they are named.",
     )  # fmt: skip
     prompt_upscaler_help: tuple[str, ...] | None = opt(
         None, flag="--prompt-upscaler-help", many=True, optional_value=True, value=Text(metavar="NAME"),

@@ -25,6 +25,11 @@ class PromptOptions:
         None, flag="--third-prompts", stage=Stage.CALL, sweep=Sweep.FURTHER_PROMPT, value=PromptText(),
         keyword="prompt_3", help="The prompt for the third text encoder; by default the same.",
     )  # fmt: skip
+    prompt_weighter: NamedUri | None = opt(
+        None, flag="--prompt-weighter", short="-pw", stage=Stage.CALL, value=OpenUri(), keyword="prompt_embeds",
+        help="Read prompts of any length in which words weigh more or less, as in `(a red (star:1.3)) [circle]`; "
+        "`--prompt-weighter-help` lists weighters.",
+    )  # fmt: skip
     prompt_upscaler: tuple[NamedUri, ...] = opt(
         (), flag="--prompt-upscalers", short="-pu", aliases=("--prompt-upscaler",), many=True, value=OpenUri(),
         requires=("prompt",),

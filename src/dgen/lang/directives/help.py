@@ -77,6 +77,17 @@ def prompt_upscaler_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 
 @directive(
+    "prompt_weighter_help",
+    shows=True,
+)
+def prompt_weighter_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the prompt weighters, or those of the given names with their arguments."""
+    from dgen.weighters import WEIGHTERS
+
+    _describe_plugins(run, WEIGHTERS, names)
+
+
+@directive(
     "image_processor_help",
     shows=True,
     aliases=("image_preprocessor_help",),
@@ -103,6 +114,7 @@ _OVERVIEW = """\
 \\functions_help      the template functions
 \\templates_help      the variables and their values
 \\image_processor_help the image processors
+\\prompt_weighter_help the prompt weighters
 \\prompt_upscaler_help the prompt upscalers
 """
 
