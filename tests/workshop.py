@@ -61,6 +61,13 @@ def _adapters(folder: Path) -> None:
     toy_adapters.make_controlnet(folder / "depths", toy)
     toy_adapters.make_controlnet(folder / "xl-edges", xl)
     toy_adapters.make_controlnet(folder / "xl-union", xl, union=True)
+    toy_adapters.make_t2i_adapter(folder / "t2i", "full_adapter")
+    toy_adapters.make_t2i_adapter(folder / "xl-t2i", "full_adapter_xl")
+    (folder / "ip").mkdir()
+    toy_adapters.make_ip_adapter(folder / "ip" / "ip.safetensors", toy)
+    toy_adapters.make_ip_adapter(folder / "ip" / "xl-ip.safetensors", xl)
+    toy_adapters.make_image_encoder(folder / "ip" / "image_encoder")
+    toy_adapters.make_ip_adapter(folder / "lonely-ip.safetensors", toy)
     (folder / "two-loras").mkdir()
     for name in ("first.safetensors", "second.safetensors"):
         shutil.copy(folder / "lora.safetensors", folder / "two-loras" / name)

@@ -143,6 +143,87 @@ def make_controlnet(folder: Path, model: Path, seed: int = 31, union: bool = Fal
     return folder
 
 
+def make_t2i_adapter(folder: Path, kind: str, seed: int = 41) -> Path:
+    """Make a T2I adapter of a kind of diffusers for a toy model: `full_adapter` for sd, `full_adapter_xl` for sdxl."""
+    import torch
+    from diffusers import T2IAdapter
+
+    torch.manual_seed(seed)
+    channels, factor = ([32, 64], 2) if kind == "full_adapter" else ([32, 64, 64, 64], 4)
+    made = T2IAdapter(channels=channels, num_res_blocks=1, downscale_factor=factor, adapter_type=kind)
+    made.save_pretrained(folder)
+    return folder
+
+
+def make_image_encoder(folder: Path) -> Path:
+    """Make a CLIP image encoder of 32x32 pixels that tells a picture as 24 numbers."""
+    import torch
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(51)
+    CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=32, intermediate_size=64, projection_dim=24, num_hidden_layers=2, num_attention_heads=2,
+            image_size=32, patch_size=16,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_ip_adapter(file: Path, model: Path, seed: int = 61, plus: bool = False) -> Path:
+    """Make an IP-adapter for a toy model, as its authors save it: one file. `plus` reads every patch of a picture."""
+    import torch
+    from safetensors.torch import save_file
+
+    unet = _load(model, "unet")
+    width = unet.config.cross_attention_dim
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape: int) -> Any:
+        return torch.randn(shape, generator=generator) * 0.3
+
+    names = [n for n in unet.attn_processors if n.endswith("attn2.processor")]
+    layers = {n: unet.get_submodule(n.removesuffix(".processor")).to_k.weight.shape for n in names}
+    tensors: dict[str, Any] = {}
+    for number, shape in enumerate(layers.values()):
+        tensors |= {f"ip_adapter.{2 * number + 1}.to_{k}_ip.weight": drawn(*shape) for k in "kv"}
+    tensors |= {f"image_proj.{k}": v for k, v in (_plus(drawn, width) if plus else _plain(drawn, width)).items()}
+    if file.suffix == ".safetensors":
+        save_file(tensors, file)
+    else:
+        held: dict[str, dict[str, Any]] = {"image_proj": {}, "ip_adapter": {}}
+        for name, tensor in tensors.items():
+            part, _, inner = name.partition(".")
+            held[part][inner] = tensor
+        torch.save(held, file)
+    return file
+
+
+def _plain(drawn: Any, width: int) -> dict[str, Any]:
+    """Return what makes 4 words of the whole picture."""
+    return {
+        "proj.weight": drawn(4 * width, 24), "proj.bias": drawn(4 * width), "norm.weight": drawn(width),
+        "norm.bias": drawn(width),
+    }  # fmt: skip
+
+
+def _plus(drawn: Any, width: int) -> dict[str, Any]:
+    """Return what makes 3 words of the patches of a picture, in four layers of one head."""
+    inner = 64  # diffusers tells the number of heads from it
+    shapes = {
+        "0.norm1.weight": (inner,), "0.norm1.bias": (inner,), "0.norm2.weight": (inner,), "0.norm2.bias": (inner,),
+        "0.to_q.weight": (inner, inner), "0.to_kv.weight": (2 * inner, inner), "0.to_out.weight": (inner, inner),
+        "1.0.weight": (inner,), "1.0.bias": (inner,), "1.1.weight": (4 * inner, inner),
+        "1.3.weight": (inner, 4 * inner),
+    }  # fmt: skip
+    return {
+        "latents": drawn(1, 3, inner), "proj_in.weight": drawn(inner, 32), "proj_in.bias": drawn(inner),
+        "proj_out.weight": drawn(width, inner), "proj_out.bias": drawn(width), "norm_out.weight": drawn(width),
+        "norm_out.bias": drawn(width),
+        **{f"layers.{n}.{name}": drawn(*shape) for n in range(4) for name, shape in shapes.items()},
+    }  # fmt: skip
+
+
 def make_all(folder: Path) -> None:
     """Make something of every kind for the toy models `sd` and `sdxl` of a folder, beside them."""
     for name in ("sd", "sdxl"):
@@ -153,6 +234,12 @@ def make_all(folder: Path) -> None:
         make_peft_lora(folder / f"{name}-peft-lora", model)
         make_controlnet(folder / f"{name}-net", model)
         make_controlnet(folder / f"{name}-net-2", model, seed=32)
+        make_ip_adapter(folder / f"{name}-ip.safetensors", model)
+        make_ip_adapter(folder / f"{name}-ip-plus.bin", model, seed=62, plus=True)
+    make_image_encoder(folder / "image_encoder")
+    for number in (1, 2):
+        make_t2i_adapter(folder / f"sd-t2i-{number}", "full_adapter", 40 + number)
+        make_t2i_adapter(folder / f"sdxl-t2i-{number}", "full_adapter_xl", 40 + number)
     make_kohya_lora(folder / "sd-lora.pt", folder / "sd")
     make_controlnet(folder / "sdxl-union", folder / "sdxl", union=True)
     make_word(folder / "word", "<badge>")

@@ -16,11 +16,11 @@ from dgen.media.read import PictureFiles, brought_to
 from dgen.media.write import FORMATS, Names, encode, publish
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
-from dgen.plan.control import control_images, mode_of
+from dgen.plan.control import control_images, is_steered, mode_of, said_by, said_in
 from dgen.plan.resolve import Job, align, fit, resolve, seed_size
 from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Step, chain_of, chains, surplus
 from dgen.schema import BadValue
-from dgen.values.image_seed import ImageSeed
+from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.scalars import Size
 from dgen.values.uri import NamedUri
 
@@ -159,7 +159,8 @@ class Darkroom:
         late = _late(_first_chain(job.request))
         if seed is None or seed.image is None or not _resizes(late):
             return job
-        size = Size(*self._brought(seed.image, _first_chain(job.request), job.size).size)
+        first = self.pictures.picture(seed.image, seed.frame)
+        size = Size(*self._brought(first, _first_chain(job.request), job.size).size)
         return replace(job, size=align(size, facts.family.multiple_of))
 
     def inputs_of(self, job: Job) -> Inputs:
@@ -169,12 +170,14 @@ class Darkroom:
             BadValue, EngineError: `size-mismatch`, or as `develop`.
         """
         r, seed = job.request, job.request.image_seed
+        adapters = tuple(tuple(self._looked_at(i, seed) for i in g) for g in seed.adapter) if seed is not None else ()
         if seed is None or seed.image is None:
-            return Inputs()
+            return Inputs(adapters=adapters)
         before = align(seed_size(r, seed, FAMILIES[job.family].multiple_of, _Sizes(self, r)), 1)
         before = align(before, FAMILIES[job.family].multiple_of)
         fitting = _Fitting(job, seed, before, _Sizes(self, r).size(seed.image))
-        image = brought_to(self._brought(seed.image, _first_chain(r), before), job.size)
+        first = self.pictures.picture(seed.image, seed.frame)
+        image = brought_to(self._brought(first, _first_chain(r), before), job.size)
         masks = tuple(
             self._fitted(path, _chain(r, "mask_image_processors", number), fitting, "mask").convert("L")
             for number, path in enumerate(seed.masks)
@@ -182,11 +185,17 @@ class Darkroom:
         controls = [
             image if path == seed.image and job.mode == TXT2IMG and number == 0
             else self._fitted(path, _chain(r, "control_image_processors", number), fitting, "control image")
-            for number, path in enumerate(control_images(seed, bool(r.control_nets)))
+            for number, path in enumerate(control_images(seed, is_steered(said_by(r))))
         ]  # fmt: skip
         start = None if job.mode == TXT2IMG else image
         batch = tuple(self._fitted(path, _first_chain(r), fitting, "image") for path in seed.batch)
-        return Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:])
+        return Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:], adapters)
+
+    def _looked_at(self, image: AdapterImage, seed: ImageSeed) -> Image:
+        """Return a picture for an adapter: of its own size, or of the one that is said for it alone."""
+        picture = self.pictures.picture(image.path, seed.frame)
+        aspect = image.aspect if image.aspect is not None else True
+        return brought_to(picture, fit(_size(picture), image.resize, aspect, image.align or 1))
 
     def finished(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
         """Return the pictures of a job after `--post-processors`."""
@@ -203,14 +212,14 @@ class Darkroom:
 
         return Size(*self.develop(Pictures.new("RGB", (size.width, size.height)), chain).size)
 
-    def _brought(self, path: str, chain: Chain, size: Size) -> Image:
+    def _brought(self, picture: Image, chain: Chain, size: Size) -> Image:
         """Return a picture after a chain, brought to a size on the way."""
-        image = self.develop(self.picture(path), _early(chain))
+        image = self.develop(picture, _early(chain))
         return self.develop(brought_to(image, size), _late(chain))
 
     def _fitted(self, path: str, chain: Chain, fitting: _Fitting, what: str) -> Image:
         """Return a mask or control image at the size of a job."""
-        early = self.develop(self.picture(path), _early(chain))
+        early = self.develop(self.pictures.picture(path, fitting.seed.frame), _early(chain))
         if fitting.keeps_aspect:
             _same_aspect(Size(*early.size), fitting.whole, what)
         late = _late(chain)
@@ -245,9 +254,9 @@ class _Sizes:
         early = _early(_first_chain(self.request))
         seed = self.request.image_seed
         is_first = seed is not None and path == seed.image
-        if not is_first or not _resizes(early):
+        if seed is None or not is_first or not _resizes(early):
             return self.room.pictures.size(path)
-        return Size(*self.room.develop(self.room.picture(path), early).size)
+        return Size(*self.room.develop(self.room.pictures.picture(path, seed.frame), early).size)
 
 
 def _early(chain: Chain) -> Chain:
@@ -268,7 +277,7 @@ def _chain(request: Request, option: str, number: int = 0) -> Chain:
 
 def _first_chain(request: Request) -> Chain:
     """Return the processors of the first picture of an image seed, which may be a control image."""
-    is_control = mode_of(request.image_seed, bool(request.control_nets)) == TXT2IMG
+    is_control = mode_of(request.image_seed, is_steered(said_by(request))) == TXT2IMG
     return _chain(request, "control_image_processors" if is_control else "seed_image_processors")
 
 
@@ -337,7 +346,7 @@ def wrong_processors(held: Given) -> Iterator[Diagnostic]:
 
 
 def _too_many(bound: Bound, held: Given, option: str) -> Iterator[Diagnostic]:
-    count = max((_pictures(seed, option, "control_nets" in bound) for seed in _seeds(bound)), default=0)
+    count = max((_pictures(seed, option, is_steered(said_in(bound))) for seed in _seeds(bound)), default=0)
     index = surplus(held.values, 1 if option == "post_processors" else count)
     if index is not None and index < len(held.words):
         yield chains_left_over(held, held.words[index], count, _NOUNS[option])

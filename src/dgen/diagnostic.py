@@ -39,7 +39,8 @@ CODES: dict[str, str] = {
     "bad-uri": "A `CONCEPT;name=value` value is malformed, or has an unknown, repeated or missing argument.",
     "unknown-scheduler": "No scheduler has that name, or the model's pipeline cannot use it.",
     "bad-image-seed": "An image seed is malformed.",
-    "control-images": "An image seed has another number of control images than there are ControlNets.",
+    "control-images": "An image seed has another number of control images than there are ControlNets or T2I adapters.",
+    "adapter-images": "An image seed has another number of groups of pictures than there are IP-adapters.",
     "missing-file": "A file that was named does not exist, or a glob matches nothing.",
     "bad-file": "A file exists but is not what it should be: not an image, damaged, too large, of the wrong type.",
     "size-mismatch": "Two images that belong together differ in size.",
@@ -52,7 +53,7 @@ CODES: dict[str, str] = {
     "out-of-memory": "The device's memory is too small for the job, after everything was tried.",
     "unwritable-output": "The output folder cannot be written.",
     "disk-full": "The disk that holds the output folder is full.",
-    "over-limit": "A run would make more than `--max-images` or `--max-gb` allows; nothing was started.",
+    "over-limit": "A run would make more, or take longer, than `--max-images`, `--max-gb` or `--max-minutes` allows.",
     "not-replayable": "A file carries no dgen config, so it cannot be replayed.",
     "unknown-module": "A module name is not one of a pipeline's, or the pipeline has no such module.",
     "sandboxed": "A permission is missing for what the script asks.",
@@ -276,11 +277,23 @@ def render(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> str:
     return _without_secrets("\n\n".join("\n".join(_draw(d, ink)) for d in diagnostics))
 
 
+_SECRET = rf"""(?<!\S)((?:{"|".join(SECRET_FLAGS)})[= ]+)("[^"\n]*"|'[^'\n]*'|[^\s`]+)"""
+_IN_ADDRESS = r"""([?&](?:[\w-]*token|key)=)([^&\s"'`;]+)"""
+
+
 def _without_secrets(text: str) -> str:
     """Let stars stand for what follows an option that takes a secret, and for tokens in addresses."""
-    flags = "|".join(SECRET_FLAGS)
-    pattern = rf"""(?<!\S)((?:{flags})[= ]+)("[^"\n]*"|'[^'\n]*'|[^\s`]+)|([?&](?:[\w-]*token|key)=)([^&\s"'`;]+)"""
-    return re.sub(pattern, lambda m: (m[1] or m[3]) + "*" * len(m[2] or m[4]), text)
+    return re.sub(rf"{_SECRET}|{_IN_ADDRESS}", lambda m: (m[1] or m[3]) + "*" * len(m[2] or m[4]), text)
+
+
+def has_secret(text: str) -> bool:
+    """Whether an option in a statement takes a secret."""
+    return re.search(_SECRET, text) is not None
+
+
+def cut_secrets(text: str) -> str:
+    """Leave the options that take a secret out of a statement."""
+    return re.sub(rf"(?:\s|\\\n)*{_SECRET}", "", text)
 
 
 def wants_color(stream: object = None) -> bool:

@@ -20,7 +20,7 @@ from dgen.lang.nodes import Invocation
 from dgen.lang.parse import parse
 from dgen.lang.replay import replay_words
 from dgen.lang.scope import Scope
-from dgen.options.attachments import LoraUri
+from dgen.options.attachments import IpAdapterUri, LoraUri, T2iAdapterUri
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import bind, relative_to, request_table
 from dgen.plan.expand import expand
@@ -74,9 +74,14 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
         said["image_seed"] = ImageSeed("a.png")
     if "loras" in row.requires:
         said["loras"] = (LoraUri(model="./l.safetensors", scale=0.5),)
+    if "ip_adapters" in row.requires:
+        said["ip_adapters"] = (IpAdapterUri(model="./ip.safetensors", scale=0.5),)
+    if "t2i_adapters" in row.requires:
+        said["t2i_adapters"] = (T2iAdapterUri(model="./t2i", scale=0.5),)
+        said["image_seed"] = ImageSeed("a.png")
     if "num_images_per_prompt" in row.requires:
         said["num_images_per_prompt"] = 2
-    if row.stage is Stage.LOAD and name not in {"vae", "scheduler"}:
+    if row.stage is Stage.LOAD and name not in {"vae", "scheduler", "t2i_adapters"}:
         said["image_seed"] = ImageSeed("it's a {{ picture }} $HOME.png", mask="m;1.png")
     job = resolve(Request(**said), facts, "cpu", NoPictures())
     text = config(job, tmp_path)

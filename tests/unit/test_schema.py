@@ -22,7 +22,10 @@ from dgen.values import amounts, image_seed, prompt, scalars, schedule, uri
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 SIZES = st.builds(scalars.Size, st.integers(1, 9999), st.integers(1, 9999))
-KINDS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor", "controlnet")
+KINDS = (
+    "unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor", "controlnet",
+    "adapter", "image_encoder",
+)  # fmt: skip
 
 
 def _number(value: Any, make: Any) -> st.SearchStrategy[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from dgen.engine.protocol import Inputs, OnStep
 from dgen.families.rows import IMG2IMG
 from dgen.options.attachments import UNION_MODES
+from dgen.plan.control import is_steered, said_by
 from dgen.plan.resolve import Job
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
@@ -29,13 +30,17 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         else:
             found[str(row.keyword)] = value
     found |= _negatives(job)
-    if job.mode != IMG2IMG or job.request.control_nets:
+    if job.mode != IMG2IMG or is_steered(said_by(job.request)):
         found |= {"width": job.size.width, "height": job.size.height}
     found |= {"image": inputs.image, "mask_image": inputs.mask}
     if inputs.batch:
         found |= _batch(found, inputs)
     if job.request.control_nets:
         found |= _control(job, inputs, taken)
+    if job.request.t2i_adapters:
+        found |= _t2i(job, inputs)
+    if inputs.adapters:
+        found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
     return {k: v for k, v in found.items() if k in taken and v is not None}
 
 
@@ -50,6 +55,13 @@ def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         "control_mode": [None if net.mode is None else UNION_MODES.index(net.mode) for net in nets],
     }
     return found if len(nets) > 1 else {name: values[0] for name, values in found.items()}
+
+
+def _t2i(job: Job, inputs: Inputs) -> dict[str, Any]:
+    """Return the keywords of T2I adapters: plain values for one, lists for several."""
+    scales = [adapter.scale for adapter in job.request.t2i_adapters]
+    found = {"image": list(inputs.controls), "adapter_conditioning_scale": scales}
+    return found if len(scales) > 1 else {name: values[0] for name, values in found.items()}
 
 
 def _batch(found: dict[str, Any], inputs: Inputs) -> dict[str, Any]:

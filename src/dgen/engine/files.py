@@ -15,7 +15,8 @@ from dgen.options.request import Request
 
 def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
     """Yield the files of a request's model and of all that replaces its parts or attaches to it."""
-    for source in (source_of(request), vae_source(request), *attached_sources(request, "control_nets")):
+    parts = (p for option in ("control_nets", "t2i_adapters") for p in attached_sources(request, option))
+    for source in (source_of(request), vae_source(request), *parts):
         if source is not None:
             place = hub.index(source)
             yield ModelFiles(source.name, _commit(place), tuple(_files(place, source.variant)))

@@ -27,7 +27,7 @@ CACHE_KINDS = (
 )  # fmt: skip
 """What the `\\clear_…_cache` directives can drop."""
 
-CLEARED = {"adapter": ("lora", "textual_inversion")}
+CLEARED = {"adapter": ("lora", "textual_inversion", "ip_adapter", "adapter")}
 """The kinds of components that a kind of `CACHE_KINDS` stands for, where it is not their own name."""
 
 OnStep = Callable[[int, int], None]
@@ -72,9 +72,10 @@ class Inputs:
 
     image: Image | None = None
     mask: Image | None = None
-    controls: tuple[Image, ...] = ()  # one for each ControlNet
+    controls: tuple[Image, ...] = ()  # one for each ControlNet or T2I adapter
     batch: tuple[Image, ...] = ()  # further images, each changed on its own in the same call
     batch_masks: tuple[Image, ...] = ()  # one for each of them; without, they share the first mask
+    adapters: tuple[tuple[Image, ...], ...] = ()  # for each IP-adapter, pictures of any size
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,18 +23,22 @@ from dgen.engine.failures import at_value, memory_errors
 from dgen.engine.files import model_files
 from dgen.engine.footprint import footprint
 from dgen.engine.hub import Hub
+from dgen.engine.ladder import Hands, climb
 from dgen.engine.libraries import class_named, collecting_nothing, open_torch_aside, quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
-from dgen.engine.memory import budgets, resident_bytes
+from dgen.engine.memory import HOST, budgets, resident_bytes
 from dgen.engine.models import Models, schedulers_for
+from dgen.engine.offloading import Offload, choose
+from dgen.engine.offloading import attach as attach_offload
 from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
 from dgen.engine.preview import Previews, Showing, Watched
+from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import ADAPTERS, Layout, Part, adapter_parts, parts_of, source_of
 from dgen.engine.texts import continue_texts
-from dgen.events import Fetching, Listener
+from dgen.events import Fetching, Listener, OffloadChosen
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import Request
@@ -62,6 +66,7 @@ class LocalEngine:
         self.ip_adapters = IpAdapters()
         self._last: dict[str, Callable[[], Component | None]] = {}
         self._used: dict[str, Component] = {}
+        self._offload: Offload | None = None
 
     def warm_up(self) -> None:
         """Import, before there is a job, what most jobs need: the libraries, and the pipelines of the first family."""
@@ -102,6 +107,7 @@ class LocalEngine:
         Raises:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
+        check_weighter(request, facts.family)
         schedulers.check(request, facts.family, self.models.schedulers(request))
         self.models.check(request)
         check_attached(self.models.hub, request, self.models.layout(request), lambda source: True)
@@ -114,16 +120,27 @@ class LocalEngine:
         """
         device = devices.device_named(job.request.device)
         silence()
-        with _IN_TURNS, ExitStack() as stack, quiet():
-            layout = self.models.layout(job.request)
+        start = self.store.clock
+        hands = Hands(
+            draw=lambda each: self._draw(each, inputs, on_step, preview),
+            free=lambda: self._free(device, start),
+            can_tile=self._can_tile,
+            offload=lambda: None if device == HOST or self._offload is None else self._offload.mode,
+            emit=self.store.emit,
+        )
+        with _IN_TURNS, quiet():
             self.store.budgets = budgets(device, (job.request.device_memory, job.request.host_memory))
+            return climb(job, hands, can_split=not inputs.batch)
+
+    def _draw(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None) -> Result:
+        device = devices.device_named(job.request.device)
+        with ExitStack() as stack:
+            layout = self.models.layout(job.request)
             components = self._components(job, layout, stack, parts_of(job, layout))
             adapters = self._adapters(job.request, stack)
             values = {k: c.value for k, c in components.items()}
             values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
-            with memory_errors(f"the model was brought to {device}"):
-                for component in components.values():
-                    self.store.bring(component, device)
+            offload = self._place(job.request, components, device)
             attach_steering(stack, job, values)
             states = attach_words(stack, job.request, values, adapters["textual_inversion"])
             pipeline = assemble(job, layout, values)
@@ -133,8 +150,42 @@ class LocalEngine:
             self._remember(components, values["scheduler"])
             if preview is not None:
                 on_step = self._showing(stack, (components.get("vae"), values["scheduler"]), preview, on_step)
+            if offload.is_on:
+                attach_offload(stack, pipeline, offload.mode, device)
             self._prepare(stack, components, job, states)
             return call(pipeline, job, inputs, on_step)
+
+    def _place(self, request: Request, components: dict[str, Component], device: str) -> Offload:
+        """Bring the components of a job to where they belong: its device, or the host as far as it is too small."""
+        room = self.store.budgets(device).room(self.store.held_bytes(device))
+        modules = {name: c.value for name, c in components.items() if c.bytes}
+        offload = choose(request, modules, device, room)
+        if offload != self._offload and (offload.is_on or device != HOST):
+            self.store.emit(OffloadChosen(mode=offload.mode, reason=offload.reason))
+        self._offload = offload
+        with memory_errors(f"the model was brought to {device}"):
+            for component in components.values():
+                self.store.bring(component, HOST if offload.is_on else device)
+        return offload
+
+    def _can_tile(self) -> bool:
+        vae = self._last["vae"]() if "vae" in self._last else None
+        return vae is not None and hasattr(vae.value, "use_tiling") and hasattr(vae.value, "use_slicing")
+
+    def _free(self, device: str, since: int) -> int:
+        """Empty the caches, and let what no job has used since a time of the store's clock leave a device."""
+        self._forget()
+        left = self.store.vacate(device, since)
+        gc.collect()
+        devices.release()
+        return left
+
+    def _forget(self) -> None:
+        """Forget what can be computed again."""
+        self.memo.clear()
+        self.ip_adapters.forget()
+        for component in self.store:
+            forget(component.value)
 
     def _showing(
         self, stack: ExitStack, parts: tuple[Component | None, Any], preview: Preview, on_step: OnStep
@@ -242,10 +293,7 @@ class LocalEngine:
         `model`, `pipeline` and `object` mean every kind; `device` those on the devices of `names`; `text_encoder`
         all text encoders. Names of `object` are kinds of components.
         """
-        self.memo.clear()
-        self.ip_adapters.forget()
-        for component in self.store:
-            forget(component.value)
+        self._forget()
         dropped = self._drop(kind, set(names))
         devices.release()
         return dropped

@@ -23,7 +23,7 @@ ASKED_BY: dict[str, str | None] = {
 }
 """Parts that a pipeline can do without, and the option that asks for them."""
 
-ADAPTERS = {"loras": "lora", "textual_inversions": "textual_inversion"}
+ADAPTERS = {"loras": "lora", "textual_inversions": "textual_inversion", "ip_adapters": "ip_adapter"}
 """The options that list adapters, and the kinds under which their files are kept."""
 
 
@@ -122,6 +122,41 @@ def control_parts(request: Request) -> Iterator[Part]:
         )  # fmt: skip
 
 
+def t2i_parts(request: Request) -> Iterator[Part]:
+    """Yield the T2I adapters of a request, in their order."""
+    for uri, source in zip(request.t2i_adapters, attached_sources(request, "t2i_adapters"), strict=True):
+        dtype = uri.dtype or request.dtype
+        yield Part(
+            kind="adapter", key=("t2i-adapter", source, dtype), source=source, dtype=dtype, library="diffusers",
+            class_name="T2IAdapter",
+        )  # fmt: skip
+
+
+def encoder_part(request: Request, layout: Layout) -> Part | None:
+    """Return what looks at the pictures for IP-adapters; None when there are none, or when the model brings it."""
+    uri = request.image_encoder
+    has_own = not layout.is_file and (layout.index.get("image_encoder") or [None])[0] is not None
+    if not request.ip_adapters or (uri is None and has_own):
+        return None
+    adapter = attached_sources(request, "ip_adapters")[0]
+    source = replace(adapter, file=None, model=_folder_of(adapter.model))
+    if uri is not None:
+        source = Source(
+            model=uri.model, revision=uri.revision, variant=uri.variant or request.variant, subfolder=uri.subfolder,
+            option="image_encoder", token=request.auth_token, offline=request.offline_mode,
+        )  # fmt: skip
+    dtype = (uri.dtype if uri is not None else None) or request.dtype
+    return Part(
+        kind="image_encoder", key=("image_encoder", source, dtype), source=source, dtype=dtype,
+        library="transformers", class_name="CLIPVisionModelWithProjection",
+    )  # fmt: skip
+
+
+def _folder_of(model: str) -> str:
+    """Return the folder of a file on this machine; anything else is what holds the folder `image_encoder`."""
+    return str(Path(model).expanduser().parent) if is_local(model) and Path(model).expanduser().is_file() else model
+
+
 def adapter_parts(request: Request) -> Iterator[Part]:
     """Yield the files that are put into the parts of a request's model for the time of its job."""
     for option, kind in ADAPTERS.items():
@@ -155,10 +190,13 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
         kind = parameter.name
         asked = ASKED_BY.get(kind)
         may_lack = kind in optional or parameter.default is not None
+        if kind == "image_encoder" and job.request.ip_adapters:
+            yield encoder_part(job.request, layout) or _own(kind, _ENCODER, job.request)
+            continue
         if may_lack and kind in ASKED_BY and not (asked and getattr(job.request, asked)):
             continue
-        if kind == "controlnet":
-            yield from control_parts(job.request)
+        if kind in _STEERING:
+            yield from _STEERING[kind](job.request)
             continue
         if kind == "vae" and job.request.vae is not None:
             yield _other_vae(job.request)
@@ -166,6 +204,12 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
         classes = _classes(kind, layout, job, may_lack)
         if classes is not None:
             yield _own(kind, classes, replace(job.request, model=layout.owner_of(kind, job.request.model)))
+
+
+_STEERING = {"controlnet": control_parts, "adapter": t2i_parts}
+"""What yields the parts of a kind that follow control images."""
+
+_ENCODER = ("transformers", "CLIPVisionModelWithProjection")
 
 
 def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, str] | None:

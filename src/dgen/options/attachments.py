@@ -1,9 +1,9 @@
-"""What attaches to a model: LoRAs, learned words, ControlNets."""
+"""What attaches to a model: LoRAs, learned words, ControlNets, T2I and IP-adapters."""
 
 from __future__ import annotations
 
 from dgen.options.model import DTYPES
-from dgen.schema import Stage, opt, options, record
+from dgen.schema import Stage, Sweep, opt, options, record
 from dgen.values.scalars import Choice, ModelSource, Real, Text
 from dgen.values.uri import Uri
 
@@ -61,6 +61,43 @@ class ControlNetUri:
     dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
 
 
+@record
+@options("T2I adapter")
+class T2iAdapterUri:
+    """A T2I adapter: `SOURCE;scale=0.8`."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="T2I adapter"), help=_SOURCE)
+    scale: float = opt(1.0, value=Real(), help="How strongly it acts.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
+@record
+@options("IP-adapter")
+class IpAdapterUri:
+    """An IP-adapter: `SOURCE;weight-name=FILE;scale=0.6`."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="IP-adapter"), help=_SOURCE)
+    scale: float = opt(1.0, value=Real(), help="How strongly its pictures act beside the prompt.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    weight_name: str | None = opt(None, value=Text(), help="The file, where there are several.")
+
+
+@record
+@options("image encoder")
+class ImageEncoderUri:
+    """A CLIP image encoder: `SOURCE;subfolder=models/image_encoder`."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="image encoder"), help="The folder or hub repository.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
 @options("attachments")
 class AttachmentOptions:
     """What attaches to the model and is taken off again after each job."""
@@ -83,4 +120,26 @@ class AttachmentOptions:
         (), flag="--control-nets", short="-cn", stage=Stage.LOAD, parts=("controlnet",), replaces=True, many=True,
         value=Uri(ControlNetUri), requires=("image_seed",), last=("last_control_net_uris",),
         help="ControlNets, as in `FOLDER;scale=0.8`; each follows one control image of the image seed.",
+    )  # fmt: skip
+    t2i_adapters: tuple[T2iAdapterUri, ...] = opt(
+        (), flag="--t2i-adapters", short="-t2i", stage=Stage.LOAD, parts=("adapter",), replaces=True, many=True,
+        value=Uri(T2iAdapterUri), requires=("image_seed",), excludes=("control_nets",),
+        last=("last_t2i_adapter_uris",),
+        help="T2I adapters, as in `FOLDER;scale=0.8`; each follows one control image of the image seed.",
+    )  # fmt: skip
+    adapter_conditioning_factor: float | None = opt(
+        None, flag="--sdxl-t2i-adapter-factors", stage=Stage.CALL, sweep=Sweep.ADAPTER_FACTOR, value=Real(0, 1),
+        tag="taf", keyword="adapter_conditioning_factor", requires=("t2i_adapters",),
+        help="The fraction of the steps in which T2I adapters act; all by default.",
+    )  # fmt: skip
+    ip_adapters: tuple[IpAdapterUri, ...] = opt(
+        (), flag="--ip-adapters", short="-ipa", stage=Stage.CALL, many=True, value=Uri(IpAdapterUri),
+        needs="IPAdapterMixin", requires=("image_seed",), last=("last_ip_adapter_uris",),
+        help="IP-adapters, as in `REPOSITORY;subfolder=models;weight-name=FILE;scale=0.6`: pictures as prompts. Image "
+        "seeds name a group of pictures for each: `adapter: x.png + y.png, z.png` or `a.png;adapter=x.png`.",
+    )  # fmt: skip
+    image_encoder: ImageEncoderUri | None = opt(
+        None, flag="--image-encoder", short="-ie", stage=Stage.LOAD, parts=("image_encoder",), replaces=True,
+        value=Uri(ImageEncoderUri), requires=("ip_adapters",), last=("last_image_encoder_uri",),
+        help="What looks at the pictures for IP-adapters; by default the model's own, or the one beside the adapter.",
     )  # fmt: skip

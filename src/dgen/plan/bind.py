@@ -145,7 +145,8 @@ def _lookup(word: Word, table: Table) -> tuple[Option | None, Word | None]:
 
 def _unknown(word: Word, table: Table) -> Diagnostic:
     name = word.text.partition("=")[0]
-    help = did_you_mean(name, table.flags, "`\\help` and `dgen --help` list the options")
+    main = [row.flag for row in table.rows.values() if row.flag]
+    help = did_you_mean(name, main) or did_you_mean(name, table.flags, "`\\help` and `dgen --help` list the options")
     return Diagnostic(
         code="unknown-option", message=f"no option named `{name}`", span=word.at(0, len(name)), help=help,
         notes=became(word),

@@ -12,7 +12,6 @@ from dgen.options.request import Request
 from dgen.plan.bind import Bound
 from dgen.values.image_seed import ImageSeed
 
-
 Said = Callable[[str], Any]
 """Returns what was said for an option, by its field; something false when nothing was."""
 

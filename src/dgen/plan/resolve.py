@@ -253,7 +253,8 @@ def _decided(row: Option, value: Any, family: Family, pipeline: str) -> Any:
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
+    found = os.path.abspath(os.path.expanduser(path))
+    return found[1:] if found.startswith("//") else found  # POSIX keeps two slashes, which mean no other place
 
 
 def component_key(request: Request, kind: str) -> tuple[Any, ...]:

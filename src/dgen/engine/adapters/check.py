@@ -8,26 +8,37 @@ from pathlib import Path
 
 from dgen.engine.adapters.controlnet import check_class, check_fit, read_config
 from dgen.engine.adapters.files import adapter_file
+from dgen.engine.adapters.ip import check_ip, check_reading
 from dgen.engine.adapters.lora import check_shapes, is_lora, no_lora
+from dgen.engine.adapters.t2i import check_t2i
 from dgen.engine.adapters.words import check_widths, is_word, no_word
 from dgen.engine.hub import Hub
 from dgen.engine.models import part_folder
 from dgen.engine.protocol import EngineError
-from dgen.engine.sources import ADAPTERS, Part, Source, attached_sources, control_parts
+from dgen.engine.sources import (
+    ADAPTERS,
+    Layout,
+    Part,
+    Source,
+    attached_sources,
+    control_parts,
+    encoder_part,
+    t2i_parts,
+)  # fmt: skip
 from dgen.engine.weights import check_files, is_safe_format, shapes, weights_of
 from dgen.options.request import Request
 
 
-def check_attached(hub: Hub, request: Request, model: Path | None, sees: Callable[[Source], bool]) -> None:
+def check_attached(hub: Hub, request: Request, layout: Layout, sees: Callable[[Source], bool]) -> None:
     """Check everything that attaches to a request's model and that the engine `sees`.
 
-    `model` is where the model lies, when that is known.
+    `layout` says where the model lies, when that is known.
 
     Raises:
         EngineError: `missing-file`, `bad-model`, `bad-weights`, `unsafe-weights`, `bad-uri`; the rest is its `more`.
     """
     found: list[EngineError] = []
-    for source, check in _checks(hub, request, model):
+    for source, check in _checks(hub, request, layout):
         try:
             if sees(source):
                 check()
@@ -38,12 +49,19 @@ def check_attached(hub: Hub, request: Request, model: Path | None, sees: Callabl
         raise found[0]
 
 
-def _checks(hub: Hub, request: Request, model: Path | None) -> Iterator[tuple[Source, Callable[[], None]]]:
+def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
+    model = layout.path
     for option in ADAPTERS:
         for source in attached_sources(request, option):
             yield source, partial(_check_adapter, hub, source, model)
     for part in control_parts(request):
         yield part.source, partial(_check_net, hub, part, model)
+    for part in t2i_parts(request):
+        yield part.source, partial(_check_t2i, hub, part, model)
+    encoder = encoder_part(request, layout)
+    if encoder is not None:
+        yield encoder.source, partial(_check_encoder, hub, encoder)
+        yield encoder.source, partial(_check_reading, hub, request, encoder)
 
 
 def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
@@ -53,6 +71,9 @@ def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
         return
     found = shapes([path])
     names = list(found)
+    if source.option == "ip_adapters":
+        check_ip(source, found, _unet_shapes(model))
+        return
     if source.option == "loras":
         if not is_lora(names):
             raise no_lora(source.shown, names)
@@ -65,7 +86,7 @@ def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
 
 def _unet_shapes(model: Path | None) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the weights of a model's UNet; nothing when no headers tell them."""
-    files = weights_of(model / "unet", None)[0] if model is not None else []
+    files = weights_of(model / "unet", None)[0] if model is not None and model.is_dir() else []
     return shapes(files) if all(map(is_safe_format, files)) else {}
 
 
@@ -74,6 +95,45 @@ def _widths(model: Path | None) -> dict[str, int]:
     kinds = ("text_encoder", "text_encoder_2", "text_encoder_3") if model is not None else ()
     told = {kind: (read_config(model / kind) or {}).get("hidden_size") for kind in kinds if model is not None}
     return {kind: width for kind, width in told.items() if isinstance(width, int)}
+
+
+def _check_t2i(hub: Hub, part: Part, model: Path | None) -> None:
+    folder = _folder(hub, part, "T2I adapter")
+    unet = read_config(model / "unet") if model is not None else None
+    check_t2i(part.source, read_config(folder) or {}, unet or {})
+    check_files(weights_of(folder, part.source.variant)[0], part.source.option)
+
+
+def _check_encoder(hub: Hub, part: Part) -> None:
+    folder = _folder(hub, part, "image encoder")
+    check_files(weights_of(folder, part.source.variant)[0], part.source.option)
+
+
+def _check_reading(hub: Hub, request: Request, encoder: Part) -> None:
+    config = read_config(_folder(hub, encoder, "image encoder")) or {}
+    for source in attached_sources(request, "ip_adapters"):
+        path = adapter_file(hub, source)
+        if is_safe_format(path):
+            check_reading(source, shapes([path]), config)
+
+
+def _folder(hub: Hub, part: Part, what: str) -> Path:
+    """Return the folder with a part's configuration.
+
+    Raises:
+        EngineError: `bad-model`: there is none.
+    """
+    path, source = hub.index(part.source), part.source
+    folder = part_folder(path, part.kind) if path.is_dir() else None
+    if folder is not None:
+        return folder
+    if source.option == "ip_adapters":
+        raise EngineError(
+            "bad-model", "nothing is there to look at the pictures: beside the IP-adapter is no folder `image_encoder`",
+            source.option, help="name an image encoder with `--image-encoder`",
+        )  # fmt: skip
+    reason = "it has no `config.json`" if path.is_dir() else "it is a file, not a folder with `config.json`"
+    raise EngineError("bad-model", f"`{source.shown}` is no {what}: {reason}", source.option)
 
 
 def _check_net(hub: Hub, part: Part, model: Path | None) -> None:

@@ -22,6 +22,7 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
         "adapter_model.bin",
     ),
     "textual_inversions": ("learned_embeds.safetensors", "learned_embeds.bin"),
+    "ip_adapters": (),
 }  # fmt: skip
 """How the libraries name the files of an option's adapters, the best first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,26 @@ def as_it_was(module: Any) -> Generator[None]:
             each._modules.update(children)
         vars(module).clear()
         vars(module).update(own)
+
+
+@contextmanager
+def wholly_as_it_was(module: Any) -> Generator[None]:
+    """Do as `as_it_was`, for the attributes and hooks of every module inside it too; tensors are not copied."""
+    own = [(each, dict(vars(each)), _tables(each)) for each in module.modules()]
+    try:
+        yield
+    finally:
+        for each, attributes, tables in own:
+            vars(each).clear()
+            vars(each).update(attributes)
+            for name, entries in tables.items():
+                attributes[name].clear()
+                attributes[name].update(entries)
+
+
+def _tables(module: Any) -> dict[str, dict[Any, Any]]:
+    """Return copies of a module's own dictionaries: layers, tensors, hooks."""
+    return {n: dict(held) for n, held in vars(module).items() if type(held) in (dict, OrderedDict)}
 
 
 @dataclass(frozen=True, slots=True)
