@@ -78,6 +78,22 @@ class ComponentMoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OffloadChosen(Event):
+    """How the weights of the next jobs come to their device: `none`, `model`, `group` or `sequential`, and why."""
+
+    mode: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryShort(Event):
+    """Memory ran out; the job is tried once more in another way."""
+
+    failure: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetching(Event):
     """Something is fetched from the network."""
 
@@ -152,8 +168,28 @@ class FileSaved(Event):
 
     number: int
     path: str
-    kind: str  # image, config, model
+    kind: str  # image, animation, config, model
     index: int = 1  # counts the pictures of a job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnimationStarted(Event):
+    """The first frame of an animation is made now; `rate` is in frames a second, a fraction when it is one."""
+
+    number: int
+    frames: int
+    rate: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameDone(Event):
+    """A frame of an animation is made; `frame` counts from 1, and the others take about `seconds_left`."""
+
+    number: int
+    frame: int
+    frames: int
+    seconds_left: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

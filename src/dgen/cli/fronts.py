@@ -22,6 +22,8 @@ from dgen.events import (
     Interrupted,
     JobKept,
     JobRendered,
+    MemoryShort,
+    OffloadChosen,
     Printed,
     Shown,
     StatementFinished,
@@ -77,6 +79,8 @@ def detail(event: Event) -> str | None:
             return f"kept {', '.join(event.paths)}"
         case ComponentDropped():
             return f"dropped {event.kind} of {event.source}"
+        case OffloadChosen():
+            return f"offload {event.mode}: {event.reason}"
         case ComponentMoved():
             return f"moved {event.kind} of {event.source} to {event.device}"
         case _:
@@ -90,8 +94,10 @@ def line(event: Event) -> str | None:
             return f"{event.model}: {event.jobs} {'job' if event.jobs == 1 else 'jobs'}"
         case Fetching():
             return f"fetching {event.what}"
-        case FileSaved(kind="image" | "model"):
+        case FileSaved(kind="image" | "animation" | "model"):
             return f"saved {event.path}"
+        case MemoryShort():
+            return f"{event.failure}: {event.remedy}"
         case StatementFinished():
             kept = f", {event.kept} of {event.jobs} jobs were done before" if event.kept else ""
             return f"done: {event.files} {'file' if event.files == 1 else 'files'} in {seconds(event.seconds)}{kept}"

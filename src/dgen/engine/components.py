@@ -131,6 +131,18 @@ class Store:
                 self._put_away(component)
         return left
 
+    def vacate(self, device: str, since: int) -> int:
+        """Let what no one has used since a time of the `clock` leave a device; return the bytes that left."""
+        gone = [c for c in self if c.device == device and c.last_use <= since and c.bytes and not c.pins]
+        for component in gone:
+            self._put_away(component)
+        return sum(c.bytes for c in gone)
+
+    @property
+    def clock(self) -> int:
+        """How many times components have been used."""
+        return self._clock
+
     def _put_away(self, component: Component) -> None:
         if component.device != HOST:
             self.make_room(component.bytes, HOST)

@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from dgen.engine.protocol import EngineError
+from dgen.options.request import ROWS
 from dgen.values.amounts import shown_bytes
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
@@ -23,12 +24,21 @@ def is_short_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(w in text for w in ("outofmemoryerror", *_MEMORY_WORDS))
 
 
-def too_big(sizes: Mapping[str, int], most: int, option: str | None) -> EngineError:
+def flag_of(option: str) -> str:
+    """Return how a field of `Request` is written."""
+    return ROWS[option].flag
+
+
+class TooBig(EngineError):
+    """What a job needs is more than there can ever be: trying again is no use."""
+
+
+def too_big(sizes: Mapping[str, int], most: int, option: str | None) -> TooBig:
     """Make the error for parts that are bigger together than a memory; `option` set its limit, None: it is all."""
     largest = max(sizes, key=lambda kind: sizes[kind])
     what = f"the parts of this job take {shown_bytes(sum(sizes.values()))}"
-    where = f"`--{option.replace('_', '-')}` allows" if option else "this machine has for them no more than"
-    return EngineError(
+    where = f"`{flag_of(option)}` allows" if option else "this machine has for them no more than"
+    return TooBig(
         "out-of-memory", f"{what}, and {where} {shown_bytes(most)}", option or "model",
         help=f"the largest is its {largest}, {shown_bytes(sizes[largest])}; try `--dtype bfloat16` or a smaller model",
     )  # fmt: skip

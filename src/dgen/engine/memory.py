@@ -31,6 +31,12 @@ class Budget:
             over.append(held_bytes + wanted_bytes - self.limit_bytes)
         return max(0, min(held_bytes, max(over)))
 
+    def room(self, held_bytes: int) -> int:
+        """Return how many bytes can be held beside the reserve if nothing else were; `held_bytes` are."""
+        room = self.free() + held_bytes
+        room -= min(self.reserve_bytes, room // 4)
+        return room if self.limit_bytes is None else min(room, self.limit_bytes)
+
     def most(self, held_bytes: int) -> int:
         """Return how many bytes could be held if nothing else were; `held_bytes` are."""
         room = self.free() + held_bytes

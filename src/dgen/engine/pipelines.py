@@ -9,6 +9,8 @@ from typing import Any
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.libraries import class_named
+from dgen.engine.offloading import inference
+from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
 from dgen.engine.sources import Layout, options_of
@@ -54,8 +56,9 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
     named |= schedule(pipeline.scheduler, job)
     try:
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator
+            named = weighted(pipeline, job, named)
             made = pipeline(**named, generator=generators(seed, job.pictures))
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
