@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -156,5 +157,7 @@ def parameters_text(r: Request, size: Size) -> str:
     lines = [r.prompt.positive]
     if r.prompt.negative:
         lines.append(f"Negative prompt: {r.prompt.negative}")
+    if r.prompt.template:
+        named["Template"] = json.dumps(r.prompt.template, ensure_ascii=False)
     lines.append(", ".join(f"{k}: {v}" for k, v in named.items() if v is not None))
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
+from dgen.plan.embedded import said_in
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import check_support
 from dgen.processors import ProcessorText
@@ -92,6 +93,11 @@ def plugin_mistakes(bound: Bound) -> Iterator[Diagnostic]:
 _NAMED: dict[str, Registry[Any]] = {"prompt_weighter": WEIGHTERS}
 """The options whose words name plugins, and their kinds."""
 
+    for row, value, word in said_in(bound):
+        try:
+            _ = row.name in _NAMED and _NAMED[row.name].read(str(value))
+        except BadValue as error:
+            yield value_diagnostic(error, word.span)
 _PROCESSORS = tuple(name for name, row in ROWS.items() if isinstance(row.value, ProcessorText))
 """Options that may change the aspect of a picture: what fits is only known when they are done."""
 

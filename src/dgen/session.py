@@ -45,6 +45,7 @@ from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
+from dgen.plan.embedded import with_arguments
 from dgen.plan.resolve import Job
 from dgen.plan.steps import total_steps
 from dgen.preflight import (
@@ -219,6 +220,7 @@ class Session:
 
     def _writer(self, bound: Bound) -> EngineWriter:
         return EngineWriter(self.engine, bound.value("device"), offline=bool(bound.value("offline_mode")))
+            bound = with_arguments(bound)
 
     def _answer_help(self, bound: Bound) -> bool:
         if not asks_for_help(bound):

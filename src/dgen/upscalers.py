@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Protocol
 
@@ -80,7 +80,11 @@ def upscale(prompts: Sequence[Prompt], chosen: Chosen[Row], writer: Writer) -> l
     negative = [p.negative for p in prompts]
     changed = _changed(positive, chosen, writer) if part != "negative" else [[t] for t in positive]
     opposed = _changed(negative, chosen, writer) if part != "positive" else [[t] for t in negative]
-    return [Prompt(*pair) for one, other in zip(changed, opposed, strict=True) for pair in _joined(one, other, chosen)]
+    return [
+        replace(prompt, positive=first, negative=second)
+        for prompt, one, other in zip(prompts, changed, opposed, strict=True)
+        for first, second in _joined(one, other, chosen)
+    ]
 
 
 def _joined(one: Sequence[str], other: Sequence[str], chosen: Chosen[Row]) -> Iterable[tuple[str, str]]:

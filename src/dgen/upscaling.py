@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from dgen.diagnostic import Diagnostic, Span, Word
@@ -83,8 +84,9 @@ def _changed(held: Given, shared: Sequence[Step], writer: Writer) -> Iterator[Pr
     for tags, group in groupby(pairs, key=lambda pair: pair[1].upscalers):
         members = list(group)
         chain = [(UPSCALERS.read(uri), members[0][0].span) for uri in tags] or shared
-        prompts = [Prompt(p.positive, p.negative) for _, p in members]
-        yield from run_chain(prompts, chain, writer)
+        prompts = [replace(p, upscalers=(), template=str(p.bare)) for _, p in members]
+        for made in run_chain(prompts, chain, writer):
+            yield replace(made, template="") if str(made.bare) == made.template else made
 
 
 def run_chain(prompts: Sequence[Prompt], chain: Sequence[Step], writer: Writer) -> Sequence[Prompt]:

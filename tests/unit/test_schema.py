@@ -114,7 +114,8 @@ STRATEGIES: dict[type, Any] = {
     scalars.PointText: lambda v: st.builds(scalars.Point, st.integers(-9999, 9999), st.integers(-9999, 9999)),
     scalars.FilePath: lambda v: PATHS,
     scalars.ModelSource: lambda v: PATHS.filter(lambda t: bool(t.strip())),
-    prompt.PromptText: lambda v: st.builds(prompt.Prompt, st.text().map(str.strip), st.text().map(str.strip)),
+    prompt.PromptText: lambda v: st.builds(prompt.Prompt, st.text().map(str.strip), st.text().map(str.strip))
+    | st.builds(prompt.Prompt, st.just("a star"), st.just("dull; \"x"), template=st.text(min_size=1)),
     image_seed.ImageSeedText: lambda v: _seeds(),
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),

@@ -22,6 +22,7 @@ from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, Table, bind, is_flag, request_table, value_error
 from dgen.plan.control import STEERING
+from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import check_support
@@ -102,6 +103,10 @@ class Invocations:
             return
         yield from bound.warnings
         bound = in_folder_of_script(bound)
+        try:
+            bound = with_arguments(bound)
+        except DgenError as error:
+            yield from error.diagnostics
         expansion = expand(_said(bound), random.Random(0))
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)

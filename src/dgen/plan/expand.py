@@ -6,11 +6,12 @@ import itertools
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
+from dgen.plan.embedded import PROMPTS
 from dgen.schema import Option
 
 SEED_LIMIT = 99_999_999_999_999
@@ -32,22 +33,36 @@ class Expansion:
         """Make the requests one after another, the last option varying fastest."""
         if not self.paired_seeds:
             for values in itertools.product(*self.pools):
-                yield Request(**self.fixed, **dict(zip(self.names, values, strict=True)))
+                yield _decided(Request(**self.fixed, **dict(zip(self.names, values, strict=True))))
             return
         images, *inner = self.pools
         for index, image in enumerate(images):
             seed = self.paired_seeds[index % len(self.paired_seeds)]
             for values in itertools.product(*inner):
                 named = dict(zip(self.names[1:], values, strict=True))
-                yield Request(**self.fixed, image_seed=image, seed=seed, **named)
+                yield _decided(Request(**self.fixed, image_seed=image, seed=seed, **named))
 
     def values(self, name: str) -> tuple[Any, ...]:
         """Return every value that an option takes in the expansion."""
         if name == "seed" and self.paired_seeds:
             return self.paired_seeds
         if name in self.names:
-            return self.pools[self.names.index(name)]
-        return (self.fixed[name],) if name in self.fixed else ()
+            return (*self.pools[self.names.index(name)], *self.said_in_prompts(name))
+        return (self.fixed[name],) if name in self.fixed else self.said_in_prompts(name)
+
+    def said_in_prompts(self, name: str) -> tuple[Any, ...]:
+        """Return the values that prompts themselves give an option."""
+        prompts = (p for n in PROMPTS if n in self.names for p in self.pools[self.names.index(n)])
+        return tuple(value for p in prompts for field, value in p.arguments if field == name)
+
+
+def _decided(request: Request) -> Request:
+    """Return a request with what its prompts say of other options, and the prompts without it."""
+    prompts = {n: p for n in PROMPTS if (p := getattr(request, n)) is not None and p.arguments}
+    if not prompts:
+        return request
+    said = {field: value for prompt in prompts.values() for field, value in prompt.arguments}
+    return replace(request, **{n: replace(p, said=(), arguments=()) for n, p in prompts.items()}, **said)
 
 
 def expand(bound: Bound, rng: random.Random | None = None) -> Expansion:

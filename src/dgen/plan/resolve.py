@@ -14,7 +14,8 @@ from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family
 from dgen.families.signatures import accepts, components, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
-from dgen.plan.control import is_steered, misfits, mode_of, said_by, said_in, variant_of
+from dgen.plan.control import apart, is_steered, misfits, mode_of, said_by, said_in, variant_of
+from dgen.plan.embedded import said_in as in_prompts
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
@@ -85,8 +86,9 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
             found.append(_no_mode(facts, mode, bound.span_of("image_seed", index)))
         elif pipeline not in pipelines:
             pipelines.append(pipeline)
-    for name, held in bound.given.items():
-        row = ROWS[name]
+    said = [(ROWS[name], held.flag.text, held.flag.span) for name, held in bound.given.items()]
+    said += [(row, f"<{row.flag[2:]}: …>", word.span) for row, _, word in in_prompts(bound)]
+    for row, flag, span in said:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, held.flag.text, held.flag.span, facts, modes))
     found += misfits(bound, facts.family)

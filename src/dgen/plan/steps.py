@@ -21,12 +21,23 @@ def steps_of(request: Request) -> int:
 
 def total_steps(expansion: Expansion) -> int:
     """Return the steps of all requests of a statement."""
+    if any(expansion.said_in_prompts(name) for name in ("num_inference_steps", "strength", "sigmas", "timesteps")):
+        return sum(_of_request(request) for request in expansion)
     counts = _counts(expansion)
     has_nets = any(any(expansion.values(name)) for name in STEERING)
     starts = any(mode_of(seed, has_nets) != TXT2IMG for seed in expansion.values("image_seed"))
     strengths = _values(expansion, "strength") if starts else [None]
     each = len(expansion) // (len(counts) * len(strengths))
     return sum(_taken(count, strength) for count, strength in product(counts, strengths)) * each
+
+
+def _of_request(request: Request) -> int:
+    """Return the steps of a request before it is decided."""
+    schedule = request.sigmas or request.timesteps
+    steps = (schedule.steps if schedule is not None else None) or request.num_inference_steps
+    starts = mode_of(request.image_seed, any(getattr(request, name) for name in STEERING)) != TXT2IMG
+    strength = request.strength if request.strength is not None else ROWS["strength"].implied
+    return _taken(steps or ROWS["num_inference_steps"].implied, strength if starts else None)
 
 
 def _counts(expansion: Expansion) -> list[int]:
