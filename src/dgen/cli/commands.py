@@ -27,7 +27,8 @@ _ANY_NAME = ("run", "repl")
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
-    "prompt_upscaler_help": "prompt_upscaler_help", "image_processor_help": "image_processor_help",
+    "prompt_weighter_help": "prompt_weighter_help", "prompt_upscaler_help": "prompt_upscaler_help",
+    "image_processor_help": "image_processor_help",
 }  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     said += [(row, f"<{row.flag[2:]}: …>", word.span) for row, _, word in in_prompts(bound)]
     for row, flag, span in said:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
-            found.append(_unsupported(row, held.flag.text, held.flag.span, facts, modes))
+            found.append(_unsupported(row, flag, span, facts, modes))
     found += misfits(bound, facts.family)
     found += _misaligned(bound, facts.family)
     if any(p for p in pipelines if accepts(p, "strength", facts.family.package)):
