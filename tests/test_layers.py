@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telling": BASE | {"engine", "events", "options", "plan"},
     "paging": BASE | {"config", "engine", "events", "media", "plan"},
     "calibration": BASE | {"cache", "events", "media", "plan"},
+    "calibration": BASE | {"cache", "events", "media", "plan"},
     "session": FLOW | {"commands", "darkroom", "fetch", "help", "paging", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,9 @@ def test_plan_as_text_lists_every_file(at_work: Path, capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("toy: 2 pictures, txt2img 64x64")
     assert lines[1:3] == ["  out/s_1_g_5-0_i_3_step_1.png", "  out/s_2_g_5-0_i_3_step_2.png"]
-    assert lines[-1].startswith("total: 2 jobs, 2 pictures, 6 steps, up to 0.0 MiB on the disk")
+    assert lines[-1].startswith(
+        "total: 2 jobs, 2 pictures, 6 steps, time unknown: no run of `sd` was timed here, up to 0.0 MiB on the disk of "
+    )
 
 
 @pytest.mark.parametrize("command", [[], ["plan"]], ids=["run", "plan"])
@@ -68,6 +71,29 @@ def test_run_within_its_limits_runs(at_work: Path) -> None:
     argv = ["toy", "--prompts", "a", "--seeds", "1", "--inference-steps", "1", "--max-images", "1", "--max-gb", "1"]
     assert main([*argv, "--quiet"]) == 0
     assert len(list((at_work / "output").glob("*.png"))) == 1
+
+
+def test_plan_tells_the_time_that_earlier_runs_took(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["toy", "--prompts", "a", "--seeds", "1", "2", "--inference-steps", "3"]
+    assert main([*argv, "--max-minutes", "60"]) == 2
+    assert capsys.readouterr().err == (
+        "error[over-limit]: nobody knows how long this takes, so `--max-minutes` cannot allow it\n"
+        "  = help: nothing was started; a run of a `sd` model on this machine leaves its time\n"
+    )
+    assert main(["plan", *argv]) == 0
+    assert ", time unknown: no run of `sd` was timed here, " in capsys.readouterr().out
+    assert main([*argv, "--quiet"]) == 0
+    paces = at_work / ".cache" / "calibration" / "paces.json"
+    (pace,) = json.loads(paces.read_text())
+    assert (pace["family"], pace["device"], pace["pixels"]) == ("sd", "cpu", 64 * 64)
+    paces.write_text(json.dumps([pace | {"step_s": 60.0, "rest_s": 15.0}]))
+    assert main(["plan", *argv]) == 0
+    assert "6 steps, about 6 min 30 s, up to" in capsys.readouterr().out
+    assert main([*argv, "--output-size", "128x64", "--max-minutes", "12.9"]) == 2
+    assert "takes about 13.0 minutes, and `--max-minutes` allows 12.9" in capsys.readouterr().err
+    paces.write_text('[{"family": "sd", "pixels": 0}]')
+    assert main(["plan", *argv]) == 0
+    assert "time unknown" in capsys.readouterr().out
 
 
 def test_plan_goes_on_after_a_failed_statement_as_the_run_does(
@@ -102,6 +128,24 @@ def test_model_of_another_machine_has_no_size(at_work: Path) -> None:
     plan = dgen.plan("org/unseen-model --prompts a --seeds 1")
     assert {p.bytes for p in plan.parts} == {None}
     assert plan.weights_bytes == 0
+
+
+def test_plan_tells_what_the_cache_of_the_hub_knows_of_a_download(
+    at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = at_work / "hub" / "models--org--big"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("0" * 40)
+    index = place / "snapshots" / ("0" * 40)
+    shutil.copytree("toy", index, ignore=shutil.ignore_patterns("*.safetensors"))
+    size = json.dumps({"metadata": {"total_size": 3 * 2**30}, "weight_map": {}})
+    (index / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(size)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(at_work / "hub"))
+    assert main(["plan", "org/big", "--prompts", "a", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "  unet of org/big (float32): to download, 3.0 GiB\n" in out
+    assert "  vae of org/big (float32): not on this machine\n" in out
+    assert out.endswith(" of unknown size, 3.0 GiB to download\n")
 
 
 # ---- the property ----------------------------------------------------------------------------------------------

@@ -89,6 +89,45 @@ def test_resumed_batch_writes_only_the_pictures_that_are_missing(
     assert contents(at_work / "out") == whole
 
 
+def test_edited_script_renders_only_the_jobs_that_changed(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = "toy --prompts {} --seeds {} --inference-steps 1 --output-configs -o out\n"
+    (at_work / "s.dgen").write_text(script.format("a b", "1 2"))
+    assert main(["s.dgen", "--quiet"]) == 0
+    before = contents(at_work / "out")
+    (at_work / "s.dgen").write_text(script.format("z a", "3 2 1"))
+    assert main(["s.dgen", "--incremental", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [e["number"] for e in told if e["event"] == "JobKept"] == [5, 6]  # a with 2 and 1, the other way round
+    after = contents(at_work / "out")
+    assert len(after) == len(before) + 2 * 4
+    assert before.items() <= after.items()
+    capsys.readouterr()
+    assert main(["plan", "s.dgen", "--incremental"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("(kept)") == 2 * 6
+    assert "total: 0 jobs, 0 pictures (6 more pictures kept), 0 steps, about 0.0 s" in out
+
+
+def test_plan_of_a_resumed_run_says_what_is_left_and_changes_nothing(
+    at_work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chained = "toy --prompts a --seeds 1 --inference-steps 2 -o out --image-seeds {{ quote(made[%d]) }}"
+    lines = [" ".join(ARGV), "\\setp made last_images", chained % 0, chained % 1]
+    (at_work / "s.dgen").write_text("\n\n".join(lines))
+    assert main(["s.dgen", "--quiet"]) == 0
+    first, second = (at_work / "out" / f"s_{n}_g_5-0_i_1_step_{n}.png" for n in (1, 2))
+    second.unlink()
+    (at_work / "out" / ".dgen-x.part").touch()
+    before = sorted((at_work / "out").iterdir())
+    assert main(["plan", "s.dgen", "--resume", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    kept = [[job["kept"] for job in each["jobs"]] for each in told["invocations"]]
+    assert kept == [[True, False, True], [True], [False]]
+    assert told["lost"] == {str(second.relative_to(at_work)): "missing"}
+    assert first.exists()
+    assert sorted((at_work / "out").iterdir()) == before
+
+
 def test_picture_of_another_job_is_never_replaced(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events(capsys, "--output-prefix", "p")
     for path in (at_work / "out").glob("*.png"):
@@ -102,14 +141,11 @@ def test_picture_of_another_job_is_never_replaced(at_work: Path, capsys: pytest.
     assert {name: after[name] for name in before} == before
 
 
-@pytest.mark.parametrize(("command", "flag"), [("plan", "--resume"), ("repl", "--max-images"), ("repl", "--max-gb")])
-def test_option_that_would_do_nothing_is_refused(
-    at_work: Path, capsys: pytest.CaptureFixture[str], command: str, flag: str
-) -> None:
+@pytest.mark.parametrize("flag", ["--max-minutes", "--max-images", "--max-gb"])
+def test_option_that_would_do_nothing_is_refused(at_work: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
     (at_work / "s.dgen").write_text("toy --prompts a\n")
-    value = [] if flag == "--resume" else ["1"]
-    assert main([command, "s.dgen", flag, *value]) == 2
-    assert f"`{command}` takes no `{flag}`" in capsys.readouterr().err
+    assert main(["repl", "s.dgen", flag, "1"]) == 2
+    assert f"`repl` takes no `{flag}`" in capsys.readouterr().err
 
 
 def test_killed_runs_lose_nothing_and_resume_to_the_same_bytes(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Kills runs at random moments, resumes them, and compares what is there with what an undisturbed run makes.
 
 `python tools/kill_runs.py --kills 200` prints what it counted, and fails when anything was lost or differs. Each run
-is a process of its own, killed by SIGKILL; it is forked from one that has loaded a toy model already.
+is a process of its own, killed by SIGKILL; it is forked from one that has loaded a toy model already. With
+`--at-events` runs are killed at each call to the system that Python audits, one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -62,11 +64,24 @@ class Count:
         setattr(self, name, getattr(self, name) + min(len(found), most or len(found)))
 
 
-def run(engine: LocalEngine, folder: str) -> int:
+def kill_at(moment: int) -> None:
+    """Let this process kill itself at its `moment`th event of the system, counted from 0."""
+    left = itertools.count(moment, -1)
+
+    def count(event: str, arguments: object) -> None:
+        if event.startswith(("os.", "open", "tempfile.", "fcntl.")) and next(left) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+def run(engine: LocalEngine, folder: str, moment: int | None = None) -> int:
     """Start a run in a process of its own, which resumes what is in a folder; return its id."""
     child = os.fork()
     if child:
         return child
+    if moment is not None:
+        kill_at(moment)
     session = Session(engine)
     session.paging.resumption = Resumption()
     session.run(Source("script", SCRIPT.format(folder=folder)))
@@ -106,7 +121,28 @@ def disturb(engine: LocalEngine, whole: tuple[dict[str, bytes], float], folder: 
         if end(run(engine, str(folder)), random.uniform(0, took_s)):
             count.killed += 1
             count.resumed_after_kill += attempt
-        count.add("partial", (name for name, data in contents(folder).items() if expected.get(name) != data))
+        note_partial(expected, folder, count)
+    let_end(engine, expected, folder, count)
+
+
+def disturb_everywhere(engine: LocalEngine, expected: dict[str, bytes], folder: Path, count: Count) -> None:
+    """Kill a run at each of its events in turn, and let it end; count what is wrong."""
+    moment = 0
+    while end(run(engine, str(folder), moment), None):
+        count.killed += 1
+        note_partial(expected, folder, count)
+        let_end(engine, expected, folder, count)
+        shutil.rmtree(folder)
+        moment += 1
+
+
+def note_partial(expected: dict[str, bytes], folder: Path, count: Count) -> None:
+    """Count what a killed run left under final names and is not whole."""
+    count.add("partial", (name for name, data in contents(folder).items() if expected.get(name) != data))
+
+
+def let_end(engine: LocalEngine, expected: dict[str, bytes], folder: Path, count: Count) -> None:
+    """Let a run go on in a folder undisturbed; count what is wrong then."""
     before = entered(folder)
     count.kept += len(before)
     end(run(engine, str(folder)), None)
@@ -122,6 +158,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--at-events", action="store_true")
     said = parser.parse_args()
     random.seed(said.seed)
     warnings.simplefilter("ignore")
@@ -135,7 +172,9 @@ def main() -> int:
         started = time.monotonic()
         end(run(engine, "whole"), None)
         whole = contents(Path("whole")), time.monotonic() - started
-        while count.killed < said.kills:
+        if said.at_events:
+            disturb_everywhere(engine, whole[0], Path("killed"), count)
+        while not said.at_events and count.killed < said.kills:
             disturb(engine, whole, Path("killed"), count)
             shutil.rmtree("killed")
     print(json.dumps(asdict(count) | {"files": len(whole[0])}))

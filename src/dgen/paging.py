@@ -15,6 +15,7 @@ from dgen.media.resume import Find, Resumption, Wanted
 from dgen.media.write import Page, Written
 from dgen.plan.resolve import Job
 from dgen.plan.steps import steps_of
+from dgen.schema import BadValue
 
 
 class Paging:
@@ -62,11 +63,24 @@ class Paging:
                 is_unfinished=before is not None and not before.entry.is_complete,
             )  # fmt: skip
 
+    def config_of(self, job: Job) -> str:
+        """Return the config of a job.
+
+        Raises:
+            BadValue: a picture that it starts from is not there.
+        """
+        return self._config_maker(job)()
+
     def _find(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
         if self.resumption is None:
             return None
+        try:
+            key = configs.job_key(text())
+        except BadValue:  # in a plan: it starts from a picture that is not made yet
+            return None
         wanted = Wanted(
-            job=configs.job_key(text()), index=index, stem=stem, has_config=job.request.output_configs
+            job=key, index=index, stem=stem, has_config=job.request.output_configs,
+            any_name=self.resumption.any_name,
         )  # fmt: skip
         return self.resumption.find(Path(job.request.output_path), wanted)
 

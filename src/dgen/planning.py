@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dgen.calibration import read_paces
 from dgen.check.follow import surroundings_kept
 from dgen.darkroom import Darkroom
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.engine.footprint import Footprint
 from dgen.engine.protocol import Inputs
 from dgen.engine.trace import Traced, TraceEngine
-from dgen.events import Event, Failed, FileSaved, Warned
+from dgen.events import Event, Failed, FileLost, FileSaved, JobKept, Warned
 from dgen.families.inspection import ModelFacts
+from dgen.filming import Film, Filming
 from dgen.lang.directives import find_directive
 from dgen.lang.evaluate import Exited, Interpreter
 from dgen.lang.nodes import Directive, Statement
 from dgen.media.names import pictures_of
 from dgen.media.read import PictureFiles
+from dgen.media.video import Clip
+from dgen.media.resume import Resumption
 from dgen.media.write import Names, Page, WriterPool, Written
-from dgen.options.request import Request
 from dgen.plan.resolve import Job
+from dgen.plan.shots import Reel, Shot
 from dgen.session import Session
 from dgen.values.scalars import Size
 
@@ -43,7 +48,11 @@ class PlannedJob:
     where: str
     files: tuple[Path, ...]
     configs: tuple[Path, ...] = ()  # beside the pictures
+    animations: tuple[Path, ...] = ()  # of which it is the last frame
+    reel: Reel | None = None  # the frames of those
     one: Size  # pixels of one picture, in a grid or alone
+    seconds: float | None = None  # it takes, as earlier runs tell; None: nobody knows
+    is_kept: bool = False  # an earlier run made it
 
     @property
     def size(self) -> Size:
@@ -62,11 +71,33 @@ class Plan:
     warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])
     failures: list[Diagnostic] = field(default_factory=list[Diagnostic])  # of statements that `--keep-going` leaves
     passed_over: list[str] = field(default_factory=list[str])  # directives that a plan does not run, with places
+    lost: dict[Path, str] = field(default_factory=dict[Path, str])  # files of earlier runs: what is wrong with them
 
     @property
     def files(self) -> list[Path]:
-        """The pictures that would be written."""
-        return [path for planned in self.jobs for path in planned.files]
+        """The pictures that would be there, those included that an earlier run made."""
+        return [path for planned in self.jobs for path in (*planned.files, *planned.animations)]
+
+    @property
+    def to_make(self) -> list[PlannedJob]:
+        """The jobs that would be rendered."""
+        return [planned for planned in self.jobs if not planned.is_kept]
+
+    @property
+    def seconds(self) -> float:
+        """The time that all jobs take of which it is known."""
+        return sum(planned.seconds or 0 for planned in self.to_make)
+
+    @property
+    def untimed(self) -> list[PlannedJob]:
+        """The jobs of which nobody knows how long they take."""
+        return [planned for planned in self.to_make if planned.seconds is None]
+
+    @property
+    def free_bytes(self) -> int | None:
+        """What is free on the disk of the pictures, on the fullest of several; None when there are none."""
+        folders = {next(p for p in file.absolute().parents if p.exists()) for file in self.files}
+        return min((shutil.disk_usage(folder).free for folder in folders), default=None)
 
     @property
     def weights_bytes(self) -> int:
@@ -74,9 +105,14 @@ class Plan:
         return sum(part.bytes or 0 for part in self.parts)
 
     @property
+    def download_bytes(self) -> int:
+        """What has to be fetched first, as far as the cache of the hub tells."""
+        return sum(part.download_bytes or 0 for part in self.parts)
+
+    @property
     def disk_bytes(self) -> int:
         """The most that the pictures can take on the disk, near enough: their pixels, not compressed."""
-        return sum(len(p.files) * p.size.width * p.size.height * _CHANNELS for p in self.jobs)
+        return sum(len(p.files) * p.size.width * p.size.height * _CHANNELS for p in self.to_make)
 
     @property
     def models(self) -> list[str]:
@@ -96,6 +132,7 @@ class PlannedPictures(PictureFiles):
         """Start with what is on the disk."""
         super().__init__()
         self.planned: dict[Path, Size] = {}
+        self.planned_clips: dict[Path, Clip] = {}
 
     def size(self, path: str) -> Size:
         """Return width and height in pixels.
@@ -105,15 +142,24 @@ class PlannedPictures(PictureFiles):
         """
         return self.planned.get(Path(path).absolute()) or super().size(path)
 
-    def picture(self, path: str) -> Image:
-        """Return a picture; a black one of its size when it is not there yet.
+    def clip(self, path: str) -> Clip | None:
+        """Return what an animation shows; None for a still picture.
+
+        Raises:
+            BadValue: nobody has written it or will write it.
+        """
+        place = Path(path).absolute()
+        return self.planned_clips.get(place) if place in self.planned else super().clip(path)
+
+    def picture(self, path: str, frame: int | None = None) -> Image:
+        """Return a picture, or a frame of one; a black one of its size when it is not there yet.
 
         Raises:
             BadValue: nobody has written it or will write it.
         """
         planned = self.planned.get(Path(path).absolute())
         if planned is None:
-            return super().picture(path)
+            return super().picture(path, frame)
         from PIL import Image as Pictures
 
         return Pictures.new("RGB", (planned.width, planned.height))
@@ -148,13 +194,26 @@ class PlannedFiles(WriterPool):
         return files
 
 
+class PlannedFilming(Filming):
+    """Takes frames and writes no animation."""
+
+    def add(self, shot: Shot, images: Sequence[Image | None]) -> None:
+        """Leave the frames unwritten."""
+
+    def recorded(self, film: Film, page: Page, shot: Shot) -> Path:
+        """Return what stands for a complete file."""
+        return page.folder
+
+
 class PlanningSession(Session):
     """Takes statements as a session does, up to the point where work would begin."""
 
     def __init__(self) -> None:
         """Start an empty plan."""
         self.plan = Plan()
-        super().__init__(TraceEngine(self._hear), self._hear)
+        self.paces = read_paces()
+        self._tracing = TraceEngine(self._hear)
+        super().__init__(self._tracing, self._hear)
         self.planned = PlannedPictures()
         self.pictures = self.planned
         self.darkroom = Darkroom(self.planned)
@@ -165,8 +224,17 @@ class PlanningSession(Session):
         """Make what writes nothing."""
         return PlannedFiles(self._saved, workers=1)
 
+    def make_filming(self) -> Filming:
+        """Make what records nothing."""
+        return PlannedFilming(self._pool, self.paging, lambda path: self.pictures.find(path), self._hear)
+
     def make_folder(self, folder: Path) -> None:
         """Leave the folder unmade."""
+
+    def resume(self, *, any_name: bool = False) -> None:
+        """Plan nothing that earlier runs did."""
+        self.paging.resumption = Resumption(any_name=any_name, sweeps=False)
+        self._tracing.names_files = True
 
     def make_interpreter(self) -> Interpreter:
         """Make what passes directives over that change the world."""
@@ -182,6 +250,10 @@ class PlanningSession(Session):
                 self.plan.warnings.append(event.diagnostic)
             case Failed():
                 self.plan.failures += event.diagnostics
+            case FileLost():
+                self.plan.lost[Path(event.path)] = event.why
+            case JobKept():
+                self._files[event.number, "image"] = [*map(Path, event.paths)]
             case FileSaved():
                 self._files.setdefault((event.number, event.kind), []).append(Path(event.path))
             case _:
@@ -193,14 +265,30 @@ class PlanningSession(Session):
         super().invoke(words, span)
         for number, planned in enumerate(self.plan.jobs[first:], 1):
             files, configs = (tuple(self._files.pop((number, kind), ())) for kind in ("image", "config"))
-            whole = self.plan.jobs[first + number - 1] = replace(planned, files=files, configs=configs)
-            self.planned.planned.update(dict.fromkeys((f.absolute() for f in files), whole.size))
+            if planned.is_kept and planned.job.request.output_configs:
+                configs = tuple(path.with_suffix(".dgen") for path in files)
+            films = tuple(self._files.pop((number, "animation"), ()))
+            whole = replace(planned, files=files, configs=configs, animations=films)
+            self.plan.jobs[first + number - 1] = whole
+            self.planned.planned.update(dict.fromkeys((f.absolute() for f in (*files, *films)), whole.size))
+            if whole.reel is not None:
+                clip = Clip(size=whole.size, frames=len(whole.reel), rate=whole.reel.rate)
+                self.planned.planned_clips.update(dict.fromkeys((f.absolute() for f in films), clip))
 
-    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
-        job = self.darkroom.resolve(request, *place)
+    def _render_one(self, shot: Shot, place: tuple[ModelFacts, str]) -> bool:
+        job = self.darkroom.resolve(shot.request, *place)
+        self._start_film(shot, place)
+        size = self.darkroom.finished_size(job)
+        device = shot.request.device and place[1]
+        planned = PlannedJob(
+            job=job, where=self._where, files=(), one=size, seconds=self.paces.seconds_of(job, device),
+            is_kept=self._keeps(job, shot), reel=shot.reel,
+        )  # fmt: skip
+        self.plan.jobs.append(planned)
+        if planned.is_kept:
+            return True
         self.engine.render(job, Inputs(), lambda step, steps: None)
-        self.plan.jobs.append(PlannedJob(job=job, where=self._where, files=(), one=self.darkroom.finished_size(job)))
-        self._write(job, (None,) * pictures_of(job), count[0])
+        self._write(job, (None,) * pictures_of(job), shot)
         return False
 
 
@@ -220,6 +308,7 @@ class Limits:
 
     images: int | None = None
     disk_bytes: int | None = None
+    seconds: float | None = None
 
     def __bool__(self) -> bool:
         """Whether there is a limit."""
@@ -232,11 +321,14 @@ class Limits:
             DgenError: `over-limit`.
         """
         found: list[Diagnostic] = []
-        if self.images is not None and len(plan.files) > self.images:
-            found.append(_over("--max-images", f"{len(plan.files):,} pictures", f"{self.images:,}"))
+        pictures = sum(len(p.files) for p in plan.to_make)
+        if self.images is not None and pictures > self.images:
+            found.append(_over("--max-images", f"makes {pictures:,} pictures", f"{self.images:,}"))
         if self.disk_bytes is not None and plan.disk_bytes > self.disk_bytes:
-            most = f"up to {plan.disk_bytes / GB:,.3f} GB of pictures"
+            most = f"makes up to {plan.disk_bytes / GB:,.3f} GB of pictures"
             found.append(_over("--max-gb", most, f"{self.disk_bytes / GB:,.3f}"))
+        if self.seconds is not None:
+            found += _too_long(plan, self.seconds)
         if found:
             raise DgenError(*found)
 
@@ -244,9 +336,20 @@ class Limits:
 GB = 10**9
 
 
-def _over(flag: str, makes: str, limit: str) -> Diagnostic:
+def _too_long(plan: Plan, limit_s: float) -> Iterator[Diagnostic]:
+    if plan.seconds > limit_s:
+        yield _over("--max-minutes", f"takes about {plan.seconds / 60:,.1f} minutes", f"{limit_s / 60:,.1f}")
+    elif plan.untimed:
+        family = plan.untimed[0].job.family
+        yield Diagnostic(
+            code="over-limit", message="nobody knows how long this takes, so `--max-minutes` cannot allow it",
+            help=f"nothing was started; a run of a `{family}` model on this machine leaves its time",
+        )  # fmt: skip
+
+
+def _over(flag: str, does: str, limit: str) -> Diagnostic:
     return Diagnostic(
-        code="over-limit", message=f"this makes {makes}, and `{flag}` allows {limit}",
+        code="over-limit", message=f"this {does}, and `{flag}` allows {limit}",
         help="nothing was started; `dgen plan` lists what it makes",
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
+from dgen.media.resume import Resumption
 from dgen.media.sheet import write_sheet
 from dgen.media.write import WriterPool, Written, grid, make_folder, publish
 from dgen.options.request import ROWS, Request
@@ -252,6 +253,10 @@ class Session:
         if found or facts is None:
             raise DgenError(*found)
         return facts, self.engine.device_kind(first.device)
+
+    def resume(self, *, any_name: bool = False) -> None:
+        """Do not do again what earlier runs did; `any_name`: under whatever name it is there."""
+        self.paging.resumption = Resumption(any_name=any_name)
 
     def resume(self, *, any_name: bool = False) -> None:
         """Do not do again what earlier runs did; `any_name`: under whatever name it is there."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dgen import __version__
+from dgen.calibration import Stopwatch
 from dgen.cli.arguments import CommandLine, command_table, is_script, read_command_line, script_paths
 from dgen.cli.fronts import Front, make_front
 from dgen.cli.interrupts import Interrupts
@@ -18,12 +19,14 @@ from dgen.events import serial
 from dgen.lang.evaluate import Exited
 from dgen.lang.files import read_script
 from dgen.lang.permissions import Permissions
-from dgen.media.resume import Resumption
 from dgen.plan.bind import request_table
 from dgen.session import Session
 
 _ANY_NAME = ("run", "repl")
 """Commands of which every positional word is a script."""
+
+LIMITS = {"max_images", "max_gb", "max_minutes"}
+"""Options that have a run planned before it starts."""
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
@@ -46,12 +49,12 @@ def run(argv: Sequence[str]) -> int:
         return Exit.OK
     check(line)
     sources = list(sources_of(line))
-    if {"max_images", "max_gb"} & set(line.asked):
+    if LIMITS & set(line.asked):
         from dgen.cli.planning import guard
 
         guard(line, sources)
     with front_of(line) as front:
-        interrupts = Interrupts(serial(front.listen), front.show)
+        interrupts = Interrupts(serial(Stopwatch(front.listen).listen), front.show)
         session = Session(LocalEngine(interrupts.listen), interrupts.listen)
         try:
             with interrupts.heeded(session):
@@ -108,8 +111,8 @@ def settle(session: Session, line: CommandLine) -> None:
         DgenError: a variable cannot be set.
     """
     session.inject(line.rest)
-    if "resume" in line.asked:
-        session.paging.resumption = Resumption()
+    if {"resume", "incremental"} & set(line.asked):
+        session.resume(any_name="incremental" in line.asked)
     if "sandbox" in line.asked:
         session.permissions = Permissions.sandbox(_output_folder(line))
     _assign(session, line)

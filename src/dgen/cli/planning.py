@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from dgen.cli.arguments import CommandLine, command_table, read_command_line
 from dgen.cli.commands import refuse, run_session, sources_of
-from dgen.cli.status import mebibytes
+from dgen.cli.status import mebibytes, seconds
 from dgen.diagnostic import Exit, Source, render, wants_color
+from dgen.engine.footprint import Footprint
 from dgen.plan.steps import steps_of
 from dgen.planning import GB, Limits, Plan, PlannedJob, planned
 
@@ -23,7 +26,7 @@ def run(argv: Sequence[str]) -> int:
         DgenError: something in the command line or a script is wrong, or the plan goes beyond a limit.
     """
     line = read_command_line(argv)
-    refuse(line, "resume", "save_failed")
+    refuse(line, "save_failed")
     plan = _plan(line, list(sources_of(line)))
     if "json" in line.asked:
         print(json.dumps(as_object(plan), indent=2, ensure_ascii=False))
@@ -49,10 +52,14 @@ def _plan(line: CommandLine, sources: list[Source]) -> Plan:
 
 def _limits(line: CommandLine) -> Limits:
     rows = command_table().rows
-    images, gigabytes = (
-        rows[name].parse(line.asked[name][-1].text) if name in line.asked else None for name in ("max_images", "max_gb")
+    images, gigabytes, minutes = (
+        rows[name].parse(line.asked[name][-1].text) if name in line.asked else None
+        for name in ("max_images", "max_gb", "max_minutes")
     )
-    return Limits(images=images, disk_bytes=None if gigabytes is None else int(gigabytes * GB))
+    return Limits(
+        images=images, disk_bytes=None if gigabytes is None else int(gigabytes * GB),
+        seconds=None if minutes is None else minutes * 60,
+    )  # fmt: skip
 
 
 def _tell(plan: Plan) -> None:
@@ -70,14 +77,23 @@ def _lines(plan: Plan) -> Iterator[str]:
     for _, group in groupby(plan.jobs, key=lambda p: p.where):
         jobs = list(group)
         yield _head(jobs)
-        yield from (f"  {path}" for job in jobs for path in (*job.files, *job.configs))
+        yield from (f"  {path}{_state(plan, job, path)}" for job in jobs for path in _files(job))
     if plan.parts:
         yield "models"
-        yield from (f"  {p.kind} of {p.source} ({p.dtype}): {_bytes(p.bytes)}" for p in plan.parts)
+        yield from (f"  {p.kind} of {p.source} ({p.dtype}): {_bytes(p)}" for p in plan.parts)
     if plan.passed_over:
         yield "passed over, for it touches more than the session"
         yield from (f"  {each}" for each in plan.passed_over)
     yield _total(plan)
+
+
+def _files(job: PlannedJob) -> tuple[Path, ...]:
+    return (*job.files, *job.animations, *job.configs)
+
+
+def _state(plan: Plan, job: PlannedJob, path: Path) -> str:
+    """Say what is known of a file from earlier runs."""
+    return " (kept)" if job.is_kept else f" ({plan.lost[path]})" if path in plan.lost else ""
 
 
 def _head(jobs: list[PlannedJob]) -> str:
@@ -89,15 +105,39 @@ def _head(jobs: list[PlannedJob]) -> str:
 def _total(plan: Plan) -> str:
     unknown = sum(part.bytes is None for part in plan.parts)
     more = f" and {_count(unknown, 'part')} of unknown size" if unknown else ""
+    more += f", {mebibytes(plan.download_bytes)} to download" if plan.download_bytes else ""
+    pictures = sum(len(p.files) for p in plan.to_make)
+    all_pictures, animations = (sum(map(len, counted)) for counted in _made(plan))
+    kept = f" ({_count(all_pictures - pictures, 'more picture')} kept)" if len(plan.to_make) < len(plan.jobs) else ""
+    moving = f", {_count(animations, 'animation')}" if animations else ""
+    free = "" if plan.free_bytes is None else f" of {mebibytes(plan.free_bytes)} that are free"
     return (
-        f"total: {_count(len(plan.jobs), 'job')}, {_count(len(plan.files), 'picture')}, "
-        f"{_count(sum(steps_of(p.job.request) for p in plan.jobs), 'step')}, "
-        f"up to {mebibytes(plan.disk_bytes)} on the disk, {mebibytes(plan.weights_bytes)} of models{more}"
+        f"total: {_count(len(plan.to_make), 'job')}, {_count(pictures, 'picture')}{kept}{moving}, "
+        f"{_count(_steps(plan), 'step')}, {_time(plan)}, "
+        f"up to {mebibytes(plan.disk_bytes)} on the disk{free}, {mebibytes(plan.weights_bytes)} of models{more}"
     )
 
 
-def _bytes(count: int | None) -> str:
-    return "not on this machine" if count is None else mebibytes(count) if count else "small"
+def _made(plan: Plan) -> tuple[list[tuple[Path, ...]], list[tuple[Path, ...]]]:
+    """Return the pictures and the animations of each job."""
+    return [p.files for p in plan.jobs], [p.animations for p in plan.jobs]
+
+
+def _steps(plan: Plan) -> int:
+    return sum(steps_of(p.job.request) for p in plan.to_make)
+
+
+def _time(plan: Plan) -> str:
+    if plan.untimed:
+        families = ", ".join(dict.fromkeys(f"`{p.job.family}`" for p in plan.untimed))
+        return f"time unknown: no run of {families} was timed here"
+    return f"about {seconds(plan.seconds)}"
+
+
+def _bytes(part: Footprint) -> str:
+    if part.bytes is not None:
+        return mebibytes(part.bytes) if part.bytes else "small"
+    return f"to download, {mebibytes(part.download_bytes)}" if part.download_bytes else "not on this machine"
 
 
 def _count(number: int, noun: str) -> str:
@@ -111,13 +151,17 @@ def as_object(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON has it; sizes are in pixels and bytes."""
     return {
         "invocations": [_invocation(list(group)) for _, group in groupby(plan.jobs, key=lambda p: p.where)],
-        "parts": [{"kind": p.kind, "source": p.source, "dtype": p.dtype, "bytes": p.bytes} for p in plan.parts],
+        "parts": [asdict(part) for part in plan.parts],
+        "lost": {str(path): why for path, why in plan.lost.items()},
         "passed_over": plan.passed_over,
         "warnings": [render([each]) for each in plan.warnings],
         "failures": [render([each]) for each in plan.failures],
         "totals": {
-            "jobs": len(plan.jobs), "pictures": len(plan.files), "disk_bytes": plan.disk_bytes,
-            "steps": sum(steps_of(p.job.request) for p in plan.jobs), "weights_bytes": plan.weights_bytes,
+            "jobs": len(plan.jobs), "kept_jobs": len(plan.jobs) - len(plan.to_make),
+            "pictures": sum(map(len, _made(plan)[0])), "animations": sum(map(len, _made(plan)[1])),
+            "disk_bytes": plan.disk_bytes, "free_bytes": plan.free_bytes,
+            "steps": _steps(plan), "weights_bytes": plan.weights_bytes,
+            "download_bytes": plan.download_bytes, "seconds": None if plan.untimed else round(plan.seconds, 1),
             "unknown_parts": sum(part.bytes is None for part in plan.parts),
         },
     }  # fmt: skip
@@ -135,5 +179,6 @@ def _job(planned: PlannedJob) -> dict[str, Any]:
     return {
         "mode": planned.job.mode, "seed": planned.job.request.seed, "size": list(planned.size),
         "steps": steps_of(planned.job.request), "files": [str(p) for p in planned.files],
-        "configs": [str(p) for p in planned.configs],
+        "animations": [str(p) for p in planned.animations],
+        "configs": [str(p) for p in planned.configs], "seconds": planned.seconds, "kept": planned.is_kept,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dgen.cli.arguments import CommandLine, command_words, read_command_line, script_paths
-from dgen.cli.commands import front_of, refuse, settle
+from dgen.cli.commands import LIMITS, front_of, refuse, settle
 from dgen.cli.fronts import Front
 from dgen.cli.interrupts import Interrupts
 from dgen.diagnostic import Exit, Word, fail
@@ -16,7 +16,7 @@ from dgen.events import Event, Warned, serial
 from dgen.schema import BadValue
 from dgen.verifying import Verdict, VerifyingSession
 
-_MEANINGLESS = ("resume", "max_images", "max_gb", "keep_going", "save_failed")
+_MEANINGLESS = ("resume", "incremental", *LIMITS, "keep_going", "save_failed")
 
 
 def run(argv: Sequence[str]) -> int:

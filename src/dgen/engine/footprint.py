@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ class Footprint:
     source: str
     dtype: str
     bytes: int | None
+    download_bytes: int | None = 0  # that are not on this machine yet; None when nobody knows how many
 
 
 def footprint(hub: Hub, part: Part) -> Footprint:
@@ -45,7 +48,23 @@ def footprint(hub: Hub, part: Part) -> Footprint:
         size = _measured(hub, part)
     except BadValue:  # a damaged file: loading it tells what is wrong
         size = None
-    return Footprint(kind=part.kind, source=part.source.name, dtype=part.dtype, bytes=size)
+    return Footprint(
+        kind=part.kind, source=part.source.name, dtype=part.dtype, bytes=size,
+        download_bytes=0 if size is not None else _announced(hub, part),
+    )  # fmt: skip
+
+
+def _announced(hub: Hub, part: Part) -> int | None:
+    """Return what the index of sharded weights says of their size; the hub's cache may have it without the weights."""
+    try:
+        folder = hub.index(part.source) / part.kind
+    except EngineError:
+        return None
+    middle = f".{part.source.variant}" if part.source.variant else ""
+    for file in sorted(folder.glob(f"*.safetensors.index{middle}.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return int(json.loads(file.read_text(encoding="utf-8"))["metadata"]["total_size"])
+    return None
 
 
 def _measured(hub: Hub, part: Part) -> int | None:

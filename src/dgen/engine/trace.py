@@ -11,6 +11,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine import schedulers
 from dgen.engine.adapters.check import check_attached
 from dgen.engine.files import model_files
+from dgen.engine.files import model_files
 from dgen.engine.footprint import Footprint, footprint
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
@@ -42,6 +43,7 @@ class TraceEngine:
     def __init__(self, listener: Listener = lambda event: None, device: str = "cpu") -> None:
         """`listener` is told each line as a `Traced` event; `device` is the kind that jobs are planned for."""
         self._listener, self._device = listener, device
+        self.names_files = False  # what a picture would be made from: to know whether it is there already
         self.names_files = False  # what a picture would be made from: to know whether it is there already
         self._models = Models(Hub(is_offline=True))
         self._held: dict[tuple[Any, ...], Part] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Wanted:
     index: int
     stem: str
     has_config: bool
+    any_name: bool = False  # a picture that is whole serves under whatever name it has
 
     def is_named(self, entry: Entry) -> bool:
         """Whether the files of an entry have the name, or the one of a duplicate."""
@@ -50,6 +52,8 @@ class Wanted:
 class Resumption:
     """Hands the pictures of earlier runs out, each once, to the jobs that would make them again."""
 
+    any_name: bool = False  # what has another name than it would get now serves too, when it is whole
+    sweeps: bool = True  # what killed processes left unfinished is removed
     _folders: dict[Path, _Folder] = field(default_factory=dict[Path, "_Folder"])
 
     def find(self, folder: Path, wanted: Wanted) -> Find | None:
@@ -64,7 +68,8 @@ class Resumption:
     def _book(self, folder: Path) -> _Folder:
         place = folder.absolute()
         if place not in self._folders:
-            sweep(place)
+            if self.sweeps:
+                sweep(place)
             self._folders[place] = _Folder(place)  # the working directory may change
         return self._folders[place]
 
@@ -89,8 +94,16 @@ class _Folder:
             known[place] = entry
 
     def find(self, wanted: Wanted) -> Find | None:
+        known = self._entries.get((wanted.job, wanted.index), [])
+        found = self._named(wanted, [e for e in known if wanted.is_named(e)])
+        if not wanted.any_name or (found is not None and found.is_whole):
+            return found
+        others = (self._named(wanted, [e]) for e in known if not wanted.is_named(e))
+        return next((f for f in others if f is not None and f.is_whole), found)
+
+    def _named(self, wanted: Wanted, entries: Iterable[Entry]) -> Find | None:
         key = (wanted.job, wanted.index)
-        for entry in filter(wanted.is_named, self._entries.get(key, [])):
+        for entry in entries:
             name = next(iter(entry.files))
             wrong = [*self._faults(entry)]
             if wanted.has_config and len(entry.files) < 2:
