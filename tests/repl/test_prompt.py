@@ -124,7 +124,8 @@ def test_session_shows_its_history_and_runs_the_last_invocation_changed(start: S
 
 def test_session_is_saved_as_a_script_that_runs(start: Start, at_work: Path) -> None:
     terminal = start().enter("\\set what circle").enter("\\unset nothing").wait_for("no variable named")
-    terminal.enter('toy --prompts "a {{ what }}" --seeds 1 --inference-steps 1 -o one').wait_for("done: 1 file")
+    terminal.enter('toy --prompts "a {{ what }}" --seeds 1 --inference-steps 1 -o one --auth-token x')
+    terminal.wait_for(": one/s_1_g_5-0_i_1_step_1.png").wait_for("toy · cpu · ")
     terminal.enter("\\again --seeds 5 -o two").wait_for_prompt().enter("\\last").wait_for("-o two")
     terminal.enter("\\save story.dgen").wait_for("saved story.dgen").enter("\\save seed.png").wait_for(
         "is there already"

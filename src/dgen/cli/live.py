@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Any
 
@@ -35,10 +36,12 @@ class LiveFront(PlainFront):
         self._all: Any = None
         self._steps: Any = None
         self._preview = ""
+        self._saved: list[str] = []  # by this statement
 
     def listen(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, StatementStarted):
+            self._saved = []
             self._open(event)
         elif isinstance(event, (StatementFinished, Interrupted, Failed)):
             self._close()
@@ -46,6 +49,15 @@ class LiveFront(PlainFront):
             self.status.listen(event)
             return
         super().listen(event)
+
+    def line(self, event: Event) -> str | None:
+        """Say where the files are, which no line of their own has told."""
+        text = super().line(event)
+        if text is None or not isinstance(event, StatementFinished) or not self._saved:
+            return text
+        if len(self._saved) == 1:
+            return f"{text}: {self._saved[0]}"
+        return f"{text}, below {os.path.commonpath(map(os.path.dirname, self._saved)) or os.curdir}"
 
     def standing(self, event: Event) -> str | None:
         """Return nothing: the bars tell it."""
@@ -70,6 +82,7 @@ class LiveFront(PlainFront):
                 self._preview = _drawn(event.image)
             case FileSaved(kind="image"):
                 update(self._all, note=event.path)
+                self._saved.append(event.path)
                 return True
             case _:
                 pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from dgen.diagnostic import DgenError, Source, Span, Word, fail
+from dgen.diagnostic import DgenError, Source, Span, Word, cut_secrets, fail
 from dgen.lang.format import quote
 from dgen.lang.layout import lay_out
 
@@ -66,8 +66,8 @@ class Journal:
         return self.last
 
     def script(self, version: str) -> str:
-        """Return the session as a script: what succeeded, laid out."""
-        kept = [entry.text for entry in self.entries if entry.succeeded and not entry.is_shown_only]
+        """Return the session as a script: what succeeded, laid out, without tokens: `HF_TOKEN` holds one elsewhere."""
+        kept = [cut_secrets(entry.text) for entry in self.entries if entry.succeeded and not entry.is_shown_only]
         return lay_out(Source("session", "\n\n".join([f"#! dgen {version}", *kept, ""])))
 
 

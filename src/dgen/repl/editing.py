@@ -65,14 +65,15 @@ class StatementCompleter(Completer):
 
 
 def toolbar(document: Document, preparation: Preparation) -> StyleAndTextTuples:
-    """Return the line below the prompt: how what is being typed is written, or what keys there are."""
+    """Return the line below the prompt: how what is being typed is written, or where the session stands, and keys."""
     if document.text.strip() and preparation.has_language:
         from dgen.complete.complete import signature
 
         found = signature(document.text, document.cursor_position)
         if found is not None:
             return _written(found, get_app().output.get_size().columns)
-    return [("", KEYS)]
+    standing = preparation.runner().standing if preparation.has_session else ""
+    return [("", f"{standing}   {KEYS}"[: get_app().output.get_size().columns] if standing else KEYS)]
 
 
 def _written(signature: Signature, columns: int) -> StyleAndTextTuples:

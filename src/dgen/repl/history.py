@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory
 
-_SECRET = re.compile(r"(?:^|\s)(?:--auth-token|-atk)\b")
+from dgen.diagnostic import has_secret
 
 
 class ProjectHistory(FileHistory):
@@ -31,7 +31,7 @@ class ProjectHistory(FileHistory):
 
     def store_string(self, string: str) -> None:
         """Append a statement; a history that cannot be written is no reason to fail."""
-        if _SECRET.search(string):
+        if has_secret(string):
             return
         with contextlib.suppress(OSError):
             Path(str(self.filename)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -44,6 +44,11 @@ class Runner:
         """End the session's threads."""
         self.session.close()
 
+    @property
+    def standing(self) -> str:
+        """The model that ran last, its device, memory and speed on a line; empty before any did."""
+        return self._front.status.line()
+
     def run(self, text: str) -> None:
         r"""Run what was typed; whatever goes wrong is shown.
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ VARIABLE = "DGEN_PICTURES"
 
 _CELL_PX = 10, 20  # of a terminal that does not tell; most are near
 _CHUNK = 4096  # the most that kitty takes at a time
-_ANSWER_S = 0.3  # how long a terminal may take to say what it can
+_ANSWER_S = 2.0  # how long a terminal may take to say what it can; what comes later would be taken for typed
 
 
 def way_of(stream: TextIO, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -46,6 +47,7 @@ def _named(environment: Mapping[str, str]) -> str | None:
     return "kitty" if "KONSOLE_VERSION" in environment else None
 
 
+@cache
 def _answers_sixel(stream: TextIO) -> bool:
     """Ask a terminal for its attributes; 4 among them is sixel."""
     if sys.platform == "win32" or not sys.stdin.isatty():
