@@ -15,6 +15,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine import devices, schedulers
 from dgen.engine.adapters.attach import State, attach_ip, attach_loras, attach_steering, attach_words
 from dgen.engine.adapters.check import check_attached
+from dgen.engine.adapters.guidance import change_denoiser
 from dgen.engine.adapters.ip import IpAdapters
 from dgen.engine.adapters.layers import forget
 from dgen.engine.components import Component, Need, Store
@@ -146,6 +147,7 @@ class LocalEngine:
             pipeline = assemble(job, layout, values)
             changes = attach_loras(stack, job.request, pipeline, adapters["lora"])
             attach_ip(stack, job.request, pipeline, adapters["ip_adapter"], self.ip_adapters)
+            change_denoiser(stack, job.request, pipeline)
             states = {k: (*states.get(k, ()), *changes.get(k, ())) for k in components}
             self._remember(components, values["scheduler"])
             if preview is not None:

@@ -27,6 +27,7 @@ class ModelFacts:
     default_size: Size  # pixels
     parts: tuple[str, ...] = ()  # component kinds the model brings; () when unknown
     denoiser_channels: int | None = None  # of its UNet's or transformer's input; None when unknown
+    skips: int | None = None  # how many skip connections its UNet has; None when unknown
 
     def has_mode(self, mode: str) -> bool:
         """Whether the model's denoiser can run a mode of its family."""
@@ -52,7 +53,10 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     family = wanted or family_of_class(pipeline)
     parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
-    return ModelFacts(family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels)
+    return ModelFacts(
+        family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
+        skips=_skips(_read_json(folder / "unet" / "config.json") or {}),
+    )  # fmt: skip
 
 
 def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
@@ -120,6 +124,17 @@ def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
                 size = Size(sample * _vae_factor(folder), sample * _vae_factor(folder))
             return size, channels if isinstance(channels, int) else None
     return size, None
+
+
+def _skips(unet: dict[str, Any]) -> int | None:
+    """Count the skip connections of a UNet: one of the input, one a layer, one between two blocks."""
+    blocks, layers = unet.get("down_block_types"), unet.get("layers_per_block")
+    if not isinstance(blocks, list):
+        return None
+    count = len(cast("list[object]", blocks))
+    if isinstance(layers, list):
+        return sum(cast("list[int]", layers)) + count
+    return layers * count + count if isinstance(layers, int) else None
 
 
 def _vae_factor(folder: Path) -> int:

@@ -10,6 +10,7 @@ from dgen.schema import BadValue
 
 TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
+PAG = "pag"  # alone, or with one of those: `controlnet+pag`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,15 @@ SD = Family(
             INPAINT: "StableDiffusionControlNetInpaintPipeline",
         },
         T2I_ADAPTER: {TXT2IMG: "StableDiffusionAdapterPipeline"},
+        PAG: {
+            TXT2IMG: "StableDiffusionPAGPipeline",
+            IMG2IMG: "StableDiffusionPAGImg2ImgPipeline",
+            INPAINT: "StableDiffusionPAGInpaintPipeline",
+        },
+        f"{CONTROLNET}+{PAG}": {
+            TXT2IMG: "StableDiffusionControlNetPAGPipeline",
+            INPAINT: "StableDiffusionControlNetPAGInpaintPipeline",
+        },
     },
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model."),
     single_file=True,
@@ -97,6 +107,15 @@ SDXL = Family(
             INPAINT: "StableDiffusionXLControlNetUnionInpaintPipeline",
         },
         T2I_ADAPTER: {TXT2IMG: "StableDiffusionXLAdapterPipeline"},
+        PAG: {
+            TXT2IMG: "StableDiffusionXLPAGPipeline",
+            IMG2IMG: "StableDiffusionXLPAGImg2ImgPipeline",
+            INPAINT: "StableDiffusionXLPAGInpaintPipeline",
+        },
+        f"{CONTROLNET}+{PAG}": {
+            TXT2IMG: "StableDiffusionXLControlNetPAGPipeline",
+            IMG2IMG: "StableDiffusionXLControlNetPAGImg2ImgPipeline",
+        },
     },
     default_size=1024,
     checkpoint_keys=("model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dgen.options.animation import AnimationOptions
 from dgen.options.attachments import AttachmentOptions
+from dgen.options.guidance import GuidanceOptions
 from dgen.options.images import ImageOptions
 from dgen.options.memory import MemoryOptions
 from dgen.options.model import ModelOptions
@@ -22,8 +24,10 @@ class InvocationOptions(
     AttachmentOptions,
     PromptOptions,
     SamplingOptions,
+    GuidanceOptions,
     SdxlOptions,
     ImageOptions,
+    AnimationOptions,
     OutputOptions,
 ):
     """Everything that an invocation can say."""

@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dgen.diagnostic import Diagnostic, Span
-from dgen.families.rows import CONTROLNET, CONTROLNET_UNION, FAMILIES, IMG2IMG, INPAINT, T2I_ADAPTER, TXT2IMG, Family
+from dgen.families.rows import (
+    CONTROLNET,
+    CONTROLNET_UNION,
+    FAMILIES,
+    IMG2IMG,
+    INPAINT,
+    PAG,
+    T2I_ADAPTER,
+    TXT2IMG,
+    Family,
+)
 from dgen.options.attachments import ControlNetUri
 from dgen.options.request import Request
 from dgen.plan.bind import Bound
@@ -34,8 +44,17 @@ def is_steered(said: Said) -> bool:
     return any(map(said, STEERING))
 
 
+PAG_OPTIONS = ("pag", "pag_scale", "pag_adaptive_scale")
+"""The options each of which switches perturbed attention guidance on."""
+
+
 def variant_of(said: Said, family: Family) -> str:
     """Return which pipelines of a family run what is attached; "" for those that run the model alone."""
+    has_pag = any(value is not None and value is not False and value != () for value in map(said, PAG_OPTIONS))
+    return "+".join(filter(None, (_steering(said, family), PAG if has_pag else "")))
+
+
+def _steering(said: Said, family: Family) -> str:
     nets: Sequence[ControlNetUri] = said("control_nets")
     if not nets:
         return T2I_ADAPTER if said("t2i_adapters") else ""
@@ -57,6 +76,32 @@ def control_images(seed: ImageSeed | None, has_nets: bool) -> tuple[str, ...]:
     if seed.control or not has_nets or seed.mask is not None or seed.batch:
         return seed.control
     return (seed.image, *seed.further)
+
+
+def apart(bound: Bound, family: Family, mode: str) -> Diagnostic:
+    """Describe things that a family can attach, but not together in a mode."""
+    variant = variant_of(said_in(bound), family)
+    given = [bound.given[name] for name in (*STEERING, *PAG_OPTIONS) if name in bound]
+    able = [f"{f.name} ({', '.join(f.variants[variant])})" for f in FAMILIES.values() if variant in f.variants]
+    return Diagnostic(
+        code="unsupported-option", span=given[-1].flag.span,
+        message=f"{family.label} cannot use `{given[-1].flag.text}` beside `{given[0].flag.text}` in {mode}",
+        help=f"these can: {', '.join(able)}" if able else "leave one of them out",
+    )  # fmt: skip
+
+
+def no_branch(branch: int, count: int) -> str:
+    """Say that a model has no skip connection of a number."""
+    return f"this model has {count} skip connections, 0 to {count - 1}, found {branch}"
+
+
+def beyond(bound: Bound, skips: int | None) -> Iterator[Diagnostic]:
+    """Find numbers of skip connections for DeepCache that a model has not; `skips` is how many it has."""
+    held = bound.given["deep_cache_branch_id"].values if skips and "deep_cache_branch_id" in bound else ()
+    for index, branch in enumerate(held):
+        if skips is not None and branch >= skips:
+            span = bound.span_of("deep_cache_branch_id", index)
+            yield Diagnostic(code="bad-value", message=no_branch(branch, skips), span=span)
 
 
 def misfits(bound: Bound, family: Family) -> Iterator[Diagnostic]:

@@ -14,7 +14,7 @@ from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family
 from dgen.families.signatures import accepts, components, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
-from dgen.plan.control import apart, is_steered, misfits, mode_of, said_by, said_in, variant_of
+from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.image_seed import ImageSeed
@@ -82,7 +82,9 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     pipelines: list[str] = []
     for index, mode in enumerate(modes):
         pipeline = pipeline_of(facts, mode, variant) or pipeline_of(facts, mode)
-        if pipeline is None:
+        if pipeline is not None and "+" in variant and pipeline_of(facts, mode, variant) is None:
+            found.append(apart(bound, facts.family, mode))
+        elif pipeline is None:
             found.append(_no_mode(facts, mode, bound.span_of("image_seed", index)))
         elif pipeline not in pipelines:
             pipelines.append(pipeline)
@@ -91,7 +93,7 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     for row, flag, span in said:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, flag, span, facts, modes))
-    found += misfits(bound, facts.family)
+    found += (*misfits(bound, facts.family), *beyond(bound, facts.skips))
     found += _misaligned(bound, facts.family)
     if any(p for p in pipelines if accepts(p, "strength", facts.family.package)):
         found += _without_steps(bound)

@@ -1,0 +1,45 @@
+"""Changes how a denoiser works for the time of a job: FreeU, perturbed attention guidance, DeepCache."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from dgen.engine.adapters.deepcache import branches, remember_depths
+from dgen.engine.adapters.layers import wholly_as_it_was
+from dgen.engine.protocol import EngineError
+from dgen.options.request import Request
+from dgen.plan.control import no_branch
+
+DEEP_CACHE_INTERVAL, DEEP_CACHE_BRANCH = 5, 1
+"""What DeepCache does when only `--deep-cache` is said."""
+
+
+def change_denoiser(stack: ExitStack, request: Request, pipeline: Any) -> None:
+    """Change the UNet of a pipeline as a job asks, until the stack closes.
+
+    Raises:
+        EngineError: `bad-value`: DeepCache is told of a skip connection that the UNet has not.
+    """
+    has_pag = hasattr(pipeline, "pag_applied_layers")
+    if not (has_pag or request.freeu or uses_deep_cache(request)):
+        return
+    unet = pipeline.unet
+    stack.enter_context(wholly_as_it_was(unet))  # guidance leaves its processors behind in a job that fails
+    if request.freeu is not None:
+        pipeline.enable_freeu(*request.freeu)
+    if uses_deep_cache(request):
+        interval, branch = _deep_cache(request)
+        if branch >= branches(unet):
+            raise EngineError("bad-value", no_branch(branch, branches(unet)), "deep_cache_branch_id")
+        remember_depths(unet, interval, branch)
+
+
+def uses_deep_cache(request: Request) -> bool:
+    """Whether a job uses DeepCache."""
+    return request.deep_cache or request.deep_cache_interval is not None or request.deep_cache_branch_id is not None
+
+
+def _deep_cache(request: Request) -> tuple[int, int]:
+    interval, branch = request.deep_cache_interval, request.deep_cache_branch_id
+    return interval or DEEP_CACHE_INTERVAL, DEEP_CACHE_BRANCH if branch is None else branch
