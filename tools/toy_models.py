@@ -175,6 +175,46 @@ def make_gpt2(folder: Path) -> Path:
     return folder
 
 
+def make_marian(folder: Path) -> Path:
+    """Make a model that answers texts with others, as translating ones do."""
+    import io
+    import json
+
+    from sentencepiece import SentencePieceTrainer
+    from transformers import MarianConfig, MarianMTModel, MarianTokenizer
+
+    _seed(8)
+    folder.mkdir(parents=True, exist_ok=True)
+    sentences = ["ein roter Stern", "ein blauer Kreis", "a red star", "a blue circle", "grün und gelb, zwei Sterne"]
+    written = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences * 8), model_writer=written, vocab_size=40, hard_vocab_limit=False,
+        minloglevel=2,
+    )  # fmt: skip
+    for side in ("source", "target"):
+        (folder / f"{side}.spm").write_bytes(written.getvalue())
+    pieces = _pieces_of(written.getvalue())
+    vocabulary = {piece: number for number, piece in enumerate(pieces)} | {"<pad>": len(pieces)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    files = [str(folder / name) for name in ("source.spm", "target.spm", "vocab.json")]
+    MarianTokenizer(*files).save_pretrained(folder)
+    size = {"vocab_size": len(vocabulary), "d_model": 32, "max_position_embeddings": 128, "init_std": 1.0}
+    layers = {
+        f"{side}_{name}": count for side in ("encoder", "decoder")
+        for name, count in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 64))
+    }  # fmt: skip
+    ends = {"pad_token_id": len(pieces), "eos_token_id": vocabulary["</s>"], "decoder_start_token_id": len(pieces)}
+    MarianMTModel(MarianConfig(**size, **layers, **ends, forced_eos_token_id=None)).save_pretrained(folder)
+    return folder
+
+
+def _pieces_of(model: bytes) -> list[str]:
+    from sentencepiece import SentencePieceProcessor
+
+    reader = SentencePieceProcessor(model_proto=model)
+    return [reader.id_to_piece(n) for n in range(reader.get_piece_size())]
+
+
 def make_single_file(folder: Path, file: Path) -> Path:
     """Write the toy model of a folder as one checkpoint in the original layout, as its suffix says.
 
@@ -198,6 +238,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "vae": make_vae,
     "auraflow": make_auraflow,
     "gpt2": make_gpt2,
+    "marian": make_marian,
 }
 
 

@@ -25,7 +25,7 @@ class Upscaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextOrder:
-    """Texts that a language model shall continue, each by one text."""
+    """Texts that a language model shall continue, or answer with a text of its own, as one that translates does."""
 
     texts: tuple[str, ...]
     model: str
@@ -35,13 +35,14 @@ class TextOrder:
     temperature: float = 1.0
     top_k: int = 50
     top_p: float = 1.0
+    answers: bool = False  # the model is one that answers; it draws nothing at random then
 
 
 class Writer(Protocol):
     """Gives upscalers a language model."""
 
     def continue_texts(self, order: TextOrder) -> tuple[str, ...]:
-        """Return each text with what a model wrote after it."""
+        """Return each text with what a model wrote after it, or the answer to it."""
         ...
 
 

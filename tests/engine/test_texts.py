@@ -89,3 +89,37 @@ def test_a_chain_gives_each_upscaler_what_the_one_before_made(toys: Path, capsys
 def test_a_pattern_that_is_none_is_told(toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prompt-upscale", "-p", "a", "-u", "magicprompt;block-regex='('"]) == 2
     assert "error[bad-value]: `block-regex` is no pattern" in capsys.readouterr().err
+
+
+def test_texts_are_answered_as_in_a_plain_call(bench: Bench, toys: Path) -> None:
+    from dgen.engine.libraries import quiet
+
+    texts = ("ein roter Stern", "zwei blaue Kreise, gelb")
+    wanted = TextOrder(texts=texts, model=str(toys / "marian"), seed=0, answers=True)
+    made = bench.engine.continue_texts(wanted, None, offline=True)
+    with quiet():
+        from transformers import MarianMTModel, MarianTokenizer
+
+        tokenizer = MarianTokenizer.from_pretrained(toys / "marian")
+        model = MarianMTModel.from_pretrained(toys / "marian").eval()
+        given = tokenizer(list(texts), return_tensors="pt", padding=True)
+        plain = tokenizer.batch_decode(model.generate(**given, max_new_tokens=100), skip_special_tokens=True)
+    assert list(made) == plain
+    assert made[0] != made[1]
+
+
+def test_model_that_continues_does_not_answer(bench: Bench, toys: Path) -> None:
+    with pytest.raises(EngineError) as caught:
+        bench.engine.continue_texts(order(toys, "a star", answers=True), None, offline=True)
+    assert caught.value.code == "bad-model"
+
+
+def test_translated_prompts_come_from_the_model(toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("prompt-upscale", "-p", "ein roter Stern; zwei Kreise", "-u")
+    uri = f"translate;input=de;model={toys / 'marian'}"
+    assert main([*words, uri]) == 0
+    both = capsys.readouterr().out
+    assert main([*words, f"{uri};batch=no;part=negative"]) == 0
+    alone = capsys.readouterr().out
+    assert alone.startswith("ein roter Stern; ")
+    assert both.partition("; ")[2] == alone.partition("; ")[2]

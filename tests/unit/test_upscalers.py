@@ -166,3 +166,16 @@ def test_pictures_of_upscaled_prompts_replay(at_work: Path, capsys: pytest.Captu
 def test_tags_of_prompts_are_read_and_written(text: str, prompt: Prompt) -> None:
     assert read_prompt(text) == prompt
     assert read_prompt(str(prompt)) == prompt
+
+
+def test_words_get_weights_drawn_between_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    import re
+
+    words = ("-p", "a red star, in the woods!; 2 dull stars", "-u")
+    assert run(*words, "attention;seed=5;min=0.2;max=0.4") == 0
+    (made,) = out(capsys)
+    assert re.sub(r"\((\w+):0\.[234]\d*\)", r"<\1>", made) == "a <red> <star>, in the <woods>!; 2 <dull> <stars>"
+    assert run(*words, "attention;seed=5;min=0.2;max=0.4;syntax=compel") == 0
+    assert out(capsys) == [re.sub(r"\((\w+):([\d.]+)\)", r"(\1)\2", made)]
+    assert run(*words, "attention;min=2") == 2
+    assert "`min` is 2.0, which is more than `max`, 0.9" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Lets language models of transformers continue texts."""
+"""Lets language models of transformers continue texts, or answer them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[
         tokenizer, model = store.gather(stack, needs)
         store.bring(model, device)
         try:
-            return _continued(order, tokenizer.value, model.value, device)
+            write = _answered if order.answers else _continued
+            return write(order, tokenizer.value, model.value, device)
+        except EngineError:
+            raise
         except Exception as error:
             if is_short_of_memory(error):
                 message = f"memory ran out while `{source.shown}` wrote {len(order.texts)} texts"
@@ -68,6 +71,20 @@ def _class_name(folder: Path, source: Source) -> str:
     if not isinstance(named, list) or not named:
         raise EngineError("bad-model", f"`{source.shown}` is no language model: its `config.json` names no class")
     return str(named[0])
+
+
+def _answered(order: TextOrder, tokenizer: Any, model: Any, device: str) -> tuple[str, ...]:
+    import torch
+
+    if not getattr(model.config, "is_encoder_decoder", False):
+        raise EngineError("bad-model", f"`{order.model}` continues texts and answers none, as a translating model does")
+    given = tokenizer(list(order.texts), return_tensors="pt", padding=True, truncation=True).to(device)
+    with torch.inference_mode():
+        made = model.generate(
+            input_ids=given["input_ids"], attention_mask=given["attention_mask"], do_sample=False,
+            max_new_tokens=max(order.max_length, 2 * given["input_ids"].shape[1]),
+        )  # fmt: skip
+    return tuple(tokenizer.batch_decode(made, skip_special_tokens=True))
 
 
 def _continued(order: TextOrder, tokenizer: Any, model: Any, device: str) -> tuple[str, ...]:
