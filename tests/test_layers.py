@@ -55,11 +55,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"options", "plan", "processors", "registry", "upscalers", "weighters"},
     "doctor": BASE | {"cache", "engine"},
     "verifying": BASE | {"media", "session"},
+    "explaining": BASE | {"media", "plan", "planning"},
     "planning": FLOW | {"calibration", "check", "darkroom", "session"},
     "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
-    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "help", "lang"}
+    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "help", "lang"}
     | {"media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
     "__main__": {"cli"},
 }

@@ -108,6 +108,39 @@ def test_edited_script_renders_only_the_jobs_that_changed(at_work: Path, capsys:
     assert "total: 0 jobs, 0 pictures (6 more pictures kept), 0 steps, about 0.0 s" in out
 
 
+def test_why_tells_what_changed_since_the_nearest_picture(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = at_work / "own.png"
+    picture.write_bytes((at_work / "seed.png").read_bytes())
+    script = "toy --prompts a {} --seeds 1 --inference-steps 2 --image-seeds own.png --guidance-scales {} -o out\n"
+    (at_work / "s.dgen").write_text(script.format("", 2))
+    assert main(["why", "s.dgen"]) == 1
+    name = "s_1_st_0-8_g_{}-0_i_2_step_{}.png"
+    assert capsys.readouterr().out == f"out/{name.format(2, 1)}: nothing was made here yet\n"
+    assert main(["s.dgen", "--quiet"]) == 0
+    assert main(["why", "s.dgen"]) == 0
+    assert capsys.readouterr().out == f"out/{name.format(2, 1)}: kept\n"
+    (at_work / "s.dgen").write_text(script.format("'b; c'", "2 3"))
+    assert main(["why", "s.dgen", "--json"]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["reasons"] for each in told] == [
+        [],
+        ["`--guidance-scales` was 2.0, is 3.0"],
+        ['`--prompts` was a, is "b; c"'],
+        ['`--prompts` was a, is "b; c"', "`--guidance-scales` was 2.0, is 3.0"],
+    ]
+    assert [each["nearest"] for each in told] == [None] + [str(at_work / "out" / name.format(2, 1))] * 3
+    Image.new("RGB", (96, 64), "red").save(picture)
+    made = f"out/{name.format(2, 1)}"
+    assert main(["why", made]) == 1
+    beside = f"rendered; beside {name.format(2, 1)},\n  the content of `own.png` is another one\n"
+    assert capsys.readouterr().out == f"out/{name.format(2, 1)[:-4]}_duplicate_1.png: {beside}"
+    (at_work / made).write_bytes(b"")
+    picture.write_bytes((at_work / "seed.png").read_bytes())
+    (at_work / "s.dgen").write_text(script.format("", 2))
+    assert main(["why", "s.dgen"]) == 1
+    assert capsys.readouterr().out == f"{made}: it is damaged\n"
+
+
 def test_plan_of_a_resumed_run_says_what_is_left_and_changes_nothing(
     at_work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

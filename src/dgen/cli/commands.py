@@ -146,7 +146,7 @@ def sources_of(line: CommandLine) -> Iterator[Source]:
         raise fail("bad-arguments", f"`{line.command}` takes at least 1 file, got 0", line.span)
     if line.command == "replay":
         for path, word in script_paths(line.positional):
-            yield _replay_source(path, word)
+            yield replay_source(path, word)
         return
     scripts = list(named_scripts(line))
     if scripts:
@@ -191,7 +191,12 @@ def _no_model(line: CommandLine) -> DgenError:
     return fail("missing-model", "an invocation starts with a model", line.span, help="as in `builtin:shapes`")
 
 
-def _replay_source(path: str, word: Word) -> Source:
+def replay_source(path: str, word: Word) -> Source:
+    """Return the config of a picture, or the one that lies in a file of its own.
+
+    Raises:
+        DgenError: `missing-file`, `bad-file`, `not-replayable`.
+    """
     if is_script(path):
         return read_script(path, word.span)
     from dgen.media.metadata import read_config

@@ -116,6 +116,8 @@ COMMANDS: dict[str, Command] = {
         Command("replay", "FILE... [OPTIONS]", "make a picture again from the picture, or from its .dgen", _RUN),
         Command("verify", "PICTURE... [OPTIONS]", "make pictures again in memory, and compare",
                 "dgen.cli.verify:run"),
+        Command("why", "SCRIPT|PICTURE... [OPTIONS]", "say why `--incremental` would render pictures: what has changed",
+                "dgen.cli.why:run"),
         Command("repl", "[SCRIPT...] [OPTIONS]", "start a session: type statements one by one, models stay loaded",
                 "dgen.repl.main:run"),
         Command("check", "SCRIPT...", "find the mistakes of scripts without running them", "dgen.cli.tools:check",
