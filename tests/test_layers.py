@@ -45,9 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
     "telling": BASE | {"engine", "events", "options", "plan"},
     "paging": BASE | {"config", "engine", "events", "media", "plan"},
+    "patience": BASE | {"engine"},
     "calibration": BASE | {"cache", "events", "media", "plan"},
     "calibration": BASE | {"cache", "events", "media", "plan"},
-    "session": FLOW | {"commands", "darkroom", "fetch", "help", "paging", "preflight", "telling", "upscaling"},
+    "session": FLOW | {"commands", "darkroom", "fetch", "help", "paging"}
+    | {"patience", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},
     "complete": BASE

@@ -174,7 +174,8 @@ def _mark(headers: Any) -> str:
 
 def _accept(order: Order, status: int, headers: Any, have: int) -> None:
     if status != 200:
-        raise BadValue(f"`{shown(order.url)}` cannot be fetched: the server answered {status}", code="bad-file")
+        message = f"`{shown(order.url)}` cannot be fetched: the server answered {status}"
+        raise BadValue(message, code="offline" if is_passing(status) else "bad-file")
     kind = headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     if order.types and not kind.startswith(order.types):
         raise BadValue(f"`{shown(order.url)}` is `{kind}`, expected {' or '.join(order.types)}", code="bad-file")
@@ -183,6 +184,11 @@ def _accept(order: Order, status: int, headers: Any, have: int) -> None:
         raise BadValue(f"`{shown(order.url)}` is `{kind}`, not a file", code="bad-file", help=help)
     length = headers.get("content-length") or ""
     _within(order, have + (int(length) if length.isdecimal() else 0))
+
+
+def is_passing(status: int) -> bool:
+    """Whether the same request may be answered later: the server is overloaded or broken."""
+    return status in (408, 429) or status >= 500
 
 
 def _within(order: Order, size: int) -> None:

@@ -7,7 +7,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -23,6 +23,7 @@ from dgen.events import (
     Fetching,
     FileSaved,
     Interrupted,
+    JobKept,
     Listener,
     Printed,
     Shown,
@@ -33,22 +34,24 @@ from dgen.events import (
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES
 from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
+from dgen.filming import LOSSLESS, Filming
 from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
-from dgen.media.resume import Resumption
 from dgen.media.sheet import write_sheet
 from dgen.media.write import WriterPool, Written, grid, make_folder, publish
-from dgen.options.request import ROWS, Request
+from dgen.options.request import ROWS
 from dgen.paging import Paging
+from dgen.patience import Patience
 from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
+from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
-from dgen.plan.embedded import with_arguments
 from dgen.plan.resolve import Job
-from dgen.plan.steps import total_steps
+from dgen.plan.shots import Reel, Shot, calls_of, reel_of, said_slice, shots
+from dgen.plan.steps import steps_of, total_steps
 from dgen.preflight import (
     asks_for_help,
     blaming,
@@ -92,13 +95,19 @@ class Session:
         self.darkroom = Darkroom(self.pictures, lambda path, span: self.permissions.require_write(path, span))
         self.paging = Paging(engine, lambda path: self.pictures.find(path), lambda event: self.emit(event))
         self._pool = self.make_pool()
+        self.filming = self.make_filming()
         self._stop, self._stop_between = threading.Event(), threading.Event()
+        self.patience = Patience(self.warn, self._wait)
         self.provide(**last_variables(None, None), last_images=[], last_animations=[])
         self.inject(())
 
     def make_pool(self) -> WriterPool:
         """Make what writes the pictures."""
         return WriterPool(self._saved)
+
+    def make_filming(self) -> Filming:
+        """Make what records animations."""
+        return Filming(self._pool, self.paging, lambda path: self.pictures.find(path), lambda event: self.emit(event))
 
     def inject(self, words: Sequence[Word]) -> None:
         """Let words join every invocation, as those of the command line do."""
@@ -113,6 +122,7 @@ class Session:
     def close(self) -> None:
         """End the writer's threads, after what they are writing."""
         self._pool.close()
+        self.pictures.close()
 
     def cancel(self) -> None:
         """End the run that goes on in another thread: at its next step, statement or part that is loaded."""
@@ -136,6 +146,13 @@ class Session:
         if self._stop.is_set() or (is_between and self._stop_between.is_set()):
             self.forget_cancel()
             raise Cancelled
+
+    def _wait(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+        self.heed(is_between=True)
+
+    def _patiently(self, do: Callable[[], Any]) -> Any:
+        return self.patience.work(do, offline=self.pictures.offline)
 
     # ---- running -----------------------------------------------------------------------------------------------
 
@@ -212,8 +229,9 @@ class Session:
         if self._answer_help(bound):
             return
         with blaming(bound):
+            bound = with_arguments(bound)
             expansion = expand(bound, self.rng)
-            facts, device = self._prepare(bound, expansion)
+            facts, device = self._patiently(lambda: self._prepare(bound, expansion))
             if (changed := upscaled(bound, self._writer(bound))) is not bound:
                 bound, expansion = changed, expand(changed, self.rng)
             self._remember(bound, expansion)
@@ -221,7 +239,6 @@ class Session:
 
     def _writer(self, bound: Bound) -> EngineWriter:
         return EngineWriter(self.engine, bound.value("device"), offline=bool(bound.value("offline_mode")))
-            bound = with_arguments(bound)
 
     def _answer_help(self, bound: Bound) -> bool:
         if not asks_for_help(bound):
@@ -258,10 +275,6 @@ class Session:
         """Do not do again what earlier runs did; `any_name`: under whatever name it is there."""
         self.paging.resumption = Resumption(any_name=any_name)
 
-    def resume(self, *, any_name: bool = False) -> None:
-        """Do not do again what earlier runs did; `any_name`: under whatever name it is there."""
-        self.paging.resumption = Resumption(any_name=any_name)
-
     def make_folder(self, folder: Path) -> None:
         """Make an output folder.
 
@@ -272,18 +285,20 @@ class Session:
 
     def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
         started = time.monotonic()
-        total = len(expansion)
+        reels = self._patiently(lambda: self._reels(bound, expansion))
+        total = calls_of(expansion, reels)
         self.emit(
             StatementStarted(
                 where=str(bound.span), model=bound.value("model"), jobs=total, verbose=bool(bound.value("verbose")),
-                steps=total_steps(expansion), device=bound.value("device") or place[1],
+                steps=total_steps(expansion) * total // len(expansion), device=bound.value("device") or place[1],
             )
         )  # fmt: skip
         rendered = kept = 0
         try:
-            for number, request in enumerate(expansion, 1):
-                kept += self._attempt(bound, (number, total), request, place)
-                rendered = number
+            for shot in shots(expansion, reels):
+                if not self.filming.is_cut(shot):
+                    kept += self._attempt(bound, shot, place)
+                rendered = shot.count.number
         except KeyboardInterrupt:
             self._finish()
             self.emit(Interrupted(done=rendered, left=total - rendered))
@@ -295,56 +310,91 @@ class Session:
         took = round(time.monotonic() - started, 3)
         self.emit(StatementFinished(jobs=total, files=len(files), seconds=took, kept=kept))
 
+    def _reels(self, bound: Bound, expansion: Expansion) -> tuple[Reel | None, ...]:
+        """Return the frames of each image seed, None for those that don't move; nothing when no pictures are named."""
+        with blaming(bound):
+            seeds = [*enumerate(expansion.values("image_seed"))]
+            reels = tuple(reel_of(seed, said_slice(bound), self.pictures.clip) for _, seed in seeds)
+        for index, seed in seeds:
+            for what in self.pictures.troubles(seed.pictures if seed is not None else ()):
+                span = bound.span_of("image_seed", index)
+                self.emit(Warned(diagnostic=Diagnostic(severity="warning", code="cut-short", message=what, span=span)))
+        return reels
+
     def _finish(self) -> tuple[Written, ...]:
+        self.filming.abandon()
         files = self._pool.finish()
-        self.provide(last_images=[str(f.image.resolve()) for f in files])
+        made = {kind: [str(f.image.resolve()) for f in files if f.kind == kind] for kind in ("image", "animation")}
+        self.provide(last_images=made["image"], last_animations=made["animation"])
         return files
 
-    def _attempt(self, bound: Bound, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
+    def _attempt(self, bound: Bound, shot: Shot, place: tuple[ModelFacts, str]) -> bool:
         """Render a job; in a run that keeps going, one that fails is told of, and the others are rendered."""
         try:
             with blaming(bound):
-                return self._render_one(count, request, place)
+                is_kept = self._render_one(shot, place)
+                self.filming.end(shot)
+                return is_kept
         except DgenError as error:
+            if self.filming.cut(shot, error.__cause__):
+                self.emit(Warned(diagnostic=replace(error.diagnostics[0], severity="warning", code="cut-short")))
+                return False
+            self.filming.drop(shot)
             if not self.keep_going or error.diagnostics[0].code not in _OF_A_JOB:
                 raise
             self.report(error)
             return False
 
-    def _render_one(self, count: tuple[int, int], request: Request, place: tuple[ModelFacts, str]) -> bool:
+    def _render_one(self, shot: Shot, place: tuple[ModelFacts, str]) -> bool:
         """Render a job; say whether its pictures were there already."""
         facts, device = place
-        number, total = count
+        number, total, _ = shot.count
         self.heed(is_between=True)
-        job = self.darkroom.resolve(request, facts, device)
-        if self._keeps(job, number):
+        job = self._patiently(lambda: self.darkroom.resolve(shot.request, facts, device))
+        self._start_film(shot, place)
+        if self._keeps(job, shot):
             return True
-        inputs = self.darkroom.inputs_of(job)
+        inputs = self._patiently(lambda: self.darkroom.inputs_of(job))
         telling = Telling(self.engine, self.emit, self.heed, job, number, total)
         telling.start()
-        result = self.engine.render(job, inputs, telling.on_step(), telling.preview())
+        result = self._patiently(lambda: self.engine.render(job, inputs, telling.on_step(), telling.preview()))
         images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images)
-        self._write(job, images, number)
+        self._write(job, images, shot)
         return False
 
-    def _write(self, job: Job, images: Sequence[Any], number: int) -> None:
+    def _start_film(self, shot: Shot, place: tuple[ModelFacts, str]) -> None:
+        whole = shot.whole
+        if whole is not None:
+            self.filming.start(shot, lambda: self.darkroom.resolve(whole, *place))
+
+    def _write(self, job: Job, images: Sequence[Any], shot: Shot) -> None:
         """Hand the pictures of a job over to the writers."""
-        for page in self.paging.pages(job, images, number):
+        self.filming.add(shot, images)
+        for page in self.paging.pages(job, images, shot.count.step) if not shot.is_without_picture else ():
             if isinstance(page, Written):
                 self._pool.keep(page)
             else:
-                self._pool.submit(number, page)
+                self._pool.submit(shot.count.number, page)
 
-    def _keeps(self, job: Job, number: int) -> bool:
+    def _keeps(self, job: Job, shot: Shot) -> bool:
         """Whether all pictures of a job are there from an earlier run; they count as its own then."""
-        kept = self.paging.keep(job, number)
+        is_filmed = self.filming.wants(shot)
+        if shot.is_without_picture:
+            if not is_filmed:
+                self.emit(JobKept(number=shot.count.number, steps=steps_of(job.request), paths=()))
+            return not is_filmed
+        if is_filmed and job.request.image_format not in LOSSLESS:
+            return False
+        kept = self.paging.keep(job, shot.count)
         for files in kept:
             self._pool.keep(files)
+        if kept and is_filmed:
+            self.filming.add(shot, [self.pictures.picture(str(files.image)) for files in kept])
         return bool(kept)
 
     def _saved(self, number: int, files: Written) -> None:
-        self.emit(FileSaved(number=number, path=str(files.image), kind="image", index=files.index))
+        self.emit(FileSaved(number=number, path=str(files.image), kind=files.kind, index=files.index))
         if files.config is not None:
             self.emit(FileSaved(number=number, path=str(files.config), kind="config", index=files.index))
 

@@ -111,6 +111,8 @@ def settle(session: Session, line: CommandLine) -> None:
         DgenError: a variable cannot be set.
     """
     session.inject(line.rest)
+    if "retries" in line.asked:
+        session.patience.retries = command_table().rows["retries"].parse(line.asked["retries"][-1].text)
     if {"resume", "incremental"} & set(line.asked):
         session.resume(any_name="incremental" in line.asked)
     if "sandbox" in line.asked:

@@ -17,7 +17,7 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.engine.weights import choose
 from dgen.families.inspection import PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
-from dgen.fetch import Order, fetch
+from dgen.fetch import Order, fetch, is_passing
 from dgen.schema import BadValue
 from dgen.values.scalars import is_local, is_url
 
@@ -327,6 +327,8 @@ def _unreachable() -> tuple[type[Exception], ...]:
 
 def _refused(source: Source, error: BaseException | None) -> EngineError:
     status = _status(error)
+    if status is not None and is_passing(status):
+        return EngineError("offline", f"the hub answered `{source.shown}` with status {status}", source.option)
     return EngineError("hub-refused", f"the hub refused `{source.shown}` with status {status}", source.option)
 
 

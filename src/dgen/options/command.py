@@ -39,6 +39,11 @@ class CommandOptions:
         None, flag="--save-failed", value=FilePath("SCRIPT"),
         help="With `--keep-going`, write the invocations that failed as a script; `--resume` with it makes the rest.",
     )  # fmt: skip
+    retries: int | None = opt(
+        None, flag="--retries", value=Integer(0, 100),
+        help="When the network is out of reach or a server is overloaded, wait and try again, N times, before a job "
+        "fails; the first pause is 2 seconds, each is twice the one before.",
+    )  # fmt: skip
     resume: bool = opt(
         False, flag="--resume",
         help="Go on where an earlier run stopped: what its ledger has, and is whole, is kept; the rest is made.",
