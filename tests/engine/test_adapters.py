@@ -45,8 +45,8 @@ def alone(name: str, model: Path, parts: dict[str, Any], prepare: Any = None, **
             prepare(pipe)
         size = {} if "img2img" in name.lower() else {"height": 64, "width": 64}
         made = pipe(
-            prompt="a red circle", negative_prompt="blurry", num_inference_steps=2, guidance_scale=5.0,
-            generator=torch.Generator("cpu").manual_seed(7), **size, **named,
+            prompt="a red circle", negative_prompt="blurry", guidance_scale=5.0,
+            generator=torch.Generator("cpu").manual_seed(7), **size, **{"num_inference_steps": 2, **named},
         )  # fmt: skip
     return [i.convert("RGB").tobytes() for i in made.images]
 

@@ -14,6 +14,7 @@ from dgen.engine.protocol import EngineError, Inputs
 from dgen.options.attachments import ControlNetUri
 from dgen.values.freeu import FreeU
 from dgen.values.image_seed import ImageSeed
+from dgen.values.step_cache import StepCache, StepCacheText
 
 FREEU = FreeU(0.9, 0.2, 1.5, 1.6)
 ENDINGS = {"txt2img": "PAGPipeline", "img2img": "PAGImg2ImgPipeline", "inpaint": "PAGInpaintPipeline"}
@@ -55,11 +56,58 @@ def test_freeu_acts_as_in_diffusers(shared_bench: Bench, toys: Path, model: str)
     assert pixels(shared_bench.render(toys / model)) == plain
 
 
+def pab(pipe: Any) -> None:
+    from diffusers.hooks import PyramidAttentionBroadcastConfig, apply_pyramid_attention_broadcast
+
+    last = [0]
+    pipe.unet.register_forward_pre_hook(lambda _, args: last.__setitem__(0, int(args[1])))
+    config = PyramidAttentionBroadcastConfig(
+        spatial_attention_block_skip_range=2, cross_attention_block_skip_range=3,
+        cross_attention_timestep_skip_range=(0, 1000), current_timestep_callback=lambda: last[0],
+    )  # fmt: skip
+    apply_pyramid_attention_broadcast(pipe.unet, config)
+
+
+def taylor(pipe: Any) -> None:
+    import torch
+    from diffusers import CacheMixin, TaylorSeerCacheConfig
+    from diffusers.hooks import apply_taylorseer_cache
+
+    names = [n for n, _ in pipe.unet.named_modules() if n.endswith(("attn1", "attn2"))]
+    config = TaylorSeerCacheConfig(
+        cache_interval=2, disable_cache_before_step=1, taylor_factors_dtype=torch.float32,
+        cache_identifiers=[n.replace(".", r"\.") for n in names],
+    )  # fmt: skip
+    apply_taylorseer_cache(pipe.unet, config)
+    pipe.unet.held = CacheMixin.cache_context(pipe.unet, "x")  # else it ends with this function
+    pipe.unet.held.__enter__()
+
+
+CACHED = {
+    "PAB;spatial-attention-block-skip-range=2;cross-attention-block-skip-range=3;"
+    "cross-attention-timestep-skip-range=0,1000": pab,
+    "TaylorSeer;cache-interval=2;disable-cache-before-step=1": taylor,
+}
+
+
+@pytest.mark.parametrize("word", CACHED, ids=lambda w: w.partition(";")[0])
+@pytest.mark.parametrize("model", NAMES)
+def test_step_cache_acts_as_in_diffusers(shared_bench: Bench, toys: Path, model: str, word: str) -> None:
+    plain = pixels(shared_bench.render(toys / model, num_inference_steps=5))
+    cache = StepCacheText().parse(word)
+    made = pixels(shared_bench.render(toys / model, num_inference_steps=5, step_cache=cache))
+    assert made == alone(NAMES[model] + "Pipeline", toys / model, {}, CACHED[word], num_inference_steps=5)
+    assert made != plain
+    assert pixels(shared_bench.render(toys / model, num_inference_steps=5)) == plain
+
+
 JOBS: dict[str, dict[str, Any]] = {
     "pag": {"pag": True},
     "freeu": {"freeu": FREEU},
     "deep cache": {"deep_cache_interval": 2},
-    "all of them": {"pag": True, "freeu": FREEU, "deep_cache": True},
+    "pab": {"step_cache": StepCache("PAB")},
+    "taylor": {"step_cache": StepCache("TaylorSeer", (("cache_interval", 2), ("disable_cache_before_step", 1)))},
+    "all of them": {"pag": True, "freeu": FREEU, "deep_cache": True, "step_cache": StepCache("PAB")},
 }
 
 

@@ -17,7 +17,7 @@ from dgen.options.request import ROWS, Request
 from dgen.options.submodels import VaeUri
 from dgen.plan.resolve import component_key
 from dgen.schema import Option, Stage, Value, rows_of
-from dgen.values import amounts, freeu, image_seed, prompt, scalars, schedule, uri
+from dgen.values import amounts, freeu, image_seed, prompt, scalars, schedule, step_cache, uri
 
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
@@ -103,6 +103,14 @@ def _falling(numbers: Any) -> st.SearchStrategy[Any]:
     return st.sets(numbers, min_size=1, max_size=12).map(lambda found: tuple(sorted(found, reverse=True)))
 
 
+def _step_caches() -> st.SearchStrategy[Any]:
+    def said(name: str) -> st.SearchStrategy[Any]:
+        kinds = {argument: values_of(kind) for argument, kind in step_cache.CACHES[name].items()}
+        return st.fixed_dictionaries({}, optional=kinds).map(lambda a: step_cache.StepCache(name, tuple(a.items())))
+
+    return st.sampled_from(list(step_cache.CACHES)).flatmap(said)
+
+
 STRATEGIES: dict[type, Any] = {
     scalars.Integer: lambda v: _number(v, st.integers),
     scalars.Real: lambda v: _number(v, _reals),
@@ -120,6 +128,8 @@ STRATEGIES: dict[type, Any] = {
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
     processors.ProcessorText: lambda v: _named(),
+    step_cache.StepCacheText: lambda v: _step_caches(),
+    step_cache.Stretch: lambda v: st.tuples(st.integers(0, 500), st.integers(501, 1000)),
     freeu.FreeUText: lambda v: st.builds(freeu.FreeU, *[_reals(0, 100)] * 4),
     schedule.SigmasText: lambda v: _falling(_reals(1e-3, 900)).map(lambda n: schedule.Sigmas(levels=n))
     | st.sampled_from([schedule.Sigmas(preset="AYS"), schedule.Sigmas(expression="sigmas[::2] * 0.5 - np.log(2)")]),
@@ -186,7 +196,8 @@ def _other(row: Option) -> Any:
     if row.value is None:
         return not row.default
     samples = {
-        freeu.FreeUText: freeu.FreeU(1, 2, 3, 4), amounts.Amount: 2**20,
+        step_cache.StepCacheText: step_cache.StepCache("PAB"), freeu.FreeUText: freeu.FreeU(1, 2, 3, 4),
+        amounts.Amount: 2**20,
         scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dgen.schema import Stage, Sweep, opt, options
 from dgen.values.freeu import FreeU, FreeUText
 from dgen.values.scalars import Integer, Real
+from dgen.values.step_cache import StepCache, StepCacheText
 
 
 @options("guidance")
@@ -32,6 +33,12 @@ class GuidanceOptions:
         value=Integer(0, 1000), tag="dcb", needs="StableDiffusionMixin",
         help="How many skip connections beyond the first DeepCache always computes, 1 by default; it switches "
         "DeepCache on.",
+    )  # fmt: skip
+    step_cache: StepCache | None = opt(
+        None, flag="--step-cache", aliases=("--step-caches",), stage=Stage.CALL, sweep=Sweep.ACCELERATOR,
+        value=StepCacheText(), tag="sc", needs="StableDiffusionMixin",
+        help="Repeat what attention layers computed in earlier steps: `PAB;cross-attention-block-skip-range=3`, or "
+        "`TaylorSeer;cache-interval=4`, which extrapolates. Faster, and another picture.",
     )  # fmt: skip
     pag: bool = opt(
         False, flag="--pag", short="-pag", stage=Stage.CALL, needs="PAGMixin",

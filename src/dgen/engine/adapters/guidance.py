@@ -1,4 +1,4 @@
-"""Changes how a denoiser works for the time of a job: FreeU, perturbed attention guidance, DeepCache."""
+"""Changes how a denoiser works for the time of a job: FreeU, perturbed attention guidance, caches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from dgen.engine.adapters.deepcache import branches, remember_depths
 from dgen.engine.adapters.layers import wholly_as_it_was
+from dgen.engine.adapters.stepcache import add_cache
 from dgen.engine.protocol import EngineError
 from dgen.options.request import Request
 from dgen.plan.control import no_branch
@@ -22,12 +23,14 @@ def change_denoiser(stack: ExitStack, request: Request, pipeline: Any) -> None:
         EngineError: `bad-value`: DeepCache is told of a skip connection that the UNet has not.
     """
     has_pag = hasattr(pipeline, "pag_applied_layers")
-    if not (has_pag or request.freeu or uses_deep_cache(request)):
+    if not (has_pag or request.freeu or request.step_cache or uses_deep_cache(request)):
         return
     unet = pipeline.unet
     stack.enter_context(wholly_as_it_was(unet))  # guidance leaves its processors behind in a job that fails
     if request.freeu is not None:
         pipeline.enable_freeu(*request.freeu)
+    if request.step_cache is not None:
+        add_cache(stack, unet, request.step_cache)
     if uses_deep_cache(request):
         interval, branch = _deep_cache(request)
         if branch >= branches(unet):
