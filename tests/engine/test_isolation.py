@@ -1,0 +1,157 @@
+"""A job leaves no trace in the next one: A, then B, then A gives A again, bit for bit, also when B fails half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from dgen.diagnostic import Source
+from dgen.engine.render import LocalEngine
+from dgen.events import Event, JobRendered, StepDone
+from dgen.options.request import ROWS, Request
+from dgen.schema import Stage
+from dgen.session import Session
+
+_ADAPTED = "--image-seeds 'adapter: seed.png'"
+
+WITH = {
+    "toy": [
+        "--vae 'AutoencoderKL;model=other-vae'",
+        "--batch-size 2 --vae-tiling --vae-slicing",
+        "--dtype bfloat16",
+        "--loras lora;scale=0.5",
+        "--loras lora lora.safetensors --lora-fuse-scale 0.8",
+        "--prompts <badge> --textual-inversions word",
+        "--control-nets edges;scale=0.5;end=0.6 --image-seeds seed.png",
+        "--control-nets edges depths --image-seeds 'seed.png, mask.png' --control-image-processors invert",
+        "--control-nets edges --loras lora --image-seeds 'seed.png;mask=mask.png;control=mask.png'",
+        "--t2i-adapters t2i;scale=0.8 --image-seeds seed.png",
+        f"--ip-adapters 'ip;weight-name=ip.safetensors;scale=0.6' --image-encoder ip/image_encoder {_ADAPTED}",
+        f"--ip-adapters 'ip;weight-name=ip.safetensors' --loras lora {_ADAPTED}",
+        "--image-seeds seed.png --image-seed-strengths 0.6 --seed-image-processors mirror --no-aspect",
+        "--image-seeds 'seed.png;mask=mask.png' --mask-image-processors invert",
+        "--guidance-scales 1 --guidance-rescales 0.5 --clip-skips 1 --output-size 32x96",
+        "--prompts '(a red:1.5) [circle]' --prompt-weighter compel",
+        "--sigmas 10,2,0.5 --scheduler EulerDiscrete",
+        "--timesteps 900,500,100 --scheduler DDPM",
+        "--freeu-params 0.9,0.2,1.2,1.4",
+        "--deep-cache --deep-cache-intervals 2 --deep-cache-branch-ids 0",
+        "--pag --pag-scales 2 --pag-adaptive-scales 0.001",
+        "--offload model",
+        "--offload group",
+        "--offload sequential",
+        "--post-processors invert",
+    ],
+    "toy-xl": [
+        "--second-prompts 'a blue star; red' --sdxl-original-sizes 32x32 --sdxl-target-sizes 48x48",
+        "--sdxl-crops-coords-top-left 8,8 --sdxl-negative-crops-coords-top-left 4,4",
+        "--sdxl-negative-original-sizes 32x32 --sdxl-negative-target-sizes 48x48",
+        "--loras xl-lora.safetensors",
+        "--textual-inversions xl-word.safetensors --prompts '<xl-word>'",
+        "--control-nets xl-edges --image-seeds seed.png",
+        "--control-nets xl-union;mode=canny --image-seeds seed.png",
+        "--t2i-adapters xl-t2i --sdxl-t2i-adapter-factors 0.5 --image-seeds seed.png",
+        f"--ip-adapters 'ip;weight-name=xl-ip.safetensors' --image-encoder ip/image_encoder {_ADAPTED}",
+        "--dtype float16 --image-seeds seed.png",
+        "--freeu-params 0.6,0.4,1.1,1.2 --pag --deep-cache --loras xl-lora.safetensors",
+    ],
+    "toy-checked": ["--safety-checker"],
+}
+"""What B says beside the model, by the model that A is too."""
+
+ELSEWHERE = {
+    "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config",  # another model
+    "prompt_3", "max_sequence_length", "step_cache", "aesthetic_score", "negative_aesthetic_score",  # other families
+    "seed", "num_inference_steps", "frame_start", "frame_end",  # in every job, or in none of a picture
+}  # fmt: skip
+"""Options that B need not say."""
+
+
+NEEDS = {"DPMSolverSDEScheduler": "torchsde", "LMSDiscreteScheduler": "scipy"}
+"""Packages of single schedulers."""
+
+
+class Runs:
+    """A session, the pixels of its pictures, and a way to let jobs fail after their first step."""
+
+    def __init__(self) -> None:
+        self.pictures: list[bytes] = []
+        self.fails = False
+        self.session = Session(LocalEngine(self.listen), self.listen)
+
+    def listen(self, event: Event) -> None:
+        if isinstance(event, JobRendered):
+            self.pictures += [image.tobytes() for image in event.images]
+        if isinstance(event, StepDone) and self.fails:
+            raise KeyboardInterrupt
+
+    def run(self, model: str, said: str) -> bytes:
+        prompt = "" if "--prompts" in said else "--prompts 'a red circle'"
+        steps = 4 if said.startswith("--scheduler") else 3  # with 3, some schedulers fail
+        text = f"{model} {prompt} --seeds 7 --inference-steps {steps} {said}\n"
+        self.session.run(Source("test", text))
+        return self.pictures[-1]
+
+    def fail(self, model: str, said: str) -> None:
+        self.fails = True
+        with pytest.raises(KeyboardInterrupt):
+            self.run(model, said)
+        self.fails = False
+
+
+@pytest.fixture(scope="module")
+def folder(workshop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import toy_models
+
+    place = tmp_path_factory.mktemp("isolation")
+    for entry in workshop.iterdir():
+        (place / entry.name).symlink_to(entry)
+    toy_models.make_sd(place / "toy-checked", checked=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def shared_runs() -> Iterator[Runs]:
+    runs = Runs()
+    yield runs
+    runs.session.close()
+
+
+@pytest.fixture
+def runs(shared_runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    monkeypatch.chdir(folder)
+    return shared_runs
+
+
+@pytest.mark.parametrize(("model", "said"), [(model, said) for model, rows in WITH.items() for said in rows])
+def test_job_leaves_no_trace(runs: Runs, model: str, said: str) -> None:
+    first = runs.run(model, "")
+    assert runs.run(model, said) != first or "--offload" in said
+    assert runs.run(model, "") == first
+    runs.fail(model, said)
+    assert runs.run(model, "") == first
+
+
+@pytest.mark.parametrize("model", ["toy", "toy-xl"])
+def test_scheduler_leaves_no_trace(runs: Runs, model: str) -> None:
+    first = runs.run(model, "")
+    for name in runs.session.engine.schedulers(Request(model=model)):
+        if find_spec(NEEDS.get(name, "torch")) is None:
+            continue
+        runs.run(model, f"--scheduler {name}")
+        runs.fail(model, f"--scheduler {name}")
+        assert runs.run(model, "") == first, name
+
+
+def test_every_option_that_reaches_the_engine_is_among_them() -> None:
+    said: set[str] = set()
+    for rows in WITH.values():
+        for row in rows:
+            said |= {word.strip("'") for word in row.split() if word.startswith("--")}
+    flags = {spelling: name for name, row in ROWS.items() for spelling in row.spellings}
+    covered = {flags[flag] for flag in said} | {"scheduler", "prompt"}
+    wanted = {name for name, row in ROWS.items() if row.stage in (Stage.LOAD, Stage.CALL)}
+    assert wanted - covered - ELSEWHERE == set()
