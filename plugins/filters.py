@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from dgen.plugins import (
-    BadValue,
     Bench,
     Choice,
     Detection,
     Flag,
     Integer,
+    Odd,
     Processing,
     Real,
     image_processor,
@@ -20,17 +20,6 @@ from dgen.plugins import (
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
-
-
-class Odd(Integer):
-    """An odd number: as many pixels lie on one side of the middle as on the other."""
-
-    def parse(self, text: str) -> int:
-        """Read an odd number."""
-        number = super().parse(text)
-        if number % 2 == 0:
-            raise BadValue(f"expected an odd number, found `{text}`")
-        return number
 
 
 def gaussian_weights(size: int, sigma: float) -> "np.ndarray":

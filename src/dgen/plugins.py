@@ -13,6 +13,7 @@ from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
 from dgen.processors import Bench, ChainText, ColorText, Detection, Processing, image_processor
+from dgen.refiners import Noise, Refining, latents_processor
 from dgen.schema import BadValue, opt, options, record
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
 from dgen.values.scalars import (
@@ -21,6 +22,7 @@ from dgen.values.scalars import (
     Flag,
     Integer,
     ModelSource,
+    Odd,
     PointText,
     Real,
     Size,
@@ -45,10 +47,13 @@ __all__ = [
     "Interpreter",
     "Line",
     "ModelSource",
+    "Noise",
+    "Odd",
     "PointText",
     "Processing",
     "Reader",
     "Real",
+    "Refining",
     "Size",
     "SizeText",
     "Span",
@@ -62,6 +67,7 @@ __all__ = [
     "fail",
     "function",
     "image_processor",
+    "latents_processor",
     "opt",
     "options",
     "prompt_upscaler",

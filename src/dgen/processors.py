@@ -19,18 +19,6 @@ NEXT = "+"
 """The word between the processors of one picture and those of the next."""
 
 
-class Device(Text):
-    """The name of a device."""
-
-    metavar: str = "DEVICE"
-
-    def parse(self, text: str) -> str:
-        """Read `cpu`, `cuda`, `cuda:1` …"""
-        if not re.fullmatch(r"(cpu|cuda|xpu|mps)(:\d+)?", text):
-            raise BadValue(f"expected a device such as `cpu` or `cuda:0`, found `{text}`")
-        return text
-
-
 class ColorText(Text):
     """A colour: a name such as `black`, or `#rrggbb`."""
 
@@ -56,9 +44,6 @@ class Processing:
     """What every image processor takes."""
 
     name: str = opt(..., positional=True, value=Text(metavar="NAME"), help="Its name.")
-    device: str | None = opt(
-        None, value=Device(), help="Where it computes, when it has a model; one without stays here."
-    )
     output_file: str | None = opt(
         None, value=FilePath("FILE"), help="Write what it makes into a file as well, to look at."
     )
@@ -142,7 +127,7 @@ class ProcessorText(OpenUri):
         return NamedUri(value.name, tuple((n, mapped(n, t)) for n, t in value.arguments))
 
     def recorded(self, value: NamedUri) -> NamedUri:
-        """Leave out where it computes, and the files that it writes."""
+        """Leave out the files that it writes."""
         rows = _arguments(value)
 
         def kept(name: str, text: str) -> str:
@@ -157,7 +142,7 @@ class ProcessorText(OpenUri):
         return NamedUri(value.name, tuple(told))
 
 
-_OF_THE_RUN = ("device", "output_file", "output_overwrite")
+_OF_THE_RUN = ("output_file", "output_overwrite")
 
 
 def _arguments(value: NamedUri) -> dict[str, Any]:

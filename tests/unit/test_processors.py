@@ -290,10 +290,12 @@ def test_again_changes_nothing(name: str) -> None:
 def test_every_processor_refuses_a_picture_with_words_or_processes_it() -> None:
     """A picture of one pixel is the smallest there is."""
     Image.new("RGB", (1, 1), "white").save("one.png")
+    Image.new("RGB", (1, 1), "black").save("black.png")
     given = {
         "crop": "box=0x0x1x1", "outpaint-mask": "box=0x0x0x0", "letterbox": "box-size=2x2", "resize": "scale=2",
         "rotate": "degrees=45", "posterize": "bits=1", "hue": "degrees=90", "paste": "image=one.png",
         "watermark": "image=one.png", "color-match": "image=one.png", "text": "text=a",
+        "patchmatch": "mask=black.png",
     }  # fmt: skip
     factors = dict.fromkeys(("brightness", "contrast", "saturation"), "factor=2")
     for name in PROCESSORS.rows():

@@ -60,6 +60,17 @@ class Integer(Kind):
         return str(value)
 
 
+class Odd(Integer):
+    """An odd number: as many pixels lie on one side of the middle as on the other."""
+
+    def parse(self, text: str) -> int:
+        """Read an odd number."""
+        number = super().parse(text)
+        if number % 2 == 0:
+            raise BadValue(f"expected an odd number, found `{text}`")
+        return number
+
+
 class Real(Kind):
     """A number, within bounds that belong to it; never infinite."""
 
