@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -24,6 +26,7 @@ def furnish(folder: Path) -> None:
     toy_models.make_sdxl(folder / "toy-xl")
     toy_models.make_vae(folder / "other-vae")
     _pictures(folder)
+    _animations(folder)
     _adapters(folder)
     _bad_models(folder)
     _inpainting_model(folder)
@@ -97,3 +100,33 @@ def _bad_models(folder: Path) -> None:
     hostile = folder / "pickle-weights" / "unet" / "diffusion_pytorch_model.bin"
     hostile.write_bytes(pickle.dumps({"weight": Payload()}))
     (folder / "hostile.ckpt").write_bytes(pickle.dumps({"state_dict": Payload()}))
+
+
+def _animations(folder: Path) -> None:
+    """Files that move, and some that only seem to."""
+    frames = [Image.new("RGB", (96, 64), (40 * k, 80, 200 - 40 * k)) for k in range(5)]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:], duration=100)
+    (folder / "text.mp4").write_text("this is text, whatever it is called\n", encoding="utf-8")
+    (folder / "empty.gif").write_bytes(b"GIF89a\x60\0\x40\0\0\0\0;")
+    (folder / "nothing.png").write_bytes(_png_of(0, 0))
+    (folder / "bomb.png").write_bytes(_png_of(200_000, 200_000))
+    (folder / "codec.avi").write_bytes(_avi_of_no_codec(folder))
+
+
+def _png_of(width: int, height: int) -> bytes:
+    """A PNG that says it is of a size."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def _avi_of_no_codec(folder: Path) -> bytes:
+    """A video whose codec nobody knows."""
+    from dgen.media import ffmpeg
+
+    words = ("-f", "lavfi", "-i", "color=size=96x64:duration=0.2", "-c:v", "mjpeg", "-y", str(folder / "codec.avi"))
+    ffmpeg.run(words)
+    return (folder / "codec.avi").read_bytes().replace(b"MJPG", b"WHAT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dgen.media.names import pictures_of, stems_of
 from dgen.media.resume import Find, Resumption, Wanted
 from dgen.media.write import Page, Written
 from dgen.plan.resolve import Job
+from dgen.plan.shots import Count
 from dgen.plan.steps import steps_of
 from dgen.schema import BadValue
 
@@ -26,12 +28,12 @@ class Paging:
         self._engine, self._find_picture, self._emit = engine, find, listener
         self.resumption: Resumption | None = None  # with one, what earlier runs have done is not done again
 
-    def keep(self, job: Job, number: int) -> tuple[Written, ...]:
+    def keep(self, job: Job, count: Count) -> tuple[Written, ...]:
         """Return the files of a job that are all there from an earlier run, and tell of it; otherwise none."""
         if self.resumption is None:
             return ()
         text = self._config_maker(job)
-        stems = stems_of(job, number, pictures_of(job))
+        stems = stems_of(job, count.step, pictures_of(job))
         finds = [self._find(job, index, stem, text) for index, stem in enumerate(stems, 1)]
         whole = [find for find in finds if find is not None and find.is_whole]
         if len(whole) < len(stems):
@@ -39,17 +41,17 @@ class Paging:
         for find in whole:
             self.resumption.take(find)
         paths = tuple(str(find.written.image) for find in whole)
-        self._emit(JobKept(number=number, steps=steps_of(job.request), paths=paths))
+        self._emit(JobKept(number=count.number, steps=steps_of(job.request), paths=paths))
         return tuple(find.written for find in whole)
 
-    def pages(self, job: Job, images: Sequence[Any], number: int) -> Iterator[Page | Written]:
+    def pages(self, job: Job, images: Sequence[Any], step: int) -> Iterator[Page | Written]:
         """Yield the pages that a job's pictures become, or the files of those that an earlier run finished.
 
-        `number` counts the jobs of a statement from 1.
+        `step` counts the combinations of a statement from 1.
         """
         r = job.request
         text = self._config_maker(job)
-        for index, (image, name) in enumerate(zip(images, stems_of(job, number, len(images)), strict=True), 1):
+        for index, (image, name) in enumerate(zip(images, stems_of(job, step, len(images)), strict=True), 1):
             before = self._name_before(job, index, name, text)
             if before is not None and before.is_whole:  # the run was killed between two pictures of a batch
                 yield before.written
@@ -62,6 +64,23 @@ class Paging:
                 job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
                 is_unfinished=before is not None and not before.entry.is_complete,
             )  # fmt: skip
+
+    def film(self, job: Job, name: tuple[int, str], ending: str) -> Page | Written:
+        """Return the page that an animation becomes, or its files when an earlier run finished it.
+
+        `name` is its number among those of the job, from 1, and the stem of its file.
+        """
+        r, text = job.request, self._config_maker(job)
+        index, stem = name
+        before = self._name_before(job, index, stem, text)
+        if before is not None and before.is_whole:
+            return replace(before.written, kind="animation")
+        return Page(
+            folder=Path(r.output_path), stem=stem, ending=ending, config=text, index=index,
+            writes_config=r.output_configs, overwrite=r.output_overwrite, job=lambda: configs.job_key(text()),
+            name=before.stem if before is not None else None,
+            is_unfinished=before is not None and not before.entry.is_complete,
+        )  # fmt: skip
 
     def config_of(self, job: Job) -> str:
         """Return the config of a job.

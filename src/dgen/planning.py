@@ -23,8 +23,8 @@ from dgen.lang.evaluate import Exited, Interpreter
 from dgen.lang.nodes import Directive, Statement
 from dgen.media.names import pictures_of
 from dgen.media.read import PictureFiles
-from dgen.media.video import Clip
 from dgen.media.resume import Resumption
+from dgen.media.video import Clip
 from dgen.media.write import Names, Page, WriterPool, Written
 from dgen.plan.resolve import Job
 from dgen.plan.shots import Reel, Shot

@@ -18,8 +18,11 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
 from dgen.plan.embedded import said_in
 from dgen.plan.expand import Expansion
+from dgen.plan.latents import latents_mistakes
 from dgen.plan.resolve import check_support
+from dgen.plan.shots import film_mistakes, reel_of, said_slice
 from dgen.processors import ProcessorText
+from dgen.refiners import NEXT, REFINERS
 from dgen.registry import Registry
 from dgen.schema import BadValue
 from dgen.values.scalars import is_url
@@ -66,6 +69,7 @@ def as_error(diagnostic: Diagnostic) -> DgenError:
 
 def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     """Yield what is wrong with the pictures that image seeds name, one mistake a seed; URLs are not looked at."""
+    yield from film_mistakes(bound)
     held = bound.given.get("image_seed")
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
         checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.pictures]
@@ -74,30 +78,38 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
             checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in seed.beside)
         if any(map(is_url, seed.paths)):
             continue
+        checks += ((partial(pictures.find, p), p) for p in seed.latent_files)
         broken = next(filter(None, (_blame(check, path, word) for check, path in checks)), None)
+        if broken is None:
+            slicing = partial(reel_of, seed, said_slice(bound), pictures.clip)
+            broken = next(filter(None, (_blame(slicing, path, word) for path in seed.pictures[:1])), None)
         if broken is not None:
             yield value_error(broken, word, held.flag.text if held else "")
 
 
 def plugin_mistakes(bound: Bound) -> Iterator[Diagnostic]:
     """Yield what is wrong with the plugins that options name, but for processors and upscalers."""
+    yield from latents_mistakes(bound)
     for option, registry in _NAMED.items():
         held = bound.given.get(option)
         for word in held.words if held is not None else ():
             try:
-                registry.read(word.text)
+                _ = word.text == NEXT or registry.read(word.text)
             except BadValue as error:
                 yield value_error(error, word, held.flag.text if held is not None else "")
-
-
-_NAMED: dict[str, Registry[Any]] = {"prompt_weighter": WEIGHTERS}
-"""The options whose words name plugins, and their kinds."""
-
     for row, value, word in said_in(bound):
         try:
             _ = row.name in _NAMED and _NAMED[row.name].read(str(value))
         except BadValue as error:
             yield value_diagnostic(error, word.span)
+
+
+_NAMED: dict[str, Registry[Any]] = {
+    "prompt_weighter": WEIGHTERS, "latents_processors": REFINERS, "img2img_latents_processors": REFINERS,
+    "latents_post_processors": REFINERS,
+}  # fmt: skip
+"""The options whose words name plugins, and their kinds."""
+
 _PROCESSORS = tuple(name for name, row in ROWS.items() if isinstance(row.value, ProcessorText))
 """Options that may change the aspect of a picture: what fits is only known when they are done."""
 

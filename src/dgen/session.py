@@ -41,6 +41,7 @@ from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
 from dgen.media.sheet import write_sheet
 from dgen.media.write import WriterPool, Written, grid, make_folder, publish
+from dgen.options.output import TENSOR_FORMATS
 from dgen.options.request import ROWS
 from dgen.paging import Paging
 from dgen.patience import Patience
@@ -48,6 +49,7 @@ from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
+from dgen.plan.latents import writes_latents
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job
 from dgen.plan.shots import Reel, Shot, calls_of, reel_of, said_slice, shots
@@ -232,6 +234,7 @@ class Session:
             bound = with_arguments(bound)
             expansion = expand(bound, self.rng)
             facts, device = self._patiently(lambda: self._prepare(bound, expansion))
+            self._pool.made_on = device
             if (changed := upscaled(bound, self._writer(bound))) is not bound:
                 bound, expansion = changed, expand(changed, self.rng)
             self._remember(bound, expansion)
@@ -315,6 +318,10 @@ class Session:
         with blaming(bound):
             seeds = [*enumerate(expansion.values("image_seed"))]
             reels = tuple(reel_of(seed, said_slice(bound), self.pictures.clip) for _, seed in seeds)
+        film = next((index for index, reel in enumerate(reels) if reel is not None), None)
+        if film is not None and writes_latents(bound):
+            message = "an animation is made of pictures, and latents are written"
+            raise fail("contradictory-options", message, bound.span_of("image_seed", film))
         for index, seed in seeds:
             for what in self.pictures.troubles(seed.pictures if seed is not None else ()):
                 span = bound.span_of("image_seed", index)
@@ -360,7 +367,7 @@ class Session:
         result = self._patiently(lambda: self.engine.render(job, inputs, telling.on_step(), telling.preview()))
         images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images)
-        self._write(job, images, shot)
+        self._write(job, images or result.latents, shot)
         return False
 
     def _start_film(self, shot: Shot, place: tuple[ModelFacts, str]) -> None:
@@ -370,7 +377,8 @@ class Session:
 
     def _write(self, job: Job, images: Sequence[Any], shot: Shot) -> None:
         """Hand the pictures of a job over to the writers."""
-        self.filming.add(shot, images)
+        if job.request.image_format not in TENSOR_FORMATS:
+            self.filming.add(shot, images)
         for page in self.paging.pages(job, images, shot.count.step) if not shot.is_without_picture else ():
             if isinstance(page, Written):
                 self._pool.keep(page)

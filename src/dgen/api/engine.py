@@ -15,6 +15,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import Job
+from dgen.plan.shots import shots
 from dgen.preflight import blaming
 
 
@@ -29,7 +30,8 @@ class _Jobs(inner.Session):
         """Leave the folder unmade."""
 
     def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
-        self.found += [self.darkroom.resolve(request, *place) for request in expansion]
+        made = shots(expansion, self._reels(bound, expansion))
+        self.found += [self.darkroom.resolve(shot.request, *place) for shot in made]
 
 
 class Engine:

@@ -29,6 +29,8 @@ def reading(path: Path) -> Generator[Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 yield image
+    except BadValue:
+        raise
     except UnidentifiedImageError:
         raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

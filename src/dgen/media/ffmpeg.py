@@ -33,8 +33,11 @@ def program() -> str:
 
 
 def source(path: Path) -> tuple[str, ...]:
-    """Return the words that name an input: a file that can name no other file, list or address."""
-    return ("-protocol_whitelist", "file,pipe", "-i", f"file:{path}")
+    """Return the words that name an input: a file that can name no other file, list or address.
+
+    What is damaged of it is passed over.
+    """
+    return ("-protocol_whitelist", "file,pipe", "-fflags", "+discardcorrupt", "-i", f"file:{path}")
 
 
 def start(words: Sequence[str], errors: IO[bytes] | int, *, takes: bool = False) -> subprocess.Popen[bytes]:
@@ -56,8 +59,8 @@ def run(words: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     )  # fmt: skip
 
 
-def last_line(told: bytes) -> str:
-    """Return the last line of what ffmpeg told, without the name and address of the part that told it."""
+def first_line(told: bytes) -> str:
+    """Return the first line of what ffmpeg told, which is about the cause, without who told it."""
     lines = [line for line in told.decode(errors="replace").splitlines() if line.strip()]
-    text = lines[-1].strip() if lines else "it gave no reason"
-    return text.rpartition("] ")[2] if text.startswith("[") else text.rpartition(": ")[2]
+    text = lines[0].strip() if lines else "it gave no reason"
+    return (text.partition("] ")[2] if text.startswith("[") else text).rstrip(".")

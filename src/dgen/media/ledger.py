@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,8 @@ class Entry:
     job: str  # the key of the job
     index: int  # counts the pictures of a job from 1
     files: Mapping[str, str | None]
+    versions: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)  # of what made it
+    made_on: str = field(default="", compare=False)  # the kind of device
 
     @property
     def is_complete(self) -> bool:
@@ -59,7 +61,7 @@ class Ledger:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         told: dict[str, Any] = {"job": entry.job, "index": entry.index, "files": dict(entry.files), "at": at}
         if entry.is_complete:
-            told["versions"] = versions()
+            told |= {"versions": versions(), "device": entry.made_on}
         with self._adding:
             os.write(self._file, f"\n{json.dumps(told, ensure_ascii=False)}".encode())
 
@@ -84,7 +86,17 @@ def _entry(line: bytes) -> Entry | None:
         is_sound = all(Path(name).name == name and isinstance(digest, str | None) for name, digest in files.items())
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Entry(job=job, index=index, files=files) if is_sound and files and isinstance(job, str) else None
+    if not is_sound or not files or not isinstance(job, str):
+        return None
+    device = told.get("device")
+    return Entry(
+        job=job, index=index, files=files, made_on=device if isinstance(device, str) else "",
+        versions=_texts(told.get("versions")),
+    )  # fmt: skip
+
+
+def _texts(told: Any) -> dict[str, str]:
+    return {str(name): str(text) for name, text in told.items()} if isinstance(told, dict) else {}
 
 
 def sweep(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 CONFIG, PARAMETERS = "DgenerateConfig", "parameters"
 _EXIF_IFD, _USER_COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
 _EXIF_LIMIT = 65_000
+_HEADER_LIMIT = 100_000_000
 
 
 def save_keywords(image: Image, kind: str, texts: dict[str, str]) -> dict[str, Any]:
@@ -67,6 +69,16 @@ def _encode(text: str) -> bytes:
     return b"ASCII\0\0\0" + text.encode() if text.isascii() else b"UNICODE\0" + text.encode("utf-16-be")
 
 
+def _config_of_latents(path: Path) -> str | None:
+    """Return the config in the header of a safetensors file: its length in 8 bytes, then JSON."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            return json.loads(file.read(length) if length < _HEADER_LIMIT else b"{}")["__metadata__"][CONFIG]
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
 def _decode(data: bytes | str) -> str:
     if isinstance(data, str):
         return data
@@ -84,6 +96,8 @@ def read_config(path: Path) -> str:
 
     if not path.is_file():
         raise BadValue(f"the file `{path}` does not exist", code="missing-file")
+    if path.suffix.lower() == ".safetensors" and (text := _config_of_latents(path)) is not None:
+        return text
     try:
         with Image.open(path) as image:
             found = image.info.get(CONFIG)

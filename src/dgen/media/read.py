@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +81,13 @@ class PictureFiles:
         """
         found = self.find(path)
         return self._clip(found, found.stat().st_mtime_ns)
+
+    def troubles(self, paths: Sequence[str]) -> Iterator[str]:
+        """Yield what is told of animations that end too early."""
+        for path in dict.fromkeys(paths):
+            clip = self.clip(path)
+            if clip is not None and clip.trouble:
+                yield f"`{Path(path).name}` is cut short, and its {clip.frames} good frames are used: {clip.trouble}"
 
     def frames(self, path: str) -> int:
         """Count the frames of a picture; more than one make an animation.

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgen.media import ffmpeg
-from dgen.schema import BadValue
 from dgen.values.scalars import Size
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Recorder:
 
     def __init__(self, target: Path, ending: str, size: Size, rate: Fraction) -> None:
         """`size` is that of every frame, in pixels; `rate` is in frames a second."""
-        self.target, self._ending, self._size, self._rate = target, ending, size, rate
+        self.target, self.size, self._rate = target, size, rate
         self.frames = 0
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the file)
         words = (*_raw(size, rate), *ffmpeg.EXACT, *FORMATS[ending], "-y", f"file:{target}")
@@ -70,8 +69,8 @@ class Recorder:
         Raises:
             OSError: the file can't be written.
         """
-        if image.size != (self._size.width, self._size.height):
-            raise ValueError(f"a frame of {image.size} in an animation of {self._size}")
+        if image.size != (self.size.width, self.size.height):
+            raise ValueError(f"a frame of {image.size} in an animation of {self.size}")
         if self._failure is not None:
             raise self._end()
         self._waiting.put(image.convert("RGB").tobytes())
@@ -137,7 +136,7 @@ def trouble_in(told: bytes, target: Path) -> OSError:
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         if os.strerror(number).encode() in told:
             return OSError(number, os.strerror(number), str(target))
-    return OSError(errno.EIO, ffmpeg.last_line(told), str(target))
+    return OSError(errno.EIO, ffmpeg.first_line(told), str(target))
 
 
 def add_sound(target: Path, sound: Sound, seconds: Fraction) -> None:
@@ -169,13 +168,3 @@ def has_sound(path: Path) -> bool:
     """Whether a file has sound that can be read."""
     words = (*ffmpeg.source(path), "-map", "0:a:0", "-c", "copy", "-t", "0", "-f", "null", "pipe:1")
     return not ffmpeg.run(words).returncode
-
-
-def check_format(ending: str, rate: Fraction) -> None:
-    """Refuse what a format can't hold.
-
-    Raises:
-        BadValue: a gif that would show more than 50 frames a second.
-    """
-    if ending == "gif" and rate > 50:
-        raise BadValue(f"a gif shows at most 50 frames a second, and this has {float(rate):g}", code="bad-value")

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dgen.media import ffmpeg
 from dgen.media.decode import flattened, reading
@@ -51,6 +51,7 @@ class Clip:
     rate: Fraction
     shown: tuple[int, ...] = ()  # of a file of Pillow: which of its pictures each frame shows
     seeks: bool = False  # whether ffmpeg finds the time of a frame exactly
+    trouble: str = ""  # what ffmpeg says of a file that ends too early
 
 
 class Ended(BadValue):
@@ -143,44 +144,74 @@ def _video_clip(path: Path) -> Clip:
     done = ffmpeg.run((*words, "yuv4mpegpipe", "-strict", "-1", "pipe:1"))
     head = _HEAD.match(done.stdout)
     if head is None:
-        raise BadValue(f"`{path.name}` is no video that can be read: {ffmpeg.last_line(done.stderr)}", code="bad-file")
+        raise BadValue(f"`{path.name}` is no video that can be read: {ffmpeg.first_line(done.stderr)}", code="bad-file")
     width, height, above, below = map(int, head.groups())
     rate = Fraction(above, below)
-    frames, packets = _count(path, rate)
-    seeks = frames == packets and path.suffix[1:].lower() not in _UNINDEXED
-    return Clip(size=Size(width, height), frames=frames, rate=rate, seeks=seeks)
-
-
-def _count(path: Path, rate: Fraction) -> tuple[int, int]:
-    """Count the frames at a constant rate from the times of the packets, and the packets; nothing is decoded.
-
-    There are more frames where a picture stands for longer than others: a seek would find the one after it.
-    """
-    packets, measure, first, last, length = 0, Fraction(1), None, 0, 0
-    for line in _lines((*ffmpeg.source(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "pipe:1")):
-        if line.startswith(b"#tb 0:"):
-            measure = Fraction(line.partition(b":")[2].decode().strip())
-        elif not line.startswith(b"#"):
-            time, duration = (int(field) for field in line.split(b",")[2:4])
-            if time < _NO_TIME:
-                return _counted(path, rate), 0
-            packets += 1
-            first = time if first is None else min(first, time)
-            last, length = (time, duration) if time >= last else (last, length)
-    if first is None:
+    packets = _packets(path)
+    if packets.count == 0:
         raise BadValue(f"`{path.name}` has no frames", code="bad-file")
-    return max(1, round((last - first + length) * measure * rate)), packets
+    frames = packets.frames(rate) if packets.are_timed else _counted(path, rate)
+    is_indexed = path.suffix[1:].lower() not in _UNINDEXED
+    return Clip(
+        size=Size(width, height), frames=frames, rate=rate, trouble=packets.trouble,
+        seeks=packets.are_timed and frames == packets.count and is_indexed,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Packets:
+    """The packets of a video: how many there are, and their times in units of `measure` seconds."""
+
+    count: int = 0
+    are_timed: bool = True
+    measure: Fraction = Fraction(1)
+    first: int | None = None
+    last: int = 0
+    length: int = 0  # of the last one
+    trouble: str = ""
+
+    def take(self, line: bytes) -> None:
+        """Take a line of ffmpeg's `framecrc`."""
+        if line.startswith(b"#tb 0:"):
+            self.measure = Fraction(line.partition(b":")[2].decode().strip())
+        elif not line.startswith(b"#"):
+            time, length = (int(field) for field in line.split(b",")[2:4])
+            self.count += 1
+            self.are_timed = self.are_timed and time > _NO_TIME
+            self.first = time if self.first is None else min(self.first, time)
+            self.last, self.length = (time, length) if time >= self.last else (self.last, self.length)
+
+    def frames(self, rate: Fraction) -> int:
+        """Count the frames at a constant rate: more than packets where a picture stands for longer than others."""
+        return max(1, round((self.last - (self.first or 0) + self.length) * self.measure * rate))
+
+
+def _packets(path: Path) -> _Packets:
+    """Look at the packets of a video; nothing is decoded."""
+    found = _Packets()
+    words = ("-v", "warning", *ffmpeg.source(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "pipe:1")
+    with tempfile.TemporaryFile() as told:
+        for line in _lines(words, told):
+            found.take(line)
+        told.seek(0)
+        lines = told.read().splitlines()
+    found.trouble = next((ffmpeg.first_line(line) for line in lines if any(sign in line for sign in _CUT)), "")
+    return found
+
+
+_CUT = (b"ended prematurely", b"partial file", b"orrupt", b"runcat")
+"""What ffmpeg says of files that end too early."""
 
 
 def _counted(path: Path, rate: Fraction) -> int:
     """Count the frames of a file whose packets have no times: decode them all."""
     words = (*_frames_from(path, rate), "-f", "framecrc", "pipe:1")
-    return max(1, sum(not line.startswith(b"#") for line in _lines(words)))
+    return max(1, sum(not line.startswith(b"#") for line in _lines(words, subprocess.DEVNULL)))
 
 
-def _lines(words: Sequence[str]) -> Iterator[bytes]:
-    """Yield the lines that ffmpeg writes."""
-    with ffmpeg.start(words, subprocess.DEVNULL) as process, contextlib.ExitStack() as stack:
+def _lines(words: Sequence[str], told: IO[bytes] | int) -> Iterator[bytes]:
+    """Yield the lines that ffmpeg writes; its errors go where `told` says."""
+    with ffmpeg.start(words, told) as process, contextlib.ExitStack() as stack:
         stack.callback(process.kill)
         yield from process.stdout or ()
 
@@ -192,34 +223,36 @@ def _frames_from(path: Path, rate: Fraction) -> tuple[str, ...]:
 
 
 def _video_frames(path: Path, clip: Clip, start: int) -> Generator[Image]:
-    from PIL import Image as Pictures
-
     seeks = start > 0 and clip.seeks
     words = (*(("-ss", _seconds(start, clip.rate)) if seeks else ()), *_frames_from(path, clip.rate))
-    bytes_each = clip.size.width * clip.size.height * 3
-    with tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryFile() as told, contextlib.ExitStack() as stack:
         process = ffmpeg.start((*words, "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1"), told)
-        try:
-            for number in range(start if seeks else 0, clip.frames):
-                pixels = _whole(process.stdout, bytes_each)
-                if pixels is None:
-                    process.wait()
-                    told.seek(0)
-                    why = told.read()
-                    raise Ended(f"`{path.name}` ends after {number} of {clip.frames} frames", ffmpeg.last_line(why))
-                if number >= start:
-                    yield Pictures.frombytes("RGB", (clip.size.width, clip.size.height), pixels)
-        finally:
-            process.kill()
-            process.communicate()
+        stack.callback(process.communicate)
+        stack.callback(process.kill)
+        for number in range(start if seeks else 0, clip.frames):
+            image = _next_image(process.stdout, clip.size)
+            if image is None:
+                process.wait()
+                raise _ended(f"`{path.name}` ends after {number} of {clip.frames} frames", told)
+            if number >= start:
+                yield image
+
+
+def _ended(message: str, told: IO[bytes]) -> Ended:
+    told.seek(0)
+    return Ended(message, ffmpeg.first_line(told.read()))
+
+
+def _next_image(stream: Any, size: Size) -> Image | None:
+    from PIL import Image as Pictures
+
+    pixels: bytes = stream.read(size.width * size.height * 3)
+    if len(pixels) < size.width * size.height * 3:
+        return None
+    return Pictures.frombytes("RGB", (size.width, size.height), pixels)
 
 
 def _seconds(frame: int, rate: Fraction) -> str:
     """Return the time of a frame, a little before it, so that rounding never loses it."""
     micros = (frame - Fraction(1, 50)) / rate * 1_000_000
     return f"{int(micros) / 1_000_000:.6f}"
-
-
-def _whole(stream: Any, size: int) -> bytes | None:
-    pixels: bytes = stream.read(size)
-    return pixels if len(pixels) == size else None

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import threading
 from collections import deque
@@ -31,9 +32,10 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A picture to be written, and the config beside it."""
+    """A picture to be written, or an animation to be given its name; and the config beside it."""
 
-    image: Image
+    image: Image | None = None
+    film: Path | None = None  # an animation that is complete, under another name in the same folder
     folder: Path
     stem: str
     ending: str
@@ -52,10 +54,27 @@ class Page:
         """Whether its file takes the place of another one."""
         return self.overwrite or (self.name is not None and not self.is_unfinished)
 
+    @property
+    def kind(self) -> str:
+        """What its file is: `image` or `animation`."""
+        return "image" if self.film is None else "animation"
+
+    def of(self, film: Path) -> Page:
+        """Return the page of an animation that is complete."""
+        return replace(self, film=film)
+
+    def fill(self, file: BinaryIO) -> None:
+        """Write the bytes of the file."""
+        if self.film is not None:
+            with self.film.open("rb") as film:
+                shutil.copyfileobj(film, file)
+        elif self.image is not None:
+            encode(self.image, self.ending, self.texts(), file)
+
     def encoded(self) -> bytes:
-        """Return the bytes of the picture's file."""
+        """Return the bytes of the file."""
         buffer = io.BytesIO()
-        encode(self.image, self.ending, self.texts(), buffer)
+        self.fill(buffer)
         return buffer.getvalue()
 
     def texts(self) -> dict[str, str]:
@@ -71,6 +90,7 @@ class Written:
     image: Path
     config: Path | None
     index: int = 1
+    kind: str = "image"  # or "animation"
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -92,10 +112,11 @@ def make_folder(folder: Path) -> None:
         ):
             pass
     except OSError as error:
-        raise _trouble(error, folder) from None
+        raise trouble(error, folder) from None
 
 
-def _trouble(error: OSError, folder: Path) -> BadValue:
+def trouble(error: OSError, folder: Path) -> BadValue:
+    """Return the error for an output folder of which the system says that."""
     if error.errno in _FULL:
         return BadValue(f"the disk of `{folder}` is full", code="disk-full")
     return BadValue(f"the folder `{folder}` cannot be written: {error.strerror or error}", code="unwritable-output")
@@ -139,12 +160,23 @@ def publish(path: Path, fill: Callable[[BinaryIO], None], *, replaces: bool = Tr
             fill(file)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path) if replaces else _move_beside(part, path)
+        _give_name(part, path, replaces=replaces)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
     return digest
+
+
+def _give_name(part: str, path: Path, *, replaces: bool) -> None:
+    os.chmod(part, 0o666 & ~_umask())
+    os.replace(part, path) if replaces else _move_beside(part, path)
+
+
+def new_part(folder: Path) -> Path:
+    """Make an empty file in a folder, for something that has its name once it is complete."""
+    handle, part = tempfile.mkstemp(dir=folder, prefix=PART_PREFIX, suffix=PART_SUFFIX)
+    os.close(handle)
+    return Path(part)
 
 
 def _move_beside(part: str, path: Path) -> None:
@@ -181,7 +213,7 @@ def whole_folder(folder: Path) -> Generator[Path]:
                 folder.rename(old)
             part.rename(folder)
     except OSError as error:
-        raise _trouble(error, folder.parent) from None
+        raise trouble(error, folder.parent) from None
 
 
 _ASKING = threading.Lock()  # two threads that ask at once would leave the process without a mask
@@ -201,6 +233,7 @@ class WriterPool:
     def __init__(self, on_written: Callable[[int, Written], None], workers: int = 2, waiting: int = 16) -> None:
         """`on_written(number, files)` is called on a writer's thread."""
         self._on_written = on_written
+        self.made_on = ""  # the kind of device, for the ledger
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dgen-writer")
         self._room = threading.BoundedSemaphore(waiting)
         self._names = self.make_names()
@@ -244,7 +277,7 @@ class WriterPool:
         is_free = page.overwrite or page.name is not None
         name = self._names.claim(page.folder, page.name or page.stem, endings, is_free)
         config = page.folder / f"{name}.dgen" if page.writes_config else None
-        return Written(page.folder / f"{name}.{page.ending}", config, page.index)
+        return Written(page.folder / f"{name}.{page.ending}", config, page.index, page.kind)
 
     def finish(self) -> tuple[Written, ...]:
         """Wait until everything is on disk; return the files since the last call, in order.
@@ -304,7 +337,9 @@ class WriterPool:
                 self._names.release([other.image, other.config])
         if ledger is not None:
             names = (p.name for p in files.paths)
-            ledger.add(Entry(job=job, index=page.index, files=dict(zip(names, digests, strict=True))))
+            ledger.add(
+                Entry(job=job, index=page.index, files=dict(zip(names, digests, strict=True)), made_on=self.made_on)
+            )
         return files
 
     def _ledger(self, folder: Path) -> Ledger:
@@ -315,6 +350,20 @@ class WriterPool:
                 self._ledgers[place] = Ledger(place)
             return self._ledgers[place]
 
+    def start_film(self, folder: Path) -> Path:
+        """Make the file into which an animation is written until it is complete.
+
+        The ledger is open from now on: nobody takes the file for something that a killed process left.
+
+        Raises:
+            BadValue: `disk-full` or `unwritable-output`.
+        """
+        try:
+            self._ledger(folder)
+            return new_part(folder)
+        except OSError as error:
+            raise trouble(error, folder) from None
+
     def _close_ledgers(self) -> None:
         with self._opening:
             for ledger in self._ledgers.values():
@@ -323,20 +372,19 @@ class WriterPool:
 
     def _rescue(self, page: Page, name: str, error: OSError) -> BadValue:
         """Keep a rendered picture elsewhere when its own folder fails."""
-        trouble = _trouble(error, page.folder)
+        found = trouble(error, page.folder)
         with contextlib.suppress(OSError), self._rescuing:
             self._rescue_folder = self._rescue_folder or Path(tempfile.mkdtemp(prefix="dgen-rescued-"))
             kept = self._rescue_folder / f"{name}.{page.ending}"
-            publish(kept, lambda file: encode(page.image, page.ending, page.texts(), file))
-            trouble.help = f"what was rendered is kept in `{self._rescue_folder}`"
-        return trouble
+            publish(kept, page.fill)
+            found.help = f"what was rendered is kept in `{self._rescue_folder}`"
+        return found
 
 
 def _publish_page(page: Page, files: Written) -> list[str]:
     """Write a page into its files, the picture first; return their digests."""
-    texts = page.texts()
     try:
-        found = [publish(files.image, lambda f: encode(page.image, page.ending, texts, f), replaces=page.replaces)]
+        found = [_publish_own(page, files.image)]
     except FileExistsError:
         if page.name is None or files.image.read_bytes() != page.encoded():
             raise
@@ -346,12 +394,28 @@ def _publish_page(page: Page, files: Written) -> list[str]:
     return found
 
 
+def _publish_own(page: Page, path: Path) -> str:
+    """Write a picture, or give an animation its name; return its digest."""
+    if page.film is None:
+        return publish(path, page.fill, replaces=page.replaces)
+    with page.film.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    _give_name(str(page.film), path, replaces=page.replaces)
+    return digest
+
+
 def _put(text: str, file: BinaryIO) -> None:
     file.write(text.encode())
 
 
 def encode(image: Image, ending: str, texts: dict[str, str], file: BinaryIO) -> None:
-    """Write a picture in the format of a file ending; the same picture and texts give the same bytes."""
+    """Write a picture in the format of a file ending; the same picture and texts give the same bytes.
+
+    What is no picture writes itself, as latents do.
+    """
+    if ending not in FORMATS:
+        image.write(file, ending, texts)  # type: ignore[attr-defined]
+        return
     kind = FORMATS[ending]
     image.save(file, format=kind, **_QUALITY[kind], **save_keywords(image, kind, texts))
 

@@ -6,6 +6,7 @@ from dgen.options.animation import AnimationOptions
 from dgen.options.attachments import AttachmentOptions
 from dgen.options.guidance import GuidanceOptions
 from dgen.options.images import ImageOptions
+from dgen.options.latents import LatentsOptions
 from dgen.options.memory import MemoryOptions
 from dgen.options.model import ModelOptions
 from dgen.options.output import OutputOptions
@@ -27,6 +28,7 @@ class InvocationOptions(
     GuidanceOptions,
     SdxlOptions,
     ImageOptions,
+    LatentsOptions,
     AnimationOptions,
     OutputOptions,
 ):

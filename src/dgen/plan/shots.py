@@ -8,7 +8,9 @@ from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from dgen.diagnostic import Diagnostic
 from dgen.options.request import ROWS, Request
+from dgen.plan.bind import Bound
 from dgen.plan.expand import Expansion
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed
@@ -75,6 +77,11 @@ class Shot:
         return (seed.frame or 0) if seed is not None else 0
 
     @property
+    def is_without_picture(self) -> bool:
+        """Whether it is for an animation alone."""
+        return self.reel is not None and self.whole is not None and self.whole.no_frames
+
+    @property
     def is_first(self) -> bool:
         """Whether it is the first frame of an animation."""
         return self.reel is not None and self.frame == self.reel.first
@@ -107,6 +114,32 @@ def reel_of(seed: ImageSeed, said: tuple[int | None, int | None], clips: Clips) 
         raise BadValue(message, code="bad-image-seed")
     lead = next(iter(moving))
     return Reel(first=first or 0, last=end if last is None else min(last, end), rate=moving[lead].rate, lead=lead)
+
+
+def said_slice(bound: Bound) -> tuple[int | None, int | None]:
+    """Return the slice that a statement says for all its image seeds."""
+    return (bound.value("frame_start"), bound.value("frame_end"))
+
+
+def film_mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield what is contradictory in what a statement says of animations."""
+    first, last = said_slice(bound)
+    if first is not None and last is not None and first > last:
+        message = f"`--frame-end`: the last frame, {last}, comes before the first, {first}"
+        yield Diagnostic(code="bad-value", message=message, span=bound.span_of("frame_end"))
+    ending = bound.value("animation_format")
+    if ending == "frames" and "no_frames" in bound:
+        yield Diagnostic(
+            code="contradictory-options", message="without frames and without an animation nothing is written",
+            span=bound.given["no_frames"].flag.span, help="leave one of the two out",
+            notes=((bound.span_of("animation_format"), "this writes the frames alone"),),
+        )  # fmt: skip
+    if ending not in (None, "mp4") and "keep_audio" in bound:
+        yield Diagnostic(
+            code="contradictory-options", message="only an mp4 holds sound",
+            span=bound.given["keep_audio"].flag.span, help="leave one of the two out",
+            notes=((bound.span_of("animation_format"), "this is the format"),),
+        )  # fmt: skip
 
 
 def calls_of(expansion: Expansion, reels: Sequence[Reel | None]) -> int:

@@ -1,0 +1,189 @@
+"""Records the animations of a statement while their frames are made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dgen.events import AnimationStarted, FrameDone, Listener
+from dgen.media.decode import brought_to
+from dgen.media.names import animation_stems
+from dgen.media.record import WITH_SOUND, Recorder, Sound
+from dgen.media.video import Ended, is_video
+from dgen.media.write import Page, WriterPool, Written, trouble
+from dgen.options.request import Request
+from dgen.paging import Paging
+from dgen.plan.resolve import Job
+from dgen.plan.shots import Reel, Shot
+from dgen.values.scalars import Size
+
+DEFAULT_FORMAT = "mp4"
+FRAMES_ALONE = "frames"
+LOSSLESS = ("png",)
+"""The formats of frames from which an animation that was stopped can go on with the same bytes."""
+
+
+def format_of(request: Request) -> str:
+    """Return the format of a request's animations."""
+    return request.animation_format or DEFAULT_FORMAT
+
+
+@dataclass(slots=True)
+class Film:
+    """An animation: what becomes of it, and what writes it; what an earlier run finished has neither."""
+
+    page: Page | Written
+    recorder: Recorder | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether an earlier run finished it."""
+        return isinstance(self.page, Written)
+
+
+@dataclass(slots=True)
+class _Take:
+    """The animations of a combination: several for a batch, none when they failed or only frames are wanted."""
+
+    films: list[Film]
+    started: float
+
+
+class Filming:
+    """The animations that are being written."""
+
+    def __init__(self, pool: WriterPool, paging: Paging, find: Callable[[str], Path], listener: Listener) -> None:
+        """`pool` gives the files their names, `find` returns the file of an animation that is read."""
+        self._pool, self._paging, self._find, self._emit = pool, paging, find, listener
+        self._takes: dict[int, _Take] = {}
+        self._cut: tuple[Reel, int] | None = None  # the frames of this one end before that number
+
+    # ---- from shot to shot ---------------------------------------------------------------------------------------
+
+    def start(self, shot: Shot, job: Callable[[], Job]) -> None:
+        """Begin the animations of a combination with its first frame; `job` makes the job of all its frames."""
+        if shot.reel is None or shot.whole is None or not shot.is_first:
+            return
+        ending, films = format_of(shot.whole), list[Film]()
+        if ending != FRAMES_ALONE:
+            whole, step = job(), shot.count.step
+            films = [
+                Film(self._paging.film(whole, (index, stem), ending))
+                for index, stem in enumerate(animation_stems(whole, step), 1)
+            ]
+        self._takes[shot.count.step] = _Take(films, time.monotonic())
+        self._emit(
+            AnimationStarted(number=shot.count.number, frames=len(shot.reel), rate=str(shot.reel.rate), format=ending)
+        )
+
+    def wants(self, shot: Shot) -> bool:
+        """Whether the pixels of a frame are needed for an animation."""
+        take = self._takes.get(shot.count.step)
+        return take is not None and any(not film.is_whole for film in take.films)
+
+    def add(self, shot: Shot, images: Sequence[Any]) -> None:
+        """Take the pictures of a frame.
+
+        Raises:
+            BadValue: `disk-full` or `unwritable-output`; what was written before is whole.
+        """
+        take = self._takes.get(shot.count.step)
+        if take is None or shot.reel is None:
+            return
+        for film, image in zip(take.films, images, strict=False):
+            if isinstance(film.page, Page):
+                self._record(film, film.page, image, shot.reel)
+
+    def end(self, shot: Shot) -> None:
+        """Complete the animations of a combination after their last frame, and tell how far they are.
+
+        Raises:
+            BadValue: `disk-full` or `unwritable-output`.
+        """
+        take = self._takes.get(shot.count.step)
+        if take is None or shot.reel is None:
+            return
+        done = shot.frame - shot.reel.first + 1
+        frames = self._end_of(shot.reel) - shot.reel.first
+        left = (time.monotonic() - take.started) / done * max(0, frames - done)
+        self._emit(FrameDone(number=shot.count.number, frame=done, frames=frames, seconds_left=round(left, 3)))
+        if done == frames:
+            self._complete(shot, self._takes.pop(shot.count.step))
+
+    def cut(self, shot: Shot, why: BaseException | None) -> bool:
+        """End the animations before a frame that its file does not have any more; say whether that is the trouble."""
+        if not isinstance(why, Ended) or shot.reel is None or shot.is_first:
+            return False
+        self._cut = (shot.reel, shot.frame)
+        for step in list(self._takes):
+            self._complete(shot, self._takes.pop(step))
+        return True
+
+    def is_cut(self, shot: Shot) -> bool:
+        """Whether a frame is not there."""
+        return shot.reel is not None and shot.frame >= self._end_of(shot.reel)
+
+    def drop(self, shot: Shot) -> None:
+        """Give the animations of a combination up: one of its frames failed."""
+        take = self._takes.pop(shot.count.step, None)
+        for film in take.films if take is not None else ():
+            _abandon(film)
+
+    def abandon(self) -> None:
+        """Give all up; the pictures of their frames stay."""
+        for take in self._takes.values():
+            for film in take.films:
+                _abandon(film)
+        self._takes.clear()
+        self._cut = None
+
+    def _end_of(self, reel: Reel) -> int:
+        if self._cut is not None and self._cut[0] is reel:
+            return self._cut[1]
+        return reel.last + 1
+
+    # ---- files ---------------------------------------------------------------------------------------------------
+
+    def _record(self, film: Film, page: Page, image: Any, reel: Reel) -> None:
+        try:
+            if film.recorder is None:
+                part = self._pool.start_film(page.folder)
+                film.recorder = Recorder(part, page.ending, Size(*image.size), reel.rate)
+            film.recorder.add(brought_to(image, film.recorder.size))
+        except OSError as error:
+            _abandon(film)
+            raise trouble(error, page.folder) from None
+
+    def _complete(self, shot: Shot, take: _Take) -> None:
+        for film in take.films:
+            if isinstance(film.page, Written):
+                self._pool.keep(film.page)
+            else:
+                self._pool.submit(shot.count.number, film.page.of(self.recorded(film, film.page, shot)))
+
+    def recorded(self, film: Film, page: Page, shot: Shot) -> Path:
+        """Return the complete file of an animation, which has no name yet."""
+        if film.recorder is None:
+            raise ValueError("an animation without a frame")
+        try:
+            film.recorder.finish(self._sound(shot))
+        except OSError as error:
+            _abandon(film)
+            raise trouble(error, page.folder) from None
+        return film.recorder.target
+
+    def _sound(self, shot: Shot) -> Sound | None:
+        if shot.whole is None or shot.reel is None or not shot.whole.keep_audio:
+            return None
+        path = self._find(shot.reel.lead)
+        if not is_video(path) or format_of(shot.whole) not in WITH_SOUND:
+            return None
+        return Sound(path=path, start=shot.reel.first / shot.reel.rate)
+
+
+def _abandon(film: Film) -> None:
+    if film.recorder is not None:
+        film.recorder.abandon()
