@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import dgen
 from dgen.cli.main import main
+from dgen.likeness import ssim
 from dgen.media.ledger import LEDGER, Entry, Ledger, read_ledger, sweep
 from dgen.media.resume import Resumption, Wanted
 from dgen.media.write import Page, WriterPool
@@ -386,7 +389,30 @@ def test_verify_compares_what_is_made_again(at_work: Path, capsys: pytest.Captur
     assert [(t["same_bytes"], t["same_pixels"]) for t in told] == [(False, True), (False, False)]
     assert told[0]["reasons"] == [f"it was made by dgen 0{dgen.__version__}", "`toy` is another one"]
     assert 10 < told[1]["psnr_db"] < 90
+    assert 0.9 < told[1]["ssim"] <= 1
+    ledger = at_work / "out" / LEDGER
+    ledger.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.0"', ledger.read_text()).replace('"cpu"', '"cuda"'))
+    assert main(["verify", str(second)]) == 1
+    said = capsys.readouterr().out
+    assert f"; `torch` was 1.0, is {metadata.version('torch')}; it was made on `cuda`, now on `cpu`\n" in said
     assert sorted(contents(at_work / "out")) == sorted(before)
+
+
+def test_structural_similarity_is_that_of_the_formula() -> None:
+    numpy = pytest.importorskip("numpy")
+    x, y = numpy.random.default_rng(0).integers(0, 256, (2, 11, 11))
+    place = numpy.arange(11) - 5.0
+    weights = numpy.exp(-(place[:, None] ** 2 + place[None] ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    mean_x, mean_y = (weights * x).sum(), (weights * y).sum()
+    var_x, var_y = (weights * (x - mean_x) ** 2).sum(), (weights * (y - mean_y) ** 2).sum()
+    both = (weights * (x - mean_x) * (y - mean_y)).sum()
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    wanted = (2 * mean_x * mean_y + c1) * (2 * both + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    one, other = (Image.fromarray(v.astype("uint8")).convert("RGB") for v in (x, y))
+    assert ssim(one, other) == pytest.approx(wanted, rel=1e-9)
+    assert ssim(one, one) == pytest.approx(1)
+    assert ssim(one, one.resize((5, 5))) == 0
 
 
 def test_what_carries_no_config_cannot_be_verified(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:

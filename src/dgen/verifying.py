@@ -7,17 +7,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dgen.diagnostic import Source
+from dgen.likeness import psnr_db, ssim
+from dgen.media.ledger import Entry, read_ledger, versions
 from dgen.media.metadata import read_config
-from dgen.media.write import Page, WriterPool, Written
+from dgen.media.write import FORMATS, Page, WriterPool, Written
 from dgen.session import Session
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-_PEAK = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +23,7 @@ class Verdict:
     path: str
     same_bytes: bool
     psnr_db: float  # infinite when the pixels are the same; 0 when the sizes differ
+    ssim: float = 1.0
     reasons: tuple[str, ...]  # what is not as it was
 
     @property
@@ -67,31 +64,42 @@ class VerifyingSession(Session):
         config = read_config(path)
         self.unwritten.pages = ()
         self.replay(Source(str(path), config))
-        verdicts = [_compared(path, config, page) for page in self.unwritten.pages]
+        verdicts = [self._compared(path, config, page) for page in self.unwritten.pages]
         return max(verdicts, key=lambda v: (v.same_bytes, v.psnr_db))  # a batch has several
 
+    def _compared(self, path: Path, config: str, page: Page) -> Verdict:
+        from PIL import Image
 
-def _compared(path: Path, config: str, page: Page) -> Verdict:
-    from PIL import Image
+        made = page.encoded()
+        if made == path.read_bytes():
+            return Verdict(path=str(path), same_bytes=True, psnr_db=math.inf, reasons=())
+        said = page.config() if page.config is not None else ""
+        reasons = (*_reasons(config, said), *_other_surroundings(_past(path), self.unwritten.made_on))
+        if page.ending not in FORMATS:  # latents are no pixels
+            return Verdict(path=str(path), same_bytes=False, psnr_db=0.0, ssim=0.0, reasons=reasons)
+        with Image.open(path) as old, Image.open(io.BytesIO(made)) as new:
+            before, now = old.convert("RGB"), new.convert("RGB")
+        return Verdict(
+            path=str(path), same_bytes=False, psnr_db=psnr_db(before, now), ssim=ssim(before, now), reasons=reasons
+        )  # fmt: skip
 
-    made = page.encoded()
-    same_bytes = made == path.read_bytes()
-    with Image.open(path) as old, Image.open(io.BytesIO(made)) as new:
-        likeness = _psnr_db(old.convert("RGB"), new.convert("RGB"))
-    now = page.config() if page.config is not None else ""
-    reasons = () if same_bytes else tuple(_reasons(config, now))
-    return Verdict(path=str(path), same_bytes=same_bytes, psnr_db=likeness, reasons=reasons)
+
+def _past(path: Path) -> Entry | None:
+    """Return what the ledger beside a picture says of it."""
+    found = [e for e in read_ledger(path.parent) if path.name in e.files and e.is_complete]
+    return found[-1] if found else None
 
 
-def _psnr_db(old: Image, new: Image) -> float:
-    """Return the peak signal-to-noise ratio of two RGB pictures in decibels."""
-    from PIL import ImageChops, ImageStat
-
-    if old.size != new.size:
-        return 0.0
-    squares = ImageStat.Stat(ImageChops.difference(old, new)).sum2
-    error = sum(squares) / (3 * old.width * old.height)
-    return 10 * math.log10(_PEAK**2 / error) if error else math.inf
+def _other_surroundings(before: Entry | None, device: str) -> Iterator[str]:
+    """Yield what made the picture then and is another thing now."""
+    if before is None:
+        return
+    now = versions()
+    for name, version in before.versions.items():
+        if name != "dgen" and now.get(name) != version:
+            yield f"`{name}` was {version}, is {now.get(name, 'missing')}"
+    if before.made_on and before.made_on != device:
+        yield f"it was made on `{before.made_on}`, now on `{device}`"
 
 
 def _reasons(then: str, now: str) -> Iterator[str]:

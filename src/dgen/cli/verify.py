@@ -63,7 +63,7 @@ def as_object(verdict: Verdict) -> dict[str, object]:
     psnr = None if verdict.same_pixels else round(verdict.psnr_db, 2)
     return {
         "path": verdict.path, "same_bytes": verdict.same_bytes, "same_pixels": verdict.same_pixels, "psnr_db": psnr,
-        "reasons": list(verdict.reasons),
+        "ssim": round(verdict.ssim, 5), "reasons": list(verdict.reasons),
     }  # fmt: skip
 
 
@@ -71,5 +71,7 @@ def as_line(verdict: Verdict) -> str:
     """Return a verdict as a line."""
     if verdict.same_bytes:
         return f"{verdict.path}: the same bytes"
-    told = "the same pixels" if verdict.same_pixels else f"differs, PSNR {verdict.psnr_db:.1f} dB"
+    told = (
+        "the same pixels" if verdict.same_pixels else f"differs, PSNR {verdict.psnr_db:.1f} dB, SSIM {verdict.ssim:.4f}"
+    )
     return f"{verdict.path}: {'; '.join((told, *verdict.reasons))}"

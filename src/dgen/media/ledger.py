@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dgen import __version__
 
@@ -96,7 +96,8 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _texts(told: Any) -> dict[str, str]:
-    return {str(name): str(text) for name, text in told.items()} if isinstance(told, dict) else {}
+    pairs = cast("dict[Any, Any]", told).items() if isinstance(told, dict) else ()
+    return {str(name): str(text) for name, text in pairs}
 
 
 def sweep(folder: Path) -> None:
