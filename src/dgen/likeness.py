@@ -43,7 +43,8 @@ def ssim(one: Image, other: Image) -> float:
     both = _windowed(x * y) - mean_x * mean_y
     c1, c2 = (_K1 * _PEAK) ** 2, (_K2 * _PEAK) ** 2
     above: Any = (2 * mean_x * mean_y + c1) * (2 * both + c2)
-    return float(np.mean(above / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))))
+    below: Any = (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    return float((above / below).mean())
 
 
 def _windowed(values: Any) -> Any:

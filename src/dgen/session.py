@@ -235,7 +235,6 @@ class Session:
             expansion = expand(bound, self.rng)
             facts, device = self._patiently(lambda: self._prepare(bound, expansion))
             self._pool.made_on = device
-            self._pool.made_on = device
             if (changed := upscaled(bound, self._writer(bound))) is not bound:
                 bound, expansion = changed, expand(changed, self.rng)
             self._remember(bound, expansion)

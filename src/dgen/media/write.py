@@ -234,7 +234,6 @@ class WriterPool:
         """`on_written(number, files)` is called on a writer's thread."""
         self._on_written = on_written
         self.made_on = ""  # the kind of device, for the ledger
-        self.made_on = ""  # the kind of device, for the ledger
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dgen-writer")
         self._room = threading.BoundedSemaphore(waiting)
         self._names = self.make_names()
