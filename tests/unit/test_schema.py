@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from dgen import processors
 from dgen.options.command import CommandOptions
 from dgen.options.request import ROWS, Request
-from dgen.options.submodels import VaeUri
+from dgen.options.submodels import TextEncoderUri, VaeUri
 from dgen.plan.resolve import component_key
 from dgen.schema import Option, Stage, Value, rows_of
-from dgen.values import amounts, freeu, image_seed, prompt, scalars, schedule, step_cache, uri
+from dgen.values import amounts, encoders, freeu, image_seed, prompt, scalars, schedule, step_cache, uri
 
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
@@ -128,6 +128,7 @@ STRATEGIES: dict[type, Any] = {
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
     processors.ProcessorText: lambda v: _named(),
+    encoders.EncoderText: lambda v: st.just("+") | _uris(uri.Uri(v.cls)),
     step_cache.StepCacheText: lambda v: _step_caches(),
     step_cache.Stretch: lambda v: st.tuples(st.integers(0, 500), st.integers(501, 1000)),
     freeu.FreeUText: lambda v: st.builds(freeu.FreeU, *[_reals(0, 100)] * 4),
@@ -196,6 +197,7 @@ def _other(row: Option) -> Any:
     if row.value is None:
         return not row.default
     samples = {
+        encoders.EncoderText: TextEncoderUri(class_name="CLIPTextModel", model="other"),
         step_cache.StepCacheText: step_cache.StepCache("PAB"), freeu.FreeUText: freeu.FreeU(1, 2, 3, 4),
         amounts.Amount: 2**20,
         scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",

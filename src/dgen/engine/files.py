@@ -8,7 +8,7 @@ from pathlib import Path
 from dgen.engine.adapters.files import adapter_file
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import ModelFiles
-from dgen.engine.sources import ADAPTERS, attached_sources, source_of, vae_source
+from dgen.engine.sources import ADAPTERS, attached_sources, replaced_parts, source_of, vae_source
 from dgen.engine.weights import weights_of
 from dgen.options.request import Request
 
@@ -16,7 +16,8 @@ from dgen.options.request import Request
 def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
     """Yield the files of a request's model and of all that replaces its parts or attaches to it."""
     parts = (p for option in ("control_nets", "t2i_adapters") for p in attached_sources(request, option))
-    for source in (source_of(request), vae_source(request), *parts):
+    replaced = (part.source for part in replaced_parts(request))
+    for source in (source_of(request), vae_source(request), *replaced, *parts):
         if source is not None:
             place = hub.index(source)
             yield ModelFiles(source.name, _commit(place), tuple(_files(place, source.variant)))

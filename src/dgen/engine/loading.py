@@ -222,7 +222,7 @@ def _variant_in(name: str) -> str | None:
     return variant or None if is_weights else None
 
 
-_DESCRIBED_BY = {"vae": "vae", "controlnet": "unet"}
+_DESCRIBED_BY = {"vae": "vae", "unet": "unet", "controlnet": "unet"}
 """The part of a model whose configuration describes a part that comes as a file: a ControlNet copies half the UNet."""
 
 

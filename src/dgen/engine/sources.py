@@ -12,7 +12,7 @@ from dgen.engine.protocol import MODULES, EngineError
 from dgen.families.rows import FAMILIES, Family, generic
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
-from dgen.options.request import Request
+from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job, component_key
 from dgen.values.scalars import is_local, is_url
 
@@ -157,6 +157,28 @@ def _folder_of(model: str) -> str:
     return str(Path(model).expanduser().parent) if is_local(model) and Path(model).expanduser().is_file() else model
 
 
+def replaced_parts(request: Request) -> Iterator[Part]:
+    """Yield the UNet and the text encoders that replace a model's own."""
+    if request.unet is not None:
+        yield _replacing(request, request.unet, ("unet", "diffusers", "UNet2DConditionModel"), "unet", 0)
+    kinds = ROWS["text_encoders"].parts
+    for index, (kind, uri) in enumerate(zip(kinds, request.text_encoders, strict=False)):
+        if not isinstance(uri, str):
+            yield _replacing(request, uri, (kind, "transformers", uri.class_name), "text_encoders", index)
+
+
+def _replacing(request: Request, uri: Any, what: tuple[str, str, str], option: str, index: int) -> Part:
+    kind, library, class_name = what
+    source = Source(
+        model=uri.model, revision=uri.revision, variant=uri.variant or request.variant, subfolder=uri.subfolder,
+        option=option, index=index, token=request.auth_token, offline=request.offline_mode,
+    )  # fmt: skip
+    return Part(
+        kind=kind, key=component_key(request, kind), source=source, dtype=uri.dtype or request.dtype,
+        library=library, class_name=class_name,
+    )  # fmt: skip
+
+
 def adapter_parts(request: Request) -> Iterator[Part]:
     """Yield the files that are put into the parts of a request's model for the time of its job."""
     for option, kind in ADAPTERS.items():
@@ -186,6 +208,7 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
     """
     package = family_of(job).package
     optional = optional_components(job.pipeline, package)
+    replaced = {part.kind: part for part in replaced_parts(job.request)}
     for parameter in parameters(job.pipeline, "__init__", package):
         kind = parameter.name
         asked = ASKED_BY.get(kind)
@@ -197,6 +220,9 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
             continue
         if kind in _STEERING:
             yield from _STEERING[kind](job.request)
+            continue
+        if kind in replaced:
+            yield replaced[kind]
             continue
         if kind == "vae" and job.request.vae is not None:
             yield _other_vae(job.request)

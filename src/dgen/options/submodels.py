@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dgen.options.model import DTYPES
 from dgen.schema import Stage, Sweep, opt, options, record
+from dgen.values.encoders import EncoderText
 from dgen.values.scalars import Choice, ModelSource, Text
 from dgen.values.uri import NamedUri, OpenUri, Uri
 
@@ -26,6 +27,41 @@ class VaeUri:
     dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
 
 
+@record
+@options("UNet")
+class UnetUri:
+    """A UNet from elsewhere: `SOURCE`, a folder with a UNet or with a whole model, or a checkpoint file."""
+
+    model: str = opt(..., positional=True, value=ModelSource(kind="UNet"), help="The folder, file or hub repository.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository; `unet` where there is one.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
+TEXT_ENCODER_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
+
+
+@record
+@options("text encoder")
+class TextEncoderUri:
+    """A text encoder from elsewhere: `CLIPTextModel;model=SOURCE`."""
+
+    class_name: str = opt(
+        ..., positional=True, help="The class of the text encoder.",
+        value=Choice(TEXT_ENCODER_CLASSES, {c.lower(): c for c in TEXT_ENCODER_CLASSES}, "CLASS"),
+    )  # fmt: skip
+    model: str = opt(..., value=ModelSource(), help="The folder or hub repository that holds it.")
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
+TextEncoder = TextEncoderUri | str
+"""A text encoder from elsewhere, or `+` for the model's own."""
+
+
 @options("sub-models")
 class SubModelOptions:
     """Parts that replace parts of the model."""
@@ -34,6 +70,16 @@ class SubModelOptions:
         None, flag="--vae", short="-vae", stage=Stage.LOAD, parts=("vae",), replaces=True, value=Uri(VaeUri),
         last=("last_vae_uri",),
         help="Replace the VAE, as in `AutoencoderKL;model=FOLDER`.",
+    )  # fmt: skip
+    unet: UnetUri | None = opt(
+        None, flag="--unet", short="-un", stage=Stage.LOAD, parts=("unet",), replaces=True, value=Uri(UnetUri),
+        last=("last_unet_uri",), help="Replace the UNet, as in `FOLDER` or `REPOSITORY;subfolder=unet`.",
+    )  # fmt: skip
+    text_encoders: tuple[TextEncoder, ...] = opt(
+        (), flag="--text-encoders", short="-te", stage=Stage.LOAD, replaces=True, many=True,
+        parts=("text_encoder", "text_encoder_2", "text_encoder_3"), value=EncoderText(TextEncoderUri),
+        last=("last_text_encoder_uris",),
+        help="Replace the text encoders in their order, as in `CLIPTextModel;model=FOLDER`; `+` keeps the model's own.",
     )  # fmt: skip
     vae_tiling: bool = opt(
         False, flag="--vae-tiling", short="-vt", stage=Stage.CALL,

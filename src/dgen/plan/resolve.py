@@ -17,6 +17,7 @@ from dgen.plan.bind import Bound
 from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.schema import BadValue, NamesPaths, Option, Stage
+from dgen.values.encoders import KEEP
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
 
@@ -231,15 +232,17 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     if pipeline is None:
         raise BadValue(f"this model of {family.label} has no {mode}", code="unsupported-mode")
     multiple = family.multiple_of
-    if seed is not None and seed.image is not None:
+    if seed is not None and seed.image is not None and not seed.is_latent:
         size = align(seed_size(request, seed, multiple, pictures), multiple)
     else:
         size = request.output_size or facts.default_size
     given = {f.name: _decided(ROWS[f.name], getattr(request, f.name), family, pipeline) for f in fields(request)}
     dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
     given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
-    if seed is None or seed.image is None:
+    if seed is None or seed.image is None or seed.is_latent:
         given["output_size"] = size
+    if seed is not None and len(seed.latents) > 1 and request.num_images_per_prompt is None:
+        given["num_images_per_prompt"] = len(seed.latents)
     if (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
         given["num_inference_steps"] = schedule.steps
     decided = Request(**given)
@@ -269,8 +272,19 @@ def component_key(request: Request, kind: str) -> tuple[Any, ...]:
     """
     own = [r for r in ROWS.values() if r.stage is Stage.LOAD and kind in r.parts]
     for row in own:
-        value = getattr(request, row.name)
-        if row.replaces and value is not None and row.sweep is None:
+        value = _replacing(row, getattr(request, row.name), kind)
+        if value is not None:
             return (kind, value, request.dtype, request.variant)
     shared = [r for r in ROWS.values() if r.stage is Stage.LOAD and not r.parts]
-    return (kind, *(getattr(request, r.name) for r in (*shared, *own)))
+    plain = [r for r in own if not (r.replaces and r.many)]  # of what is replaced in part, the rest stays what it is
+    return (kind, *(getattr(request, r.name) for r in (*shared, *plain)))
+
+
+def _replacing(row: Option, value: Any, kind: str) -> Any:
+    """Return what a row says in the place of a model's own part; None when it keeps it."""
+    if not row.replaces or row.sweep is not None:
+        return None
+    if row.many and len(row.parts) > 1:
+        index = row.parts.index(kind)
+        return value[index] if index < len(value) and value[index] != KEEP else None
+    return value or None

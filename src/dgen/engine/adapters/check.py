@@ -15,6 +15,7 @@ from dgen.engine.adapters.words import check_widths, is_word, no_word
 from dgen.engine.hub import Hub
 from dgen.engine.models import part_folder
 from dgen.engine.protocol import EngineError
+from dgen.engine.replaced import check_replaced
 from dgen.engine.sources import (
     ADAPTERS,
     Layout,
@@ -50,7 +51,8 @@ def check_attached(hub: Hub, request: Request, layout: Layout, sees: Callable[[S
 
 
 def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
-    model = layout.path
+    model = layout.path if request.unet is None else None  # what fits another UNet is told when it is there
+    yield from check_replaced(hub, request, layout)
     for option in ADAPTERS:
         for source in attached_sources(request, option):
             yield source, partial(_check_adapter, hub, source, model)

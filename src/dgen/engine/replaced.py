@@ -1,0 +1,60 @@
+"""Parts from elsewhere that replace a model's own: its UNet and its text encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dgen.engine.adapters.controlnet import read_config
+from dgen.engine.hub import Hub
+from dgen.engine.models import part_folder
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Layout, Part, Source, replaced_parts
+from dgen.engine.weights import check_files, weights_of
+from dgen.options.request import Request
+
+_SHARED: Mapping[str, tuple[str, ...]] = {
+    "unet": ("in_channels", "out_channels", "cross_attention_dim", "addition_embed_type"),
+    "text_encoder": ("hidden_size",),
+}
+"""Settings that a part has in common with the one that it replaces, by the kind without its number."""
+
+
+def check_replaced(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
+    """Yield the checks of the parts that replace parts of a request's model."""
+    for part in replaced_parts(request):
+        yield part.source, partial(_check, hub, part, layout)
+
+
+def _check(hub: Hub, part: Part, layout: Layout) -> None:
+    source, path = part.source, hub.index(part.source)
+    own = layout.index.get(part.kind)
+    if layout.index and not isinstance(own, list):
+        raise EngineError("bad-value", f"the model has no {part.kind} that it could replace", source.option)
+    if isinstance(own, list) and own[1] not in (None, part.class_name) and part.kind != "unet":
+        raise EngineError(
+            "bad-uri", f"the model's {part.kind} is a `{own[1]}`, not a `{part.class_name}`", source.option
+        )
+    if path.is_file():
+        check_files([path], source.option)
+        return
+    folder = part_folder(path, part.kind)
+    config = read_config(folder) if folder is not None else None
+    if folder is None or config is None:
+        raise EngineError("bad-model", f"`{source.shown}` has no `config.json` of a {part.kind}", source.option)
+    check_files(weights_of(folder, source.variant)[0], source.option)
+    _check_fit(part, config, layout.path)
+
+
+def _check_fit(part: Part, config: Mapping[str, Any], model: Path | None) -> None:
+    own = read_config(model / part.kind) if model is not None else None
+    kind = "text_encoder" if part.kind.startswith("text_encoder") else part.kind
+    for name in _SHARED[kind] if own is not None else ():
+        if own is not None and config.get(name) != own.get(name):
+            raise EngineError(
+                "bad-weights", f"the {part.kind} of `{part.source.name}` does not fit: its `{name}` is "
+                f"{config.get(name)}, that of the model's own is {own.get(name)}", part.source.option,
+                help="it was made for another model, or for another family",
+            )  # fmt: skip
