@@ -460,10 +460,10 @@ class Session:
     def _cache_table(self) -> str:
         held = self.engine.holdings()
         rows = [
-            (h.kind, h.source, h.class_name, h.device, h.dtype, f"{h.bytes / 2**20:.1f} MiB", str(h.uses))
+            (h.kind, h.class_name, h.device, h.dtype, f"{h.bytes / 2**20:.1f} MiB", str(h.uses), h.source)
             for h in held
         ]  # fmt: skip
-        heads = ("kind", "source", "class", "device", "dtype", "size", "uses")
+        heads = ("kind", "class", "device", "dtype", "size", "uses", "source")
         return helps.table(heads, rows) if rows else "nothing is loaded\n"
 
     def clear_cache(self, kind: str, names: tuple[Word, ...]) -> None:
