@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 
 from dgen import __version__
 from dgen.calibration import Stopwatch
-from dgen.cli.arguments import CommandLine, command_table, is_script, read_command_line, script_paths
+from dgen.cli.arguments import CommandLine, command_table, command_words, is_script, read_command_line, script_paths
 from dgen.cli.fronts import Front, make_front
 from dgen.cli.interrupts import Interrupts
 from dgen.cli.unmade import check, settle_failures
@@ -24,6 +24,9 @@ from dgen.session import Session
 
 _ANY_NAME = ("run", "repl")
 """Commands of which every positional word is a script."""
+
+REPLAYED = "replayed"
+"""The folder of replayed pictures; a number follows when it is there."""
 
 LIMITS = {"max_images", "max_gb", "max_minutes"}
 """Options that have a run planned before it starts."""
@@ -92,6 +95,7 @@ def run_session(session: Session, line: CommandLine, sources: list[Source]) -> i
     settle(session, line)
     try:
         if line.command == "replay":
+            session.inject((*line.rest, *_new_folder(line)))
             for source in sources:
                 session.replay(source)
         elif sources:
@@ -122,10 +126,22 @@ def settle(session: Session, line: CommandLine) -> None:
 
 def _output_folder(line: CommandLine) -> Path:
     """Return the output folder that the command line names, or the usual one: a script in a sandbox writes there."""
+    return Path(_named_folder(line) or request_table().rows["output_path"].default)
+
+
+def _named_folder(line: CommandLine) -> str | None:
     row = request_table().rows["output_path"]
     texts = [w.text for w in line.rest]
     named = [after for text, after in pairwise(texts) if text in row.spellings]
-    return Path(named[-1] if named else row.default)
+    return named[-1] if named else None
+
+
+def _new_folder(line: CommandLine) -> tuple[Word, ...]:
+    """Return the words that let a replay write into a folder that is not there yet, unless it was told where."""
+    if _named_folder(line) is not None:
+        return ()
+    names = chain([REPLAYED], (f"{REPLAYED}_{number}" for number in count(2)))
+    return command_words(["--output-path", next(name for name in names if not Path(name).exists())])
 
 
 def _assign(session: Session, line: CommandLine) -> None:
