@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -311,16 +311,16 @@ def _blamed(error: BadValue | EngineError | DgenError, step: Step) -> EngineErro
     return EngineError(error.code, message, step.option, error.help).at(step.index)
 
 
-def ending_of(path: Path) -> str:
-    """Return the ending of a picture file that can be written.
+def ending_of(path: Path, formats: Collection[str] = tuple(FORMATS), what: str = "") -> str:
+    """Return the ending of a file that can be written, `what` it is: a picture unless said otherwise.
 
     Raises:
         BadValue: it names no format.
     """
     ending = path.suffix[1:]
-    if ending.lower() not in FORMATS:
-        known = ", ".join(f"`.{each}`" for each in FORMATS)
-        raise BadValue(f"`{path.name}` names no format that can be written", help=f"endings are {known}")
+    if ending.lower() not in formats:
+        known = ", ".join(f"`.{each}`" for each in formats)
+        raise BadValue(f"`{path.name}` names no format that can be written{what}", help=f"endings are {known}")
     return ending
 
 

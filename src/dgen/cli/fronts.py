@@ -19,6 +19,7 @@ from dgen.events import (
     FileLost,
     FileRead,
     FileSaved,
+    FrameDone,
     Interrupted,
     JobKept,
     JobRendered,
@@ -136,7 +137,8 @@ class PlainFront:
             return
         if isinstance(event, StatementStarted):
             self._verbose = self._always or event.verbose
-        text = self.line(event) or self.standing(event) or (detail(event) if self._verbose else None)
+        told = self.line(event) or self.standing(event) or self.filmed(event)
+        text = told or (detail(event) if self._verbose else None)
         if text is not None:
             self.show(text)
 
@@ -151,6 +153,14 @@ class PlainFront:
             return None
         self._told = now
         return self.status.line()
+
+    def filmed(self, event: Event) -> str | None:
+        """Return a line that tells, now and then, how far an animation is that no statement makes."""
+        now = time.monotonic()
+        if not isinstance(event, FrameDone) or self.status.jobs_left or now - self._told < STANDING_S:
+            return None
+        self._told = now
+        return f"frame {event.frame} of {event.frames}, {seconds(event.seconds_left)} left"
 
     def show(self, text: str) -> None:
         """Write a line."""

@@ -1,34 +1,26 @@
-"""`image-process`: changes pictures with image processors, without a run."""
+"""`image-process`: changes pictures, animations and videos with image processors, without a run."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dgen.commands import CommandHost
+from dgen.commands.developing import Developing, Work
 from dgen.darkroom import chains_left_over, ending_of, wrong_processors
 from dgen.diagnostic import DgenError, Diagnostic, Word, fail
-from dgen.events import FileSaved
-from dgen.media.read import brought_to
-from dgen.media.write import FORMATS, Names, encode, publish
+from dgen.media.record import FORMATS as FILM_FORMATS
+from dgen.media.video import ENDINGS, Clip
+from dgen.media.write import FORMATS
 from dgen.plan.bind import Bound, value_error
-from dgen.plan.resolve import align, fit
-from dgen.processors import Chain, chain_of, chains, surplus
+from dgen.processors import chain_of, chains, surplus
 from dgen.schema import BadValue
-from dgen.values.scalars import Size, is_url
+from dgen.values.scalars import is_url
 
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A picture to change: where it lies, the word that names it, and the file to write."""
-
-    source: str
-    word: Word
-    target: Path
-    replaces: bool  # the target may be numbered otherwise
+_ALL = (*FORMATS, *(each for each in FILM_FORMATS if each not in FORMATS))
 
 
 def run(host: CommandHost, bound: Bound) -> None:
@@ -41,18 +33,18 @@ def run(host: CommandHost, bound: Bound) -> None:
     host.pictures.offline = "offline_mode" in bound or not host.permissions.network
     works = _works(bound)
     _refuse_surplus(bound, len(works))
+    works = [_looked_at(host, bound, work) for work in works]
+    _refuse_slice_of_stills(bound, works)
     for work in works:
         span = bound.span_of("output_path") if "output_path" in bound else work.word.span
         host.permissions.require_write(work.target, span)
-        _only_still(host, work)
     found = chains(bound.given["processors"].values, "processors")
-    names = Names()
-    written: list[str] = []
-    for number, work in enumerate(works):
-        path = _process(host, bound, work, (chain_of(found, number), names))
-        written.append(str(path.resolve()))
-        host.emit(FileSaved(number=number + 1, path=str(path), kind="image"))
-    host.provide(last_images=written, last_animations=[])
+    made = Developing(host, bound)
+    try:
+        for number, work in enumerate(works):
+            made.make(number + 1, work, chain_of(found, number))
+    finally:
+        host.provide(last_images=made.pictures, last_animations=made.films)
 
 
 def check(bound: Bound) -> None:
@@ -61,16 +53,80 @@ def check(bound: Bound) -> None:
     Raises:
         DgenError: every mistake in all of them.
     """
-    wrong: list[Diagnostic] = [*wrong_processors(bound.given["processors"])]
+    wrong: list[Diagnostic] = [*wrong_processors(bound.given["processors"]), *_frame_mistakes(bound)]
     held = bound.given.get("output_path")
     if held is not None and len(held.words) > 1:
         for word in held.words:
             try:
-                ending_of(Path(word.text))
+                ending_of(Path(word.text), _ALL)
             except BadValue as error:
                 wrong.append(value_error(error, word, held.flag.text))
     if wrong:
         raise DgenError(*wrong)
+
+
+def _frame_mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield what is contradictory in what is said of the frames of animations."""
+    first, last = bound.value("frame_start"), bound.value("frame_end")
+    if first is not None and last is not None and first > last:
+        message = f"`--frame-end`: the last frame, {last}, comes before the first, {first}"
+        yield Diagnostic(code="bad-value", message=message, span=bound.span_of("frame_end"))
+    if "no_frames" in bound and "no_animation_file" in bound:
+        yield Diagnostic(
+            code="contradictory-options", message="without frames and without an animation nothing is written",
+            span=bound.given["no_animation_file"].flag.span, help="leave one of the two out",
+            notes=((bound.given["no_frames"].flag.span, "this leaves the animation alone"),),
+        )  # fmt: skip
+
+
+def _looked_at(host: CommandHost, bound: Bound, work: Work) -> Work:
+    """Find out what moves and which of its frames are used, before anything is written.
+
+    Raises:
+        DgenError: `missing-file`, `bad-file`, `bad-value`.
+    """
+    try:
+        clip = host.pictures.clip(work.source)
+        if clip is None:
+            host.pictures.size(work.source)
+        frames = _slice(bound, work, clip) if clip is not None else None
+    except BadValue as error:
+        raise fail(error.code, error.message, work.word.span, error.help) from None
+    work = replace(work, frames=frames, rate=clip.rate if clip is not None else work.rate)
+    return replace(work, target=_target(bound, work))
+
+
+def _slice(bound: Bound, work: Work, clip: Clip) -> range:
+    first, last = bound.value("frame_start") or 0, clip.frames - 1
+    if first > last:
+        message = f"the slice starts at frame {first}, and the last frame of `{Path(work.source).name}` is {last}"
+        raise fail("bad-value", message, bound.span_of("frame_start"))
+    end = bound.value("frame_end")
+    return range(first, (last if end is None else min(last, end)) + 1)
+
+
+def _target(bound: Bound, work: Work) -> Path:
+    """Return the file for a picture; the format is that of its name, or else one that holds it.
+
+    Raises:
+        DgenError: `bad-value`: its name is the user's, and names no format that holds it.
+    """
+    formats, other = (tuple(FILM_FORMATS), "mp4") if work.is_film else (tuple(FORMATS), "png")
+    if work.named is not None:
+        what = " as an animation" if work.is_film else " as a still picture"
+        try:
+            ending_of(work.target, _ALL if work.is_film and "no_animation_file" in bound else formats, what)
+        except BadValue as error:
+            raise DgenError(value_error(error, work.named, "--output")) from None
+    elif work.target.suffix[1:].lower() not in formats:
+        return work.target.with_suffix(f".{other}")
+    return work.target
+
+
+def _refuse_slice_of_stills(bound: Bound, works: list[Work]) -> None:
+    name = next((name for name in ("frame_start", "frame_end") if name in bound), None)
+    if name is not None and not any(work.frames is not None for work in works):
+        raise fail("bad-value", "frames are sliced, and none of these pictures moves", bound.span_of(name))
 
 
 def _refuse_surplus(bound: Bound, count: int) -> None:
@@ -78,6 +134,12 @@ def _refuse_surplus(bound: Bound, count: int) -> None:
     index = surplus(held.values, count)
     if index is not None:
         raise DgenError(chains_left_over(held, held.words[index], count, "picture"))
+
+
+def _is_named(bound: Bound) -> bool:
+    """Whether the outputs are files, and not a folder."""
+    outputs = [Path(v) for v in bound.given["output_path"].values] if "output_path" in bound else []
+    return bool(outputs) and (len(outputs) > 1 or outputs[0].suffix[1:].lower() in _ALL)
 
 
 def _works(bound: Bound) -> list[Work]:
@@ -89,22 +151,21 @@ def _works(bound: Bound) -> list[Work]:
     pairs = [(source, word) for word in bound.given["inputs"].words for source in _sources(word)]
     held = bound.given.get("output_path")
     outputs = [Path(v).expanduser() for v in held.values] if held is not None else []
-    named = bool(outputs) and (len(outputs) > 1 or outputs[0].suffix[1:].lower() in FORMATS)
-    if named and held is not None and len(outputs) != len(pairs):
+    if not _is_named(bound) or held is None:
+        folder = outputs[0] if outputs else None
+        return [Work(source=s, word=w, target=_named_after(s, folder)) for s, w in pairs]
+    if len(outputs) != len(pairs):
         raise fail(
             "bad-arguments", f"`{held.flag.text}` takes a file for each of {len(pairs)} pictures, got {len(outputs)}",
             held.words[0].span, "name one for each, or a folder for all",
         )  # fmt: skip
-    if named:
-        return [Work(s, w, o, "output_overwrite" in bound) for (s, w), o in zip(pairs, outputs, strict=True)]
-    folder = outputs[0] if outputs else None
-    return [Work(s, w, _named_after(s, folder), "output_overwrite" in bound) for s, w in pairs]
+    return [Work(source=s, word=w, target=o, named=n) for (s, w), o, n in zip(pairs, outputs, held.words, strict=True)]
 
 
 def _named_after(source: str, folder: Path | None) -> Path:
     """Return the file for a picture: in a folder, or beside it."""
     path = Path(unquote(urlsplit(source).path).rpartition("/")[2]) if is_url(source) else Path(source).expanduser()
-    ending = path.suffix if path.suffix[1:].lower() in FORMATS else ".png"
+    ending = path.suffix or ".png"
     return folder / f"{path.stem}{ending}" if folder else path.with_name(f"{path.stem}_processed{ending}")
 
 
@@ -135,33 +196,4 @@ def _emptiness(text: str, place: Path) -> str:
 def _endings() -> frozenset[str]:
     from PIL import Image
 
-    return frozenset(Image.registered_extensions())
-
-
-def _only_still(host: CommandHost, work: Work) -> None:
-    """Refuse animations, and what cannot be read, before anything is written."""
-    try:
-        frames = host.pictures.frames(work.source)
-        ending_of(work.target)
-    except BadValue as error:
-        raise fail(error.code, error.message, work.word.span, error.help) from None
-    if frames > 1:
-        message = f"`{Path(work.source).name}` is an animation of {frames} frames"
-        raise fail("bad-file", message, work.word.span, "still pictures are processed")
-
-
-def _process(host: CommandHost, bound: Bound, work: Work, how: tuple[Chain, Names]) -> Path:
-    chain, names = how
-    room = host.darkroom
-    image = room.develop(room.picture(work.source), tuple(s for s in chain if s.chosen.said.pre_resize))
-    wanted, multiple = bound.value("resize"), bound.value("align", 1)
-    size = align(fit(Size(*image.size), wanted, "no_aspect" not in bound, 1), multiple)
-    image = room.develop(brought_to(image, size), tuple(s for s in chain if not s.chosen.said.pre_resize))
-    folder, ending = work.target.parent, work.target.suffix[1:]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{names.claim(folder, work.target.stem, [ending], work.replaces)}.{ending}"
-        publish(path, lambda file: encode(image, ending.lower(), {}, file))
-    except OSError as error:
-        raise fail("file-failed", f"`{work.target}` cannot be written: {error.strerror}", work.word.span) from None
-    return path
+    return frozenset(Image.registered_extensions()) | {f".{each}" for each in ENDINGS}

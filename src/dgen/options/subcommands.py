@@ -73,7 +73,7 @@ class ProcessOptions:
 
     inputs: tuple[str, ...] = opt(
         ..., positional=True, many=True, value=FilePath("IMAGE"),
-        help="Pictures: files, folders of them, patterns such as `*.png`, or URLs.",
+        help="Pictures, animations and videos: files, folders of them, patterns such as `*.png`, or URLs.",
     )  # fmt: skip
     processors: tuple[NamedUri, ...] = opt(
         ..., flag="--processors", short="-p", aliases=("--processor",), many=True, value=ProcessorText(),
@@ -82,7 +82,7 @@ class ProcessOptions:
     )  # fmt: skip
     output_path: tuple[str, ...] = opt(
         (), flag="--output", short="-o", many=True, value=FilePath(),
-        help="A file for each picture, or a folder for all; by default `NAME_processed` beside each.",
+        help="A file for each picture or animation, or a folder for all; by default `NAME_processed` beside each.",
     )  # fmt: skip
     output_overwrite: bool = opt(
         False, flag="--output-overwrite", short="-ox", help="Replace files instead of adding `_duplicate_N`."
@@ -95,6 +95,24 @@ class ProcessOptions:
         False, flag="--no-aspect", short="-na", requires=("resize",), help="Stretch instead of fitting the width."
     )
     align: int = opt(1, flag="--align", short="-al", value=Integer(1, 4096), help="Make sizes multiples of this.")
+    frame_format: str = opt(
+        "png", flag="--frame-format", short="-ff", value=Choice(("png", "jpg", "jpeg", "webp"), metavar="FORMAT"),
+        help="The format of the picture of each frame of an animation.",
+    )  # fmt: skip
+    frame_start: int | None = opt(
+        None, flag="--frame-start", short="-fs", value=Integer(0),
+        help="The first frame of animations that is used, counted from 0.",
+    )  # fmt: skip
+    frame_end: int | None = opt(
+        None, flag="--frame-end", short="-fe", value=Integer(0),
+        help="The last frame of animations that is used, itself included.",
+    )  # fmt: skip
+    no_frames: bool = opt(
+        False, flag="--no-frames", short="-nf", help="Write animations without the picture of each frame."
+    )
+    no_animation_file: bool = opt(
+        False, flag="--no-animation-file", short="-naf", help="Write the pictures of frames alone."
+    )
     offline_mode: bool = same_as(ModelOptions, "offline_mode")
 
 
