@@ -42,7 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "plugins": BASE | {"lang", "processors", "upscalers", "refiners", "weighters"},
     "preflight": BASE
-    | {"engine", "families", "help", "media", "options", "plan", "processors", "registry", "refiners", "weighters"},
+    | {"engine", "families", "help", "media", "options", "plan", "processors", "registry", "refiners", "retouching"}
+    | {"weighters"},
     "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
     "telling": BASE | {"engine", "events", "options", "plan"},
     "paging": BASE | {"config", "engine", "events", "media", "plan"},

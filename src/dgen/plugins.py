@@ -1,7 +1,7 @@
 """The public API of plugins: what a plugin file imports, and nothing else of dgen.
 
-A plugin is a Python file. It registers directives, template functions, image processors, prompt weighters and prompt
-upscalers with the same decorators as dgen itself; scripts load it with `\\import_plugins FILE.py`.
+A plugin is a Python file. It registers directives, template functions, image and latents processors, prompt weighters and
+prompt upscalers with the same decorators as dgen itself; scripts load it with `\\import_plugins FILE.py`.
 """
 
 from __future__ import annotations

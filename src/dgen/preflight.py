@@ -74,7 +74,12 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
         checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.pictures]
         keeps_aspect = seed.aspect if seed.aspect is not None else "no_aspect" not in bound
-        if seed.image is not None and keeps_aspect and not any(option in bound for option in _PROCESSORS):
+        if (
+            seed.image is not None
+            and not seed.is_latent
+            and keeps_aspect
+            and not any(option in bound for option in _PROCESSORS)
+        ):
             checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in seed.beside)
         if any(map(is_url, seed.paths)):
             continue

@@ -33,7 +33,8 @@ LIMITS = {"max_images", "max_gb", "max_minutes"}
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
-    "prompt_weighter_help": "prompt_weighter_help", "prompt_upscaler_help": "prompt_upscaler_help",
+    "latents_processor_help": "latents_processor_help", "prompt_weighter_help": "prompt_weighter_help",
+    "prompt_upscaler_help": "prompt_upscaler_help",
     "image_processor_help": "image_processor_help",
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from dgen.families.rows import FAMILIES
 from dgen.families.signatures import Parameter, parameters, scheduler_names, summary
 from dgen.processors import PROCESSORS, ProcessorText
 from dgen.registry import Registry
+from dgen.refiners import REFINERS
 from dgen.schema import Option, Value
 from dgen.upscalers import UPSCALERS
 from dgen.values.image_seed import ARGUMENTS, ImageSeedText
@@ -109,6 +110,8 @@ def _plugins(ask: Ask, kind: Any) -> Iterator[Candidate]:
     for name, row in sorted(registry.rows().items()) if registry is not None else ():
         yield Candidate(name, first_sentence(row.help))
 
+    if "latents" in ask.row.name:
+        return REFINERS
 
 def _default(row: Option) -> Iterator[Candidate]:
     """Yield the default of an option whose values are numbers, sizes or texts."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from dgen.engine.latents import Window
 from dgen.engine.protocol import Inputs, OnStep
 from dgen.families.rows import IMG2IMG
 from dgen.options.attachments import UNION_MODES
@@ -96,9 +97,9 @@ def generators(seed: int, count: int) -> Any:
 class Steps:
     """Tells of each denoising step, in the way that a pipeline offers; remembers what the listener raised."""
 
-    def __init__(self, on_step: OnStep, steps: int) -> None:
+    def __init__(self, on_step: OnStep, steps: int, window: Window) -> None:
         """`steps` is used when the pipeline doesn't tell how many it takes."""
-        self.on_step, self.steps = on_step, steps
+        self.on_step, self.steps, self.window = on_step, steps, window
         self.raised: BaseException | None = None
 
     def keywords(self, taken: frozenset[str], pipeline: Any) -> dict[str, Callable[..., Any]]:
@@ -116,9 +117,10 @@ class Steps:
         return {"callback": older} if "callback" in taken else {}
 
     def _tell(self, step: int, pipeline: Any) -> None:
-        steps = getattr(pipeline, "num_timesteps", None) or self.steps
+        steps = self.window.steps(int(getattr(pipeline, "num_timesteps", None) or self.steps))
+        taken = step + 1 - self.window.start
         try:
-            self.on_step(step + 1, max(int(steps), step + 1))
+            self.on_step(taken, max(steps, taken))
         except BaseException as error:
             self.raised = error
             raise

@@ -94,4 +94,5 @@ def _joined(results: list[Result]) -> Result:
         results[0],
         images=tuple(image for each in results for image in each.images),
         flagged=tuple(flag for each in results for flag in each.flagged),
+        latents=tuple(held for each in results for held in each.latents),
     )

@@ -76,14 +76,20 @@ class Inputs:
     batch: tuple[Image, ...] = ()  # further images, each changed on its own in the same call
     batch_masks: tuple[Image, ...] = ()  # one for each of them; without, they share the first mask
     adapters: tuple[tuple[Image, ...], ...] = ()  # for each IP-adapter, pictures of any size
+    latents: tuple[Path, ...] = ()  # files of latents to start from in place of noise
+    image_latents: Path | None = None  # a file of latents in place of the image
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a job made: RGB pictures of the job's size, and which of them a safety checker blacked out."""
+    """What a job made: RGB pictures of the job's size, and which of them a safety checker blacked out.
+
+    A job that writes latents makes no pictures, but something with `write(file, ending, texts)` for each.
+    """
 
     images: tuple[Image, ...]
     flagged: tuple[bool, ...] = ()
+    latents: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

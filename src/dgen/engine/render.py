@@ -131,7 +131,7 @@ class LocalEngine:
         )
         with _IN_TURNS, quiet():
             self.store.budgets = budgets(device, (job.request.device_memory, job.request.host_memory))
-            return climb(job, hands, can_split=not inputs.batch)
+            return climb(job, hands, can_split=not (inputs.batch or inputs.latents))
 
     def _draw(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None) -> Result:
         device = devices.device_named(job.request.device)

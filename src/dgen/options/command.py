@@ -95,6 +95,10 @@ class CommandOptions:
         None, flag="--prompt-weighter-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the prompt weighters, with their arguments when they are named.",
     )  # fmt: skip
+    latents_processor_help: tuple[str, ...] | None = opt(
+        None, flag="--latents-processor-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the latents processors, with their arguments when they are named.",
+    )  # fmt: skip
     prompt_upscaler_help: tuple[str, ...] | None = opt(
         None, flag="--prompt-upscaler-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the prompt upscalers, with their arguments when they are named.",

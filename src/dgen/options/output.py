@@ -6,6 +6,8 @@ from dgen.schema import Stage, opt, options
 from dgen.values.scalars import Choice, FilePath, Integer, Size, SizeText, Text
 
 IMAGE_FORMATS = ("png", "jpg", "jpeg", "webp")
+TENSOR_FORMATS = ("safetensors", "pt", "pth")
+"""Formats of latents instead of pictures."""
 
 
 @options("output")
@@ -42,8 +44,9 @@ class OutputOptions:
         help="Write the `parameters` text that other programs read, as well.",
     )  # fmt: skip
     image_format: str = opt(
-        "png", flag="--image-format", short="-if", stage=Stage.OUTPUT, value=Choice(IMAGE_FORMATS, metavar="FORMAT"),
-        help="The format of the pictures.",
+        "png", flag="--image-format", short="-if", stage=Stage.OUTPUT,
+        value=Choice((*IMAGE_FORMATS, *TENSOR_FORMATS), metavar="FORMAT"),
+        help="The format of the pictures; `safetensors`, `pt` and `pth` write latents, undecoded.",
     )  # fmt: skip
     batch_grid_size: Size | None = opt(
         None, flag="--batch-grid-size", short="-bgs", stage=Stage.OUTPUT,

@@ -142,7 +142,6 @@ def _groups(bound: Bound, index: int, seed: ImageSeed) -> Iterator[Diagnostic]:
 
 
 _UNTAKEN = {
-    "latents": "{} cannot start from latents",
     "floyd": "{} has no second stage that takes the picture of a first one",
 }
 """The parts of an image seed that no family takes yet."""

@@ -32,6 +32,15 @@ ARGUMENTS: dict[str, Value] = {
 }
 
 
+LATENTS_ENDINGS = (".safetensors", ".pt", ".pth")
+"""How the names of files of latents end."""
+
+
+def is_latents(path: str) -> bool:
+    """Whether a path names a file of latents."""
+    return path.lower().endswith(LATENTS_ENDINGS)
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterImage:
     """An image for an IP-adapter, with a size of its own; what is None was not said."""
@@ -67,6 +76,11 @@ class ImageSeed:
     frame_end: int | None = None
 
     @property
+    def is_latent(self) -> bool:
+        """Whether a file of latents stands in place of its image."""
+        return self.image is not None and is_latents(self.image)
+
+    @property
     def masks(self) -> tuple[str, ...]:
         """Its masks: none, one for all images, or one for each."""
         return () if self.mask is None else (self.mask, *self.batch_masks)
@@ -80,13 +94,18 @@ class ImageSeed:
     @property
     def pictures(self) -> tuple[str, ...]:
         """Every picture it names, as a file or URL."""
-        own = [p for p in (self.image, self.floyd) if p is not None]
+        own = [p for p in (self.image, self.floyd) if p is not None and not is_latents(p)]
         return (*own, *(path for _, path in self.beside), *(image.path for group in self.adapter for image in group))
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Every file or URL it names."""
-        return (*self.pictures, *self.latents)
+        return (*self.pictures, *self.latent_files)
+
+    @property
+    def latent_files(self) -> tuple[str, ...]:
+        """Every file of latents it names."""
+        return (*((self.image,) if self.image is not None and self.is_latent else ()), *self.latents)
 
     @property
     def frame(self) -> int | None:

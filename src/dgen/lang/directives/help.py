@@ -88,6 +88,17 @@ def prompt_weighter_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 
 @directive(
+    "latents_processor_help",
+    shows=True,
+)
+def latents_processor_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the latents processors, or those of the given names with their arguments."""
+    from dgen.refiners import REFINERS
+
+    _describe_plugins(run, REFINERS, names)
+
+
+@directive(
     "image_processor_help",
     shows=True,
     aliases=("image_preprocessor_help",),
@@ -114,6 +125,7 @@ _OVERVIEW = """\
 \\functions_help      the template functions
 \\templates_help      the variables and their values
 \\image_processor_help the image processors
+\\latents_processor_help the latents processors
 \\prompt_weighter_help the prompt weighters
 \\prompt_upscaler_help the prompt upscalers
 """
