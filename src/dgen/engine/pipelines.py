@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from dgen.engine import latents
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.libraries import class_named
@@ -51,19 +52,21 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
     import torch
 
     taken = taken_by(type(pipeline))
-    steps = Steps(on_step, job.request.num_inference_steps or 0)
+    steps = Steps(on_step, job.request.num_inference_steps or 0, latents.window(pipeline, job))
     seed = job.request.seed or 0
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
     named |= schedule(pipeline.scheduler, job)
     try:
         with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator
-            named = weighted(pipeline, job, named)
+            named = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
             made = pipeline(**named, generator=generators(seed, job.pictures))
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
             raise
         raise failure(error, job, pipeline) from error
+    if latents.makes_latents(job):
+        return Result((), latents=latents.finished(pipeline, job, made.images))
     flagged = getattr(made, "nsfw_content_detected", None) or ()
     return Result(tuple(i.convert("RGB") for i in made.images), tuple(map(bool, flagged)))
 
