@@ -24,6 +24,7 @@ def furnish(folder: Path) -> None:
 
     toy_models.make_sd(folder / "toy")
     toy_models.make_sdxl(folder / "toy-xl")
+    toy_models.make_refiner(folder / "toy-refiner")
     toy_models.make_vae(folder / "other-vae")
     _pictures(folder)
     _animations(folder)
@@ -47,6 +48,7 @@ def _pictures(folder: Path) -> None:
     ImageDraw.Draw(mask).rectangle((48, 0, 96, 64), fill=255)
     mask.save(folder / "mask.png")
     Image.new("L", (64, 96), 255).save(folder / "tall-mask.png")
+    Image.new("L", (96, 64), 0).save(folder / "black.png")
     (folder / "text.png").write_text("this is text, whatever it is called\n", encoding="utf-8")
     (folder / "cut.png").write_bytes((folder / "seed.png").read_bytes()[:90])
 

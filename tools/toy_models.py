@@ -32,7 +32,8 @@ def make_tokenizer(words: int = 77) -> Any:
     return CLIPTokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=merges, model_max_length=words)
 
 
-def _text_config(width: int, **more: Any) -> Any:
+def clip_settings(width: int, **more: Any) -> Any:
+    """Return the configuration of a CLIP text encoder."""
     from transformers import CLIPTextConfig
 
     return CLIPTextConfig(
@@ -41,7 +42,8 @@ def _text_config(width: int, **more: Any) -> Any:
     )  # fmt: skip
 
 
-def _unet(**more: Any) -> Any:
+def toy_unet(**more: Any) -> Any:
+    """Make a UNet of 32x32 cells."""
     from diffusers import UNet2DConditionModel
 
     settings: dict[str, Any] = {
@@ -51,18 +53,19 @@ def _unet(**more: Any) -> Any:
         "attention_head_dim": 2,
     }
     return UNet2DConditionModel(
-        sample_size=SAMPLE_CELLS, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
-        norm_num_groups=8, **{**settings, **more},
+        sample_size=SAMPLE_CELLS, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
+        norm_num_groups=8, **{"in_channels": 4, **settings, **more},
     )  # fmt: skip
 
 
-def _vae(**more: Any) -> Any:
+def toy_vae(**more: Any) -> Any:
+    """Make a VAE of two pixels a cell."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, block_out_channels=(16, 32),
+        in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(16, 32),
         down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=8,
-        sample_size=SAMPLE_CELLS * PIXELS_PER_CELL, **more,
+        sample_size=SAMPLE_CELLS * PIXELS_PER_CELL, **{"latent_channels": 4, **more},
     )  # fmt: skip
 
 
@@ -75,7 +78,8 @@ def _scheduler() -> Any:
     )  # fmt: skip
 
 
-def _seed(number: int) -> None:
+def seeded(number: int) -> None:
+    """Let the weights that are made next always be the same."""
     import torch
 
     torch.manual_seed(number)
@@ -101,10 +105,10 @@ def make_sd(folder: Path, checked: bool = False) -> Path:
     from diffusers import StableDiffusionPipeline
     from transformers import CLIPTextModel
 
-    _seed(1)
+    seeded(1)
     checker = _checker() if checked else {"safety_checker": None, "feature_extractor": None}
     StableDiffusionPipeline(
-        vae=_vae(), text_encoder=CLIPTextModel(_text_config(32)), tokenizer=make_tokenizer(), unet=_unet(),
+        vae=toy_vae(), text_encoder=CLIPTextModel(clip_settings(32)), tokenizer=make_tokenizer(), unet=toy_unet(),
         scheduler=_scheduler(), requires_safety_checker=checked, **checker,
     ).save_pretrained(folder)  # fmt: skip
     return folder
@@ -113,26 +117,53 @@ def make_sd(folder: Path, checked: bool = False) -> Path:
 def make_sdxl(folder: Path) -> Path:
     """Make a Stable Diffusion XL model of 64x64 pixels."""
     from diffusers import StableDiffusionXLPipeline
+
+    seeded(2)
+    StableDiffusionXLPipeline(**xl_parts()).save_pretrained(folder)
+    return folder
+
+
+def xl_parts(**more: Any) -> dict[str, Any]:
+    """Make the parts of a Stable Diffusion XL model; `more` is what its UNet has otherwise."""
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-    _seed(2)
-    unet = _unet(
+    unet = toy_unet(
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=(2, 4), use_linear_projection=True, addition_embed_type="text_time",
         addition_time_embed_dim=8, projection_class_embeddings_input_dim=48 + 6 * 8, cross_attention_dim=32 + 48,
+        **more,
     )  # fmt: skip
-    StableDiffusionXLPipeline(
-        vae=_vae(), unet=unet, scheduler=_scheduler(),
-        text_encoder=CLIPTextModel(_text_config(32)), tokenizer=make_tokenizer(),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config(48, hidden_act="gelu")), tokenizer_2=make_tokenizer(),
+    return {
+        "vae": toy_vae(), "unet": unet, "scheduler": _scheduler(),
+        "text_encoder": CLIPTextModel(clip_settings(32)), "tokenizer": make_tokenizer(),
+        "text_encoder_2": CLIPTextModelWithProjection(clip_settings(48, hidden_act="gelu")),
+        "tokenizer_2": make_tokenizer(),
+    }  # fmt: skip
+
+
+def make_refiner(folder: Path) -> Path:
+    """Make a refiner for the toy SDXL model: it has no first text encoder, and is told an aesthetic score."""
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+    from transformers import CLIPTextModelWithProjection
+
+    seeded(6)
+    unet = toy_unet(
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4), use_linear_projection=True, addition_embed_type="text_time",
+        addition_time_embed_dim=8, projection_class_embeddings_input_dim=48 + 5 * 8, cross_attention_dim=48,
+    )  # fmt: skip
+    StableDiffusionXLImg2ImgPipeline(
+        vae=toy_vae(), unet=unet, scheduler=_scheduler(), text_encoder=None, tokenizer=None,
+        text_encoder_2=CLIPTextModelWithProjection(clip_settings(48, hidden_act="gelu")), tokenizer_2=make_tokenizer(),
+        requires_aesthetics_score=True,
     ).save_pretrained(folder)  # fmt: skip
     return folder
 
 
 def make_vae(folder: Path) -> Path:
     """Make a VAE that fits the toy models and is not theirs."""
-    _seed(3)
-    _vae().save_pretrained(folder)
+    seeded(3)
+    toy_vae().save_pretrained(folder)
     return folder
 
 
@@ -141,7 +172,7 @@ def make_auraflow(folder: Path) -> Path:
     from diffusers import AuraFlowPipeline, AuraFlowTransformer2DModel, FlowMatchEulerDiscreteScheduler
     from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
-    _seed(4)
+    seeded(4)
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     pieces += [(chr(c), -3.0) for c in range(33, 127)]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
@@ -154,7 +185,7 @@ def make_auraflow(folder: Path) -> Path:
         caption_projection_dim=32, pos_embed_max_size=256,
     )  # fmt: skip
     AuraFlowPipeline(
-        tokenizer=tokenizer, text_encoder=text, vae=_vae(), transformer=transformer,
+        tokenizer=tokenizer, text_encoder=text, vae=toy_vae(), transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
     ).save_pretrained(folder)  # fmt: skip
     return folder
@@ -164,7 +195,7 @@ def make_gpt2(folder: Path) -> Path:
     """Make a language model that writes single bytes."""
     from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
-    _seed(5)
+    seeded(5)
     tokens = [*_bytes_as_text(), "<|endoftext|>"]
     GPT2Tokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=[]).save_pretrained(folder)
     GPT2LMHeadModel(
@@ -183,7 +214,7 @@ def make_marian(folder: Path) -> Path:
     from sentencepiece import SentencePieceTrainer
     from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
-    _seed(8)
+    seeded(8)
     folder.mkdir(parents=True, exist_ok=True)
     sentences = ["ein roter Stern", "ein blauer Kreis", "a red star", "a blue circle", "grün und gelb, zwei Sterne"]
     written = io.BytesIO()
@@ -235,6 +266,7 @@ def make_single_file(folder: Path, file: Path) -> Path:
 KINDS: dict[str, Callable[[Path], Path]] = {
     "sd": make_sd,
     "sdxl": make_sdxl,
+    "refiner": make_refiner,
     "vae": make_vae,
     "auraflow": make_auraflow,
     "gpt2": make_gpt2,

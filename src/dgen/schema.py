@@ -123,6 +123,7 @@ class Row(TypedDict, total=False):
     keyword: str | None
     parts: tuple[str, ...]
     needs: str
+    capability: str
     replaces: bool
     implied: Any
     excludes: tuple[str, ...]
@@ -155,6 +156,7 @@ class Option:
     keyword: str | None = None  # of the pipeline call; None: the engine passes it in its own way
     parts: tuple[str, ...] = ()  # LOAD: the component kinds it decides; () is all of them
     needs: str = ""  # how a base class of the pipelines that can use it ends
+    capability: str = ""  # what a family has to have for it
     replaces: bool = False  # LOAD: a value makes its parts come from elsewhere than the model
     implied: Any = None  # what the job gets when the pipeline takes the option and nobody gave it
     excludes: tuple[str, ...] = ()  # fields that cannot be given beside it

@@ -21,6 +21,7 @@ from dgen.lang.parse import parse
 from dgen.lang.replay import replay_words
 from dgen.lang.scope import Scope
 from dgen.options.attachments import IpAdapterUri, LoraUri, T2iAdapterUri
+from dgen.options.refiner import RefinerUri
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import bind, relative_to, request_table
 from dgen.plan.expand import expand
@@ -72,6 +73,8 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
     said = {"model": "builtin:shapes", "seed": 1, name: value}
     if "image_seed" in row.requires:
         said["image_seed"] = ImageSeed("a.png")
+    if "inpaint_crop" in row.requires:
+        said |= {"inpaint_crop": True, "image_seed": ImageSeed("a.png", mask="m.png")}
     if "loras" in row.requires:
         said["loras"] = (LoraUri(model="./l.safetensors", scale=0.5),)
     if "ip_adapters" in row.requires:
@@ -79,6 +82,8 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
     if "t2i_adapters" in row.requires:
         said["t2i_adapters"] = (T2iAdapterUri(model="./t2i", scale=0.5),)
         said["image_seed"] = ImageSeed("a.png")
+    if "sdxl_refiner" in row.requires:
+        said["sdxl_refiner"] = RefinerUri(model="./refiner")
     if "num_images_per_prompt" in row.requires:
         said["num_images_per_prompt"] = 2
     if row.stage is Stage.LOAD and name not in {"vae", "scheduler", "t2i_adapters"}:

@@ -14,6 +14,7 @@ from dgen.engine.offloading import inference
 from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
+from dgen.engine.second import Leg
 from dgen.engine.sources import Layout, options_of
 from dgen.plan.resolve import Job
 
@@ -42,8 +43,8 @@ def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
     return pipeline
 
 
-def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
-    """Call a pipeline for a job.
+def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> Result:
+    """Call a pipeline for a job, or for the leg of a job that has two.
 
     Raises:
         EngineError: `out-of-memory`, `render-failed`.
@@ -60,11 +61,13 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep) -> Result:
         with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator
             named = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
-            made = pipeline(**named, generator=generators(seed, job.pictures))
+            made = pipeline(**{"generator": generators(seed, job.pictures), **named, **leg.named})
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
             raise
         raise failure(error, job, pipeline) from error
+    if leg.hands_over:
+        return Result((), latents=(made.images,))
     if latents.makes_latents(job):
         return Result((), latents=latents.finished(pipeline, job, made.images))
     flagged = getattr(made, "nsfw_content_detected", None) or ()

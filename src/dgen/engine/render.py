@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dgen.diagnostic import did_you_mean
-from dgen.engine import devices, schedulers
+from dgen.engine import devices, quantizers, schedulers
 from dgen.engine.adapters.attach import State, attach_ip, attach_loras, attach_steering, attach_words
 from dgen.engine.adapters.check import check_attached
 from dgen.engine.adapters.guidance import change_denoiser
@@ -36,6 +36,7 @@ from dgen.engine.pipelines import as_its_own_text_model, assemble, call, convert
 from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
+from dgen.engine.second import Leg, check_second, draw
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import ADAPTERS, Layout, Part, adapter_parts, parts_of, source_of
 from dgen.engine.texts import continue_texts
@@ -109,9 +110,11 @@ class LocalEngine:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
         check_weighter(request, facts.family)
+        quantizers.check(request, self.models.layout(request), lambda: self.device_kind(request.device))
         schedulers.check(request, facts.family, self.models.schedulers(request))
         self.models.check(request)
         check_attached(self.models.hub, request, self.models.layout(request), lambda source: True)
+        check_second(self.models, request, facts.family, lambda source: True)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
         """Run a job; what it needs is loaded, or found in the store. A preview never changes the result.
@@ -134,10 +137,15 @@ class LocalEngine:
             return climb(job, hands, can_split=not (inputs.batch or inputs.latents))
 
     def _draw(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None) -> Result:
+        once = partial(self._leg, preview=preview)
+        return draw(job, inputs, on_step, once, self.models.layout(job.request))
+
+    def _leg(self, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg, preview: Preview | None) -> Result:
         device = devices.device_named(job.request.device)
         with ExitStack() as stack:
             layout = self.models.layout(job.request)
-            components = self._components(job, layout, stack, parts_of(job, layout))
+            wanted = (leg.parts.get(part.kind, part) for part in parts_of(job, layout))
+            components = self._components(job, layout, stack, wanted, {} if leg.is_second else self._used)
             adapters = self._adapters(job.request, stack)
             values = {k: c.value for k, c in components.items()}
             values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
@@ -149,13 +157,14 @@ class LocalEngine:
             attach_ip(stack, job.request, pipeline, adapters["ip_adapter"], self.ip_adapters)
             change_denoiser(stack, job.request, pipeline)
             states = {k: (*states.get(k, ()), *changes.get(k, ())) for k in components}
-            self._remember(components, values["scheduler"])
+            if not leg.is_second:
+                self._remember(components, values["scheduler"])
             if preview is not None:
                 on_step = self._showing(stack, (components.get("vae"), values["scheduler"]), preview, on_step)
             if offload.is_on:
                 attach_offload(stack, pipeline, offload.mode, device)
             self._prepare(stack, components, job, states)
-            return call(pipeline, job, inputs, on_step)
+            return call(pipeline, job, inputs, on_step, leg)
 
     def _place(self, request: Request, components: dict[str, Component], device: str) -> Offload:
         """Bring the components of a job to where they belong: its device, or the host as far as it is too small."""
@@ -201,8 +210,10 @@ class LocalEngine:
         stack.enter_context(watched.steps())
         return Showing(watched, colours, preview).after(on_step)
 
-    def _components(self, job: Job, layout: Layout, stack: ExitStack, wanted: Iterable[Part]) -> dict[str, Component]:
-        """Load or find components of a job, and pin them until the stack closes."""
+    def _components(
+        self, job: Job, layout: Layout, stack: ExitStack, wanted: Iterable[Part], used: Mapping[str, Component]
+    ) -> dict[str, Component]:
+        """Load or find components of a job, and pin them until the stack closes; those `used` are there already."""
         parts = list(wanted)
         held = {p.kind: c.value for p in parts if (c := self.store.find(p.key)) is not None}
         single = SingleFile(self.loader, job, layout.path, held.get) if layout.is_file and layout.path else None
@@ -210,9 +221,9 @@ class LocalEngine:
         for part in parts:
             same = sum(name == part.kind or name.startswith(f"{part.kind}#") for name in named)
             named[f"{part.kind}#{same + 1}" if same else part.kind] = part  # the second ControlNet is `controlnet#2`
-        needs = {n: self._need(part, job, single) for n, part in named.items() if n not in self._used}
+        needs = {n: self._need(part, job, single) for n, part in named.items() if n not in used}
         found = dict(zip(needs, self.store.gather(stack, list(needs.values())), strict=True))
-        return {name: found[name] if name in found else self._used[name] for name in named}
+        return {name: found[name] if name in found else used[name] for name in named}
 
     def _adapters(self, request: Request, stack: ExitStack) -> dict[str, list[Any]]:
         """Read or find the files of a job's adapters, by kind, and pin them until the stack closes."""
@@ -265,7 +276,7 @@ class LocalEngine:
         for job, variant in jobs:
             with _IN_TURNS, ExitStack() as stack, quiet():
                 layout = self.models.layout(job.request)
-                components = self._components(job, layout, stack, every_part(job, layout))
+                components = self._components(job, layout, stack, every_part(job, layout), self._used)
                 write(assemble(job, layout, {k: c.value for k, c in components.items()}), folder, variant)
 
     def memory(self, device: str | None) -> Memory:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from dgen.diagnostic import did_you_mean
-from dgen.engine import schedulers
+from dgen.engine import quantizers, schedulers
 from dgen.engine.adapters.check import check_attached
-from dgen.engine.files import model_files
 from dgen.engine.files import model_files
 from dgen.engine.footprint import Footprint, footprint
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
 from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
+from dgen.engine.second import check_second, shared_parts
 from dgen.engine.sources import Layout, Part, Source, adapter_parts, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
 from dgen.families.inspection import ModelFacts
@@ -24,6 +24,7 @@ from dgen.families.rows import SD
 from dgen.options.request import ROWS, Request
 from dgen.plan.control import STEERING
 from dgen.plan.resolve import Job
+from dgen.plan.second import second_of
 from dgen.schema import Stage
 from dgen.upscalers import TextOrder
 from dgen.values.uri import OpenUri
@@ -43,7 +44,6 @@ class TraceEngine:
     def __init__(self, listener: Listener = lambda event: None, device: str = "cpu") -> None:
         """`listener` is told each line as a `Traced` event; `device` is the kind that jobs are planned for."""
         self._listener, self._device = listener, device
-        self.names_files = False  # what a picture would be made from: to know whether it is there already
         self.names_files = False  # what a picture would be made from: to know whether it is there already
         self._models = Models(Hub(is_offline=True))
         self._held: dict[tuple[Any, ...], Part] = {}
@@ -92,11 +92,14 @@ class TraceEngine:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
         check_weighter(request, facts.family)
+        planned = self.device_kind(request.device) if request.device else ""  # else the fastest there will be
+        quantizers.check(request, self._layout(request), lambda: planned)
         schedulers.check(request, facts.family, self.schedulers(request))
         vae = vae_source(request)
         if self.sees(request) and (vae is None or here(vae) is not None or cached(vae) is not None):
             self._models.check(request)
         check_attached(self._models.hub, request, self._layout(request), _is_seen)
+        check_second(self._models, request, facts.family, _is_seen)
 
     def render(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None = None) -> Result:
         """Tell what a job would load, find and run; no picture is made, and no step is told or shown.
@@ -105,11 +108,19 @@ class TraceEngine:
             EngineError: `bad-model`.
         """
         parts = [p for p in parts_of(job, self._layout(job.request)) if p.kind not in self._used]
-        for part in (*parts, *adapter_parts(job.request)):
+        for part in (*parts, *adapter_parts(job.request), *self._second_parts(job)):
             self._tell_part(part)
         self._last = tuple(p.kind for p in parts) + tuple(sorted(self._used))
         self._tell(" ".join(("job", job.mode, *_facts(job))))
         return Result(images=())
+
+    def _second_parts(self, job: Job) -> Iterator[Part]:
+        """Yield the parts of a job's refiner."""
+        handover = second_of(job)
+        if handover is not None:
+            second, layout = handover.job, self._layout(job.request)
+            shared = shared_parts(job, layout, second)
+            yield from (shared.get(p.kind, p) for p in parts_of(second, self._layout(second.request)))
 
     def convert(self, jobs: Sequence[tuple[Job, str | None]], folder: Path) -> None:
         """Tell what would be loaded and written."""

@@ -1,53 +1,11 @@
-"""The table of model families."""
+"""The table of model families, and the look-ups in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from dgen.diagnostic import did_you_mean
+from dgen.families import flux, stability
+from dgen.families.family import CONTROLNET, CONTROLNET_UNION, IMG2IMG, INPAINT, MODES, PAG, T2I_ADAPTER, TXT2IMG, Family
 from dgen.schema import BadValue
-
-TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
-CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
-PAG = "pag"  # alone, or with one of those: `controlnet+pag`
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """A model family: what its pipelines are called and what their signatures do not say."""
-
-    name: str
-    label: str
-    pipelines: Mapping[str, str]  # mode -> class of diffusers
-    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
-    """The pipelines of the same model with something attached: what it is -> mode -> class of diffusers."""
-    package: str = ""  # the folder under diffusers/pipelines in which the classes stand
-    aliases: tuple[str, ...] = ()
-    multiple_of: int = 8  # width and height divide by it, in pixels
-    default_size: int = 512  # pixels each way, when the model itself does not say
-    accelerated_dtype: str = "float16"  # what `--dtype auto` means off the CPU
-    checkpoint_keys: tuple[str, ...] = ()  # tensors that a checkpoint file of this family holds
-    single_file: bool = False  # whether checkpoint files can be loaded
-    also: tuple[str, ...] = ()  # further classes a model's index may name
-    denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
-    """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
-
-    text_layers: Mapping[str, int] = field(default_factory=dict[str, int])
-    """CLIP text encoders -> how many of their last layers the pipelines leave out; of 0 the last norm follows."""
-    steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
-
-    @property
-    def pipeline(self) -> str:
-        """The class that a model of the family names when nothing else is known."""
-        return next(iter(self.pipelines.values()))
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Every pipeline class that means this family."""
-        attached = (name for variant in self.variants.values() for name in variant.values())
-        return (*self.pipelines.values(), *attached, *self.also)
-
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
 
@@ -122,6 +80,7 @@ SDXL = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusionXL",
+    capabilities=("refiner",),
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
 )
 
@@ -134,7 +93,7 @@ PIX2PIX = Family(
     text_layers={"text_encoder": 0},
 )
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX)}
+FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX, *stability.ROWS, *flux.ROWS)}
 
 
 def generic(pipeline: str) -> Family:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.options.model import DTYPES
+from dgen.options.quantizers import Quantizer, QuantizerText
 from dgen.schema import Stage, Sweep, opt, options, record
 from dgen.values.scalars import Choice, ModelSource, Real, Text
 from dgen.values.uri import Uri
@@ -59,6 +60,7 @@ class ControlNetUri:
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
     dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+    quantizer: Quantizer | None = opt(None, value=QuantizerText(), help="Its quantizer, as `--quantizer` says one.")
 
 
 @record
@@ -91,7 +93,7 @@ class IpAdapterUri:
 class ImageEncoderUri:
     """A CLIP image encoder: `SOURCE;subfolder=models/image_encoder`."""
 
-    model: str = opt(..., positional=True, value=ModelSource(kind="image encoder"), help="The folder or hub repository.")
+    model: str = opt(..., positional=True, value=ModelSource(kind="image encoder"), help="The folder or repository.")
     revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")

@@ -6,11 +6,13 @@ from dgen.options.animation import AnimationOptions
 from dgen.options.attachments import AttachmentOptions
 from dgen.options.guidance import GuidanceOptions
 from dgen.options.images import ImageOptions
+from dgen.options.inpainting import InpaintingOptions
 from dgen.options.latents import LatentsOptions
 from dgen.options.memory import MemoryOptions
 from dgen.options.model import ModelOptions
 from dgen.options.output import OutputOptions
 from dgen.options.prompts import PromptOptions
+from dgen.options.refiner import RefinerOptions
 from dgen.options.sampling import SamplingOptions
 from dgen.options.sdxl import SdxlOptions
 from dgen.options.submodels import SubModelOptions
@@ -27,8 +29,10 @@ class InvocationOptions(
     SamplingOptions,
     GuidanceOptions,
     SdxlOptions,
+    RefinerOptions,
     ImageOptions,
     LatentsOptions,
+    InpaintingOptions,
     AnimationOptions,
     OutputOptions,
 ):

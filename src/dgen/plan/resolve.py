@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family
-from dgen.families.signatures import accepts, components, mixes_in
+from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family, generic
+from dgen.families.signatures import accepts, components, default_of, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
@@ -50,6 +50,17 @@ class Job:
         plain = {n: r.default for n, r in ROWS.items() if not r.is_recorded}
         less = {n: r.as_recorded(getattr(self.request, n)) for n, r in ROWS.items() if r.is_recorded}
         return replace(self, request=replace(self.request, **plain, **less))
+
+
+def family_of(job: Job) -> Family:
+    """Return the row of a job's family."""
+    return FAMILIES.get(job.family) or generic(job.pipeline)
+
+
+def made_size(job: Job) -> Size:
+    """Return the size in pixels of what a job's pipeline makes."""
+    times = family_of(job).enlarges
+    return Size(job.size.width * times, job.size.height * times)
 
 
 class Pictures(Protocol):
@@ -96,24 +107,23 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
             found.append(_unsupported(row, flag, span, facts, modes))
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips))
     found += _misaligned(bound, facts.family)
-    if any(p for p in pipelines if accepts(p, "strength", facts.family.package)):
-        found += _without_steps(bound)
+    with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
+    if with_strength is not None:
+        found += _without_steps(bound, facts.family, with_strength)
     return found
 
 
 def _modes_in(bound: Bound) -> list[str]:
     seeds = bound.given["image_seed"].values if "image_seed" in bound else (None,)
-    return [mode_of(seed, is_steered(said_in(bound))) for seed in seeds]
+    return [mode_of(seed, is_steered(said_in(bound)), "outpaint" in bound) for seed in seeds]
 
 
-def _without_steps(bound: Bound) -> Iterator[Diagnostic]:
+def _without_steps(bound: Bound, family: Family, pipeline: str) -> Iterator[Diagnostic]:
     """Find the strengths that leave no step to take: pipelines run the last `strength * steps` of the schedule."""
-    steps = (
-        bound.given["num_inference_steps"].values
-        if "num_inference_steps" in bound
-        else (ROWS["num_inference_steps"].implied,)
+    steps, strengths = (
+        bound.given[name].values if name in bound else (_implied(ROWS[name], family, pipeline),)
+        for name in ("num_inference_steps", "strength")
     )
-    strengths = bound.given["strength"].values if "strength" in bound else (ROWS["strength"].implied,)
     for index, strength in enumerate(strengths):
         short = [n for n in steps if int(n * strength) < 1]
         if short:
@@ -132,6 +142,10 @@ def _more_steps(strength: float) -> str:
 
 
 def _takes(family: Family, pipeline: str, row: Option) -> bool:
+    if row.capability:
+        return row.capability in family.capabilities
+    if row.name in family.lacks:
+        return False
     if row.needs:
         return mixes_in(pipeline, row.needs, family.package)
     if row.stage is Stage.CALL and row.keyword:
@@ -179,6 +193,12 @@ def _modes_with(family: Family, row: Option) -> list[str]:
 
 
 def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
+    sides = bound.value("outpaint")
+    if sides is not None and any(n % family.multiple_of for n in sides):
+        yield Diagnostic(
+            code="bad-value", span=bound.span_of("outpaint"),
+            message=f"`--outpaint`: {family.label} needs multiples of {family.multiple_of}",
+        )  # fmt: skip
     size = bound.value("output_size")
     if size is not None and any(n % family.multiple_of for n in size):
         near = align(size, family.multiple_of)
@@ -226,7 +246,7 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
     """
     seed = request.image_seed
-    mode = mode_of(seed, is_steered(said_by(request)))
+    mode = mode_of(seed, is_steered(said_by(request)), request.outpaint is not None)
     family = facts.family
     pipeline = pipeline_of(facts, mode, variant_of(said_by(request), family))
     if pipeline is None:
@@ -236,7 +256,7 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         size = align(seed_size(request, seed, multiple, pictures), multiple)
     else:
         size = request.output_size or facts.default_size
-    given = {f.name: _decided(ROWS[f.name], getattr(request, f.name), family, pipeline) for f in fields(request)}
+    given = {f.name: _decided(ROWS[f.name], request, family, pipeline) for f in fields(request)}
     dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
     given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
     if seed is None or seed.image is None or seed.is_latent:
@@ -249,14 +269,24 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
 
 
-def _decided(row: Option, value: Any, family: Family, pipeline: str) -> Any:
+def _decided(row: Option, request: Request, family: Family, pipeline: str) -> Any:
     if (row.keyword or row.needs) and not _takes(family, pipeline, row):
         return row.default
+    value = getattr(request, row.name)
     if value is None:
-        return row.implied
+        is_asked = not row.requires or any(getattr(request, name) for name in row.requires)
+        return _implied(row, family, pipeline) if is_asked else row.default
     if isinstance(row.value, NamesPaths) and row.stage is not Stage.OUTPUT:
         return row.map_paths(value, _absolute)
     return value
+
+
+def _implied(row: Option, family: Family, pipeline: str) -> Any:
+    """Return the value of an option that nobody gave: the family's, or the one that its pipeline's signature has."""
+    if row.name in family.as_signed:
+        signed = default_of(pipeline, str(row.keyword), family.package)
+        return row.implied if signed is None else signed
+    return family.defaults.get(row.name, row.implied) if _takes(family, pipeline, row) else row.implied
 
 
 def _absolute(path: str) -> str:

@@ -16,12 +16,13 @@ PREVIEW_STEPS = 5
 
 def steps_of(request: Request) -> int:
     """Return the steps that a decided request takes: one that starts from an image takes the last of the schedule."""
-    return _taken(request.num_inference_steps or 0, request.strength)
+    return _with_refiner(_taken(request.num_inference_steps or 0, request.strength), request)
 
 
 def total_steps(expansion: Expansion) -> int:
     """Return the steps of all requests of a statement."""
-    if any(expansion.said_in_prompts(name) for name in ("num_inference_steps", "strength", "sigmas", "timesteps")):
+    in_prompts = any(map(expansion.said_in_prompts, ("num_inference_steps", "strength", "sigmas", "timesteps")))
+    if in_prompts or any(expansion.values("sdxl_refiner")):
         return sum(_of_request(request) for request in expansion)
     counts = _counts(expansion)
     has_nets = any(any(expansion.values(name)) for name in STEERING)
@@ -37,7 +38,17 @@ def _of_request(request: Request) -> int:
     steps = (schedule.steps if schedule is not None else None) or request.num_inference_steps
     starts = mode_of(request.image_seed, any(getattr(request, name) for name in STEERING)) != TXT2IMG
     strength = request.strength if request.strength is not None else ROWS["strength"].implied
-    return _taken(steps or ROWS["num_inference_steps"].implied, strength if starts else None)
+    taken = _taken(steps or ROWS["num_inference_steps"].implied, strength if starts else None)
+    return _with_refiner(taken, request)
+
+
+def _with_refiner(steps: int, request: Request) -> int:
+    """Return the steps of a model and of its refiner, which takes the last ones of its own schedule."""
+    fraction = request.high_noise_fraction or ROWS["high_noise_fraction"].implied
+    if request.sdxl_refiner is None or fraction >= 1:
+        return steps
+    own = request.second_num_inference_steps or ROWS["second_num_inference_steps"].implied
+    return (steps if request.sdxl_refiner_edit else int(steps * fraction)) + max(1, own - int(own * fraction))
 
 
 def _counts(expansion: Expansion) -> list[int]:
