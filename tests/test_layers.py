@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": BASE | {"cache", "events", "media", "plan"},
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
     "session": FLOW
-    | {"commands", "darkroom", "fetch", "filming", "help", "paging"}
+    | {"commands", "darkroom", "fetch", "filming", "help", "inertness", "paging"}
     | {"patience", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},
@@ -59,6 +59,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"builtin", "engine", "families", "help", "lang"}
     | {"options", "plan", "processors", "registry", "upscalers", "refiners", "weighters"},
     "doctor": BASE | {"cache", "engine"},
+    "inertness": BASE | {"darkroom", "lang", "options", "plan"},
+    "foreign": BASE | {"families", "options"},
+    "extracting": BASE | {"config", "foreign", "inertness", "media", "options", "plan", "preflight"},
     "likeness": BASE,
     "verifying": BASE | {"likeness", "media", "session"},
     "explaining": BASE | {"media", "plan", "planning"},
@@ -66,8 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
-    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "help", "lang"}
-    | {"media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
+    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining"}
+    | {"extracting", "help", "lang", "media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

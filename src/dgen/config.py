@@ -42,7 +42,7 @@ def config(job: Job, folder: Path, ingredients: tuple[Ingredient, ...] = ()) -> 
         "# Relative paths in it are read from the folder it lies in (--relative-inputs).",
         *(str(i) for i in ingredients),
         "",
-        *(_value(w) for w in _words(ROWS["model"], job.request.model, rename)),
+        *(as_value(w) for w in _words(ROWS["model"], job.request.model, rename)),
         "--relative-inputs",
         *_option_lines(job, rename),
     ]
@@ -54,7 +54,7 @@ def _option_lines(job: Job, rename: Callable[[str], str]) -> Iterator[str]:
         value = row.as_recorded(getattr(job.request, row.name))
         if not row.is_recorded or row.positional or not is_worth_saying(row, value):
             continue
-        yield " ".join((row.flag, *(_value(w) for w in _words(row, value, rename))))
+        yield " ".join((row.flag, *(as_value(w) for w in _words(row, value, rename))))
 
 
 def job_key(text: str) -> str:
@@ -67,7 +67,7 @@ def is_worth_saying(row: Option, value: Any) -> bool:
     return value is not None and value is not False and value != ()
 
 
-def _value(word: str) -> str:
+def as_value(word: str) -> str:
     """Quote a value; one that starts like an option stands in quotes, which make it a value."""
     return in_quotes(word) if word.startswith("-") else quote(word)
 

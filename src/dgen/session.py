@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgen import help as helps
-from dgen.darkroom import Darkroom, outside_a_config, processor_mistakes
+from dgen.darkroom import Darkroom, processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
 from dgen.engine.protocol import Engine, EngineError
 from dgen.events import (
@@ -35,6 +35,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES
 from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
 from dgen.filming import LOSSLESS, Filming
+from dgen.inertness import inert
 from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
 from dgen.media.read import PictureFiles
@@ -42,7 +43,6 @@ from dgen.media.resume import Resumption
 from dgen.media.sheet import write_sheet
 from dgen.media.write import WriterPool, Written, grid, make_folder, publish
 from dgen.options.output import TENSOR_FORMATS
-from dgen.options.request import ROWS
 from dgen.paging import Paging
 from dgen.patience import Patience
 from dgen.plan.again import changed_words
@@ -185,15 +185,7 @@ class Session:
         Raises:
             DgenError: `not-replayable`: it is more than one invocation, or says what no config says.
         """
-        from dgen.lang.replay import replay_words
-
-        words = replay_words(source)
-        bound = bind(words, request_table(), words[0].span)
-        for word in outside_a_config(bound):
-            raise fail("not-replayable", f"a config never says where `{word.text}` computes or writes", word.span)
-        for name, held in bound.given.items():
-            if not ROWS[name].is_recorded and name != "relative_inputs":
-                raise fail("not-replayable", f"a config never says `{held.flag.text}`", held.flag.span)
+        words, _ = inert(source)
         self.invoke((*words, _no_network("replay"), *self.injected), words[0].span.to(words[-1].span))
 
     def report(self, error: DgenError) -> None:

@@ -11,7 +11,7 @@ from dgen.schema import BadValue
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
 
-CONFIG, PARAMETERS = "DgenerateConfig", "parameters"
+CONFIG, PARAMETERS, USER_COMMENT = "DgenerateConfig", "parameters", "UserComment"
 _EXIF_IFD, _USER_COMMENT, _DESCRIPTION = 0x8769, 0x9286, 0x010E
 _EXIF_LIMIT = 65_000
 _HEADER_LIMIT = 100_000_000
@@ -84,6 +84,26 @@ def _decode(data: bytes | str) -> str:
         return data
     head, body = data[:8], data[8:]
     return body.decode("utf-16-be" if head == b"UNICODE\0" else "utf-8", errors="replace")
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Return the texts that a picture carries, by their names.
+
+    Raises:
+        BadValue: `missing-file`, `bad-file`.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise BadValue(f"the file `{path}` does not exist", code="missing-file")
+    try:
+        with Image.open(path) as image:
+            found = {str(name): text for name, text in image.info.items() if isinstance(text, str)}
+            exif = image.getexif()
+            comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
+    return found | ({USER_COMMENT: _decode(comment)} if comment else {})
 
 
 def read_config(path: Path) -> str:

@@ -30,6 +30,19 @@ class CheckOptions:
     )  # fmt: skip
 
 
+@options("extract")
+class ExtractOptions:
+    """Options of `dgen extract`."""
+
+    output_path: str | None = opt(
+        None, flag="--output", short="-o", value=FilePath("FILE"), help="Write a file instead of standard output."
+    )
+    model: str | None = opt(
+        None, flag="--model", value=Text(metavar="MODEL"),
+        help="The model to write, whatever the picture names: other programs tell the name of its file at most.",
+    )  # fmt: skip
+
+
 @options("fmt")
 class LayoutOptions:
     """Options of `dgen fmt`."""
@@ -114,6 +127,9 @@ COMMANDS: dict[str, Command] = {
         Command("plan", "SCRIPT... [OPTIONS]", "say what a run would make: pictures, files, models, sizes; --json too",
                 "dgen.cli.planning:run"),
         Command("replay", "FILE... [OPTIONS]", "make a picture again from the picture, or from its .dgen", _RUN),
+        Command("extract", "PICTURE... [OPTIONS]",
+                "write the script that a picture carries; of AUTOMATIC1111, ComfyUI and InvokeAI too",
+                "dgen.cli.extract:run", ExtractOptions),
         Command("verify", "PICTURE... [OPTIONS]", "make pictures again in memory, and compare",
                 "dgen.cli.verify:run"),
         Command("why", "SCRIPT|PICTURE... [OPTIONS]", "say why `--incremental` would render pictures: what has changed",
