@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upscalers": BASE | {"registry"},
     "refiners": BASE | {"registry"},
     "weighters": BASE | {"registry"},
-    "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors"},
+    "retouching": BASE | {"engine", "media", "options", "plan"},
+    "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors", "retouching"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "plugins": BASE | {"lang", "processors", "upscalers", "refiners", "weighters"},
     "preflight": BASE

@@ -17,11 +17,13 @@ from dgen.media.write import FORMATS, Names, encode, publish
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_by, said_in
-from dgen.plan.resolve import Job, align, fit, resolve, seed_size
+from dgen.plan.resolve import Job, align, fit, made_size, resolve, seed_size
 from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Step, chain_of, chains, surplus
+from dgen.retouching import PADDING, Cut, blended, cut, empty_mask, grown, soft
 from dgen.schema import BadValue
 from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.scalars import Size
+from dgen.values.sides import Sides
 from dgen.values.uri import NamedUri
 
 if TYPE_CHECKING:
@@ -157,11 +159,45 @@ class Darkroom:
         job = resolve(request, facts, device, _Sizes(self, request))
         seed = job.request.image_seed
         late = _late(_first_chain(job.request))
-        if seed is None or seed.image is None or not _resizes(late):
+        if seed is None or seed.image is None:
             return job
-        first = self.pictures.picture(seed.image, seed.frame)
-        size = Size(*self._brought(first, _first_chain(job.request), job.size).size)
-        return replace(job, size=align(size, facts.family.multiple_of))
+        if job.request.inpaint_crop:
+            return self._resolved_cut(job, facts.family.multiple_of)
+        if _resizes(late):
+            first = self.pictures.picture(seed.image, seed.frame)
+            size = Size(*self._brought(first, _first_chain(job.request), job.size).size)
+            job = replace(job, size=align(size, facts.family.multiple_of))
+        sides = job.request.outpaint
+        return job if sides is None else replace(job, size=_with_sides(job.size, sides))
+
+    def _resolved_cut(self, job: Job, multiple: int) -> Job:
+        """Return a job that repaints a part of its picture: it has the size of the run, by the width of the part."""
+        found = self._cut(job)
+        if found is None:
+            return job
+        seed = job.request.image_seed
+        wanted = (seed.resize if seed is not None else None) or job.request.output_size
+        return replace(job, size=align(fit(found.size, wanted, True, multiple), multiple))
+
+    def _cut(self, job: Job) -> Cut | None:
+        """Return the part of a picture that is repainted alone; None when its mask marks nothing."""
+        inputs = self._whole_inputs(job)
+        if inputs.image is None or inputs.mask is None:
+            return None
+        return cut(inputs.image, inputs.mask, job.request.inpaint_crop_padding or PADDING)
+
+    def _whole_inputs(self, job: Job) -> Inputs:
+        """Return what a job starts from at the size of its own picture."""
+        seed = job.request.image_seed
+        if seed is None or seed.image is None:
+            return Inputs()
+        request = replace(job.request, image_seed=replace(seed, resize=None, align=1), output_size=None)
+        size = _Sizes(self, request).size(seed.image)
+        late = _late(_first_chain(request))
+        if _resizes(late):
+            first = self.pictures.picture(seed.image, seed.frame)
+            size = Size(*self._brought(first, _first_chain(request), size).size)
+        return self._inputs(replace(job, request=request, size=size), 1)
 
     def inputs_of(self, job: Job) -> Inputs:
         """Decode and process the pictures that a job starts from, brought to its size.
@@ -169,6 +205,19 @@ class Darkroom:
         Raises:
             BadValue, EngineError: `size-mismatch`, or as `develop`.
         """
+        r = job.request
+        if r.inpaint_crop:
+            found = self._cut(job)
+            if found is None:
+                raise empty_mask()
+            return found.inputs(self._whole_inputs(job), job.size, r.mask_blur or 0)
+        multiple = FAMILIES[job.family].multiple_of if job.family in FAMILIES else 8
+        if r.outpaint is not None:
+            base = replace(job, size=_with_sides(job.size, r.outpaint, -1))
+            return soft(grown(self._inputs(base, multiple), r.outpaint), r.mask_blur or 0)
+        return soft(self._inputs(job, multiple), r.mask_blur or 0)
+
+    def _inputs(self, job: Job, multiple: int) -> Inputs:
         r, seed = job.request, job.request.image_seed
         adapters = tuple(tuple(self._looked_at(i, seed) for i in g) for g in seed.adapter) if seed is not None else ()
         if seed is None or seed.image is None or seed.is_latent:
@@ -177,8 +226,7 @@ class Darkroom:
             return Inputs(
                 adapters=adapters, latents=() if is_image else files, image_latents=files[0] if is_image else None
             )
-        before = align(seed_size(r, seed, FAMILIES[job.family].multiple_of, _Sizes(self, r)), 1)
-        before = align(before, FAMILIES[job.family].multiple_of)
+        before = align(seed_size(r, seed, multiple, _Sizes(self, r)), multiple)
         fitting = _Fitting(job, seed, before, _Sizes(self, r).size(seed.image))
         first = self.pictures.picture(seed.image, seed.frame)
         image = brought_to(self._brought(first, _first_chain(r), before), job.size)
@@ -202,14 +250,26 @@ class Darkroom:
         return brought_to(picture, fit(_size(picture), image.resize, aspect, image.align or 1))
 
     def finished(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
-        """Return the pictures of a job after `--post-processors`."""
+        """Return the pictures of a job, put back where they were cut out, after `--post-processors`."""
         chain = _chain(job.request, "post_processors")
-        return tuple(self.develop(image, chain) for image in images)
+        return tuple(self.develop(image, chain) for image in self._put_back(job, images))
+
+    def _put_back(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
+        r = job.request
+        found = self._cut(job) if r.inpaint_crop else None
+        if found is not None:
+            return tuple(found.pasted(image, r) for image in images)
+        if not r.mask_blur:
+            return images
+        inputs = self.inputs_of(job)
+        return tuple(blended(image, inputs, index) for index, image in enumerate(images))
 
     def finished_size(self, job: Job) -> Size:
         """Return the size of what `finished` returns, without the pictures."""
         chain = _chain(job.request, "post_processors")
-        return self._size_after(job.size, chain) if _resizes(chain) else job.size
+        found = self._cut(job) if job.request.inpaint_crop else None
+        size = made_size(job) if found is None else Size(*found.whole.size)
+        return self._size_after(size, chain) if _resizes(chain) else size
 
     def _size_after(self, size: Size, chain: Chain) -> Size:
         from PIL import Image as Pictures
@@ -263,6 +323,10 @@ class _Sizes:
         return Size(*self.room.develop(self.room.pictures.picture(path, seed.frame), early).size)
 
 
+def _with_sides(size: Size, sides: Sides, sign: int = 1) -> Size:
+    return Size(size.width + sign * (sides.left + sides.right), size.height + sign * (sides.top + sides.bottom))
+
+
 def _early(chain: Chain) -> Chain:
     return tuple(step for step in chain if step.chosen.said.pre_resize)
 
@@ -281,7 +345,7 @@ def _chain(request: Request, option: str, number: int = 0) -> Chain:
 
 def _first_chain(request: Request) -> Chain:
     """Return the processors of the first picture of an image seed, which may be a control image."""
-    is_control = mode_of(request.image_seed, is_steered(said_by(request))) == TXT2IMG
+    is_control = mode_of(request.image_seed, is_steered(said_by(request)), request.outpaint is not None) == TXT2IMG
     return _chain(request, "control_image_processors" if is_control else "seed_image_processors")
 
 

@@ -24,6 +24,7 @@ from dgen.plan.shots import film_mistakes, reel_of, said_slice
 from dgen.processors import ProcessorText
 from dgen.refiners import NEXT, REFINERS
 from dgen.registry import Registry
+from dgen.retouching import retouching_mistakes
 from dgen.schema import BadValue
 from dgen.values.scalars import is_url
 from dgen.weighters import WEIGHTERS
@@ -70,6 +71,7 @@ def as_error(diagnostic: Diagnostic) -> DgenError:
 def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     """Yield what is wrong with the pictures that image seeds name, one mistake a seed; URLs are not looked at."""
     yield from film_mistakes(bound)
+    yield from retouching_mistakes(bound)
     held = bound.given.get("image_seed")
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
         checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.pictures]

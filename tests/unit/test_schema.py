@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgen import processors
+from dgen.options import quantizers
 from dgen.options.command import CommandOptions
 from dgen.options.request import ROWS, Request
 from dgen.options.submodels import TextEncoderUri, VaeUri
 from dgen.plan.resolve import component_key
 from dgen.schema import Option, Stage, Value, rows_of
-from dgen.values import amounts, encoders, freeu, image_seed, prompt, scalars, schedule, step_cache, uri
+from dgen.values import amounts, blocks, encoders, freeu, image_seed, prompt, scalars, schedule, sides, step_cache, uri
 
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
@@ -103,6 +104,11 @@ def _falling(numbers: Any) -> st.SearchStrategy[Any]:
     return st.sets(numbers, min_size=1, max_size=12).map(lambda found: tuple(sorted(found, reverse=True)))
 
 
+def _blocks() -> st.SearchStrategy[Any]:
+    names = st.from_regex(r"(down|up)(\.[0-9]){0,2}|mid|text-encoder(-2)?", fullmatch=True)
+    return st.dictionaries(names, _reals(-5, 5), min_size=1, max_size=4).map(lambda d: tuple(d.items()))
+
+
 def _step_caches() -> st.SearchStrategy[Any]:
     def said(name: str) -> st.SearchStrategy[Any]:
         kinds = {argument: values_of(kind) for argument, kind in step_cache.CACHES[name].items()}
@@ -114,6 +120,7 @@ def _step_caches() -> st.SearchStrategy[Any]:
 STRATEGIES: dict[type, Any] = {
     scalars.Integer: lambda v: _number(v, st.integers),
     scalars.Real: lambda v: _number(v, _reals),
+    quantizers.QuantizerText: lambda v: st.one_of(*(_uris(uri.Uri(cls)) for cls in quantizers.QUANTIZERS.values())),
     amounts.Amount: lambda v: st.integers(1, 2**50),
     scalars.Text: lambda v: st.text().filter(lambda t: not set(t) & set(v.forbidden)),
     scalars.Choice: lambda v: st.sampled_from(v.names),
@@ -121,6 +128,8 @@ STRATEGIES: dict[type, Any] = {
     scalars.SizeText: lambda v: SIZES,
     scalars.PointText: lambda v: st.builds(scalars.Point, st.integers(-9999, 9999), st.integers(-9999, 9999)),
     scalars.FilePath: lambda v: PATHS,
+    sides.PaddingText: lambda v: st.builds(sides.Sides, *(st.integers(v.low, 9999),) * 4),
+    sides.OutpaintText: lambda v: st.builds(sides.Sides, *(st.integers(0, 9999),) * 4).filter(any),
     scalars.ModelSource: lambda v: PATHS.filter(lambda t: bool(t.strip())),
     prompt.PromptText: lambda v: st.builds(prompt.Prompt, st.text().map(str.strip), st.text().map(str.strip))
     | st.builds(prompt.Prompt, st.just("a star"), st.just("dull; \"x"), template=st.text(min_size=1)),
@@ -128,6 +137,7 @@ STRATEGIES: dict[type, Any] = {
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
     processors.ProcessorText: lambda v: _named(),
+    blocks.BlocksText: lambda v: _blocks(),
     encoders.EncoderText: lambda v: st.just("+") | _uris(uri.Uri(v.cls)),
     step_cache.StepCacheText: lambda v: _step_caches(),
     step_cache.Stretch: lambda v: st.tuples(st.integers(0, 500), st.integers(501, 1000)),
@@ -199,7 +209,8 @@ def _other(row: Option) -> Any:
     samples = {
         encoders.EncoderText: TextEncoderUri(class_name="CLIPTextModel", model="other"),
         step_cache.StepCacheText: step_cache.StepCache("PAB"), freeu.FreeUText: freeu.FreeU(1, 2, 3, 4),
-        amounts.Amount: 2**20,
+        sides.PaddingText: sides.Sides(1, 2, 3, 4), sides.OutpaintText: sides.Sides(8),
+        amounts.Amount: 2**20, quantizers.QuantizerText: quantizers.QuantoUri(name="quanto"),
         scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),

@@ -62,8 +62,13 @@ def _steering(said: Said, family: Family) -> str:
     return CONTROLNET_UNION if is_union else CONTROLNET
 
 
-def mode_of(seed: ImageSeed | None, has_nets: bool) -> str:
-    """Return the mode that an image seed asks for: beside ControlNets, pictures without a role are control images."""
+def mode_of(seed: ImageSeed | None, has_nets: bool, is_grown: bool = False) -> str:
+    """Return the mode that an image seed asks for: beside ControlNets, pictures without a role are control images.
+
+    What is new of a picture that has grown is to be painted.
+    """
+    if seed is not None and seed.image is not None and is_grown:
+        return INPAINT
     if seed is None or seed.image is None or (has_nets and seed.mask is None and not seed.control):
         return TXT2IMG
     return INPAINT if seed.mask is not None else IMG2IMG
