@@ -13,7 +13,7 @@ from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
 from dgen.processors import PROCESSORS, Detection, Processing
 from dgen.schema import Option, rows_of
-from dgen.values.uri import Uri
+from dgen.values.uri import Uri, uris_in
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = "<!-- Written by tools/make_docs.py; edit the rows instead. -->\n\n"
@@ -25,13 +25,13 @@ def option_page() -> str:
     for topic, rows in topics(all_rows()).items():
         parts.append(f"\n## {topic.capitalize()}\n\n| Option | Value | | Meaning |\n|---|---|---|---|\n")
         parts += [_option_line(row) for row in rows]
-        parts += [_argument_table(row, row.value) for row in rows if isinstance(row.value, Uri)]
+        parts += [_argument_table(row, *pair) for row in rows for pair in uris_in(row.value).items()]
     return "".join(parts)
 
 
-def _argument_table(row: Option, uri: Uri) -> str:
+def _argument_table(row: Option, concept: str, uri: Uri) -> str:
     """Return the table of what can stand after a `;` in a URI."""
-    lines = [f"\n`{row.flag} SOURCE;NAME=VALUE;…`\n\n| Argument | Value | Default | Meaning |\n|---|---|---|---|\n"]
+    lines = [f"\n`{row.flag} {concept};NAME=VALUE;…`\n\n| Argument | Value | Default | Meaning |\n|---|---|---|---|\n"]
     for name, argument in uri.rows().items():
         if not argument.positional and argument.value is not None:
             given = argument.default not in (None, ...)

@@ -10,7 +10,7 @@ from dgen.options.command import CommandOptions
 from dgen.options.commands import COMMANDS, Command
 from dgen.options.rows import ROWS
 from dgen.schema import BadValue, Option, Stage, rows_of
-from dgen.values.uri import Uri
+from dgen.values.uri import Uri, uris_in
 
 WIDTH = 96
 _INDENT = 28
@@ -128,8 +128,9 @@ def _columns(left: str, right: str) -> Iterator[str]:
 def _described(row: Option) -> str:
     lines = [_head(row), *textwrap.wrap(row.help, WIDTH - 4, initial_indent="    ", subsequent_indent="    "), ""]
     lines += [f"    {fact}" for fact in _facts(row)]
-    if isinstance(row.value, Uri):
-        lines += ["", "    its arguments, each after a `;`:", *_uri_arguments(row.value)]
+    for name, uri in uris_in(row.value).items():
+        whose = "its" if isinstance(row.value, Uri) else f"`{name}`'s"
+        lines += ["", f"    {whose} arguments, each after a `;`:", *_uri_arguments(uri)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -13,9 +13,10 @@ from dgen.complete.candidates import Candidate, Signature, first_sentence
 from dgen.complete.models import cached_models, schedulers_of
 from dgen.families.rows import FAMILIES
 from dgen.families.signatures import Parameter, parameters, scheduler_names, summary
+from dgen.options.quantizers import QUANTIZERS, QuantizerText
 from dgen.processors import PROCESSORS, ProcessorText
-from dgen.registry import Registry
 from dgen.refiners import REFINERS
+from dgen.registry import Registry
 from dgen.schema import Option, Value
 from dgen.upscalers import UPSCALERS
 from dgen.values.image_seed import ARGUMENTS, ImageSeedText
@@ -51,7 +52,7 @@ def candidates_of(ask: Ask) -> Iterator[Candidate]:
 
 def typed_part(ask: Ask) -> str:
     """Return what of the typed value a candidate replaces: all of it, or the last part of a URI."""
-    if not isinstance(ask.row.value, Uri | OpenUri | ImageSeedText):
+    if not isinstance(ask.row.value, Uri | OpenUri | ImageSeedText | QuantizerText):
         return ask.typed
     part = ask.typed.rpartition(";")[2]
     return part.partition("=")[2].lstrip("\"'") if "=" in part else part
@@ -90,6 +91,14 @@ def _models(ask: Ask, kind: Any) -> Iterator[Candidate]:
     return models(typed_part(ask), kind.kind)
 
 
+def _quantizers(ask: Ask, kind: QuantizerText) -> Iterator[Candidate]:
+    """Yield the quantizers, and after a `;` the arguments of the one that is named."""
+    uri = kind.uris.get(ask.typed.partition(";")[0])
+    if ";" in ask.typed:
+        return _arguments(ask, uri) if uri is not None else iter(())
+    return (Candidate(name, (cls.__doc__ or "").partition(":")[0]) for name, cls in QUANTIZERS.items())
+
+
 def _concept(ask: Ask, kind: Uri) -> Iterator[Candidate]:
     row = next(r for r in kind.rows().values() if r.positional)
     return candidates_of(Ask(row, ask.typed, ask.model, row.value))
@@ -101,6 +110,8 @@ def _registry(ask: Ask, kind: Any) -> Registry[Any] | None:
         return PROCESSORS
     if ask.row.name.endswith("weighter"):
         return WEIGHTERS
+    if "latents" in ask.row.name:
+        return REFINERS
     return UPSCALERS if ask.row.name.endswith("upscaler") or ask.row.name == "upscalers" else None
 
 
@@ -110,8 +121,6 @@ def _plugins(ask: Ask, kind: Any) -> Iterator[Candidate]:
     for name, row in sorted(registry.rows().items()) if registry is not None else ():
         yield Candidate(name, first_sentence(row.help))
 
-    if "latents" in ask.row.name:
-        return REFINERS
 
 def _default(row: Option) -> Iterator[Candidate]:
     """Yield the default of an option whose values are numbers, sizes or texts."""
@@ -121,7 +130,7 @@ def _default(row: Option) -> Iterator[Candidate]:
 
 
 _BY_KIND: dict[Any, Callable[[Ask, Any], Iterator[Candidate]]] = {
-    ProcessorText: _plugins, OpenUri: _plugins,
+    ProcessorText: _plugins, OpenUri: _plugins, QuantizerText: _quantizers,
     Choice: _choices, Flag: _truth, ModelSource: _models, FilePath: _files, ImageSeedText: _seeds, Uri: _concept,
 }  # fmt: skip
 

@@ -198,4 +198,11 @@ def size_of(value: Any) -> int:
         return int(value.nbytes)
     if not callable(getattr(value, "parameters", None)):
         return 0
-    return sum(t.numel() * t.element_size() for t in (*value.parameters(), *value.buffers()))
+    return sum(map(_bytes_of, (*value.parameters(), *value.buffers())))
+
+
+def _bytes_of(tensor: Any) -> int:
+    """Return the bytes of a tensor; one of a quantizer is made of others."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        return sum(_bytes_of(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
+    return tensor.numel() * tensor.element_size()

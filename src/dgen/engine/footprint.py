@@ -14,6 +14,7 @@ from dgen.engine.adapters.files import adapter_file
 from dgen.engine.hub import Hub
 from dgen.engine.models import part_folder
 from dgen.engine.protocol import EngineError
+from dgen.engine.quantizers import bits_of
 from dgen.engine.sources import ADAPTERS, Part
 from dgen.engine.weights import is_safe_format, weights_of
 from dgen.families.inspection import safetensors_header
@@ -82,7 +83,8 @@ def _measured(hub: Hub, part: Part) -> int | None:
         return 0  # tokenizers and schedulers
     own = folder / part.kind if (folder / part.kind).is_dir() else folder
     files = weights_of(own, part.source.variant)[0]
-    return sum(_bytes_in(file, part.dtype, ("",)) for file in files) if files else None
+    bits = bits_of(part.quantizer)
+    return sum(_bytes_in(file, part.dtype, ("",), bits) for file in files) if files else None
 
 
 def _adapter_bytes(hub: Hub, part: Part) -> int | None:
@@ -93,11 +95,14 @@ def _adapter_bytes(hub: Hub, part: Part) -> int | None:
     return sum(_stored(t) for t in _tensors(file, ("",))) if is_safe_format(file) else file.stat().st_size
 
 
-def _bytes_in(file: Path, dtype: str, prefixes: tuple[str, ...]) -> int:
-    """Count the bytes of tensors once they are in a precision; those of a pickle as they lie on the disk."""
+def _bytes_in(file: Path, dtype: str, prefixes: tuple[str, ...], bits: int | None = None) -> int:
+    """Count the bytes of tensors once they are in a precision; those of a pickle as they lie on the disk.
+
+    With `bits`, matrices are quantized to so many.
+    """
     if not is_safe_format(file):
         return file.stat().st_size
-    return sum(_held(tensor, dtype) for tensor in _tensors(file, prefixes))
+    return sum(_held(tensor, dtype, bits) for tensor in _tensors(file, prefixes))
 
 
 def _tensors(file: Path, prefixes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -105,8 +110,10 @@ def _tensors(file: Path, prefixes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     return (header[name] for name in header if name != "__metadata__" and name.startswith(prefixes))
 
 
-def _held(tensor: dict[str, Any], dtype: str) -> int:
+def _held(tensor: dict[str, Any], dtype: str, bits: int | None) -> int:
     width = _WIDTHS.get(dtype)
+    if bits is not None and len(tensor["shape"]) == 2:
+        return math.prod(tensor["shape"]) * bits // 8
     if width is None or tensor["dtype"] not in _FLOATS:
         return _stored(tensor)
     return math.prod(tensor["shape"]) * width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import threading
@@ -14,9 +15,15 @@ from pathlib import Path
 from typing import Any
 
 
+_TALKATIVE = ("bitsandbytes", "torch.utils._pytree", "torchao")
+"""Loggers of packages that the libraries import when they are installed, and that warn of what nobody asked for."""
+
+
 @cache
 def silence() -> None:
     """Import the libraries, with their progress bars and log lines off."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with importing():
         import transformers
 

@@ -17,6 +17,7 @@ from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
 from dgen.engine.models import base_of, part_folder
 from dgen.engine.protocol import EngineError
+from dgen.engine.quantizers import configuration
 from dgen.engine.sources import Part, Source
 from dgen.events import FileRead, Listener
 
@@ -150,11 +151,14 @@ def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str 
     part, variant = how
     silence()
     keyword = "torch_dtype" if part.library != "transformers" and hasattr(cls, "load_config") else "dtype"
+    own = {}
+    if part.quantizer is not None:
+        own["quantization_config"] = configuration(part.quantizer, part.library)
     try:
         with quiet():
             module, report = cls.from_pretrained(
                 str(folder), variant=variant, use_safetensors=weights.is_safe_format(files[0]), local_files_only=True,
-                output_loading_info=True, **{keyword: torch_dtype(part.dtype)},
+                output_loading_info=True, **{keyword: torch_dtype(part.dtype)}, **own,
             )  # fmt: skip
     except Exception as error:
         raise bad_weights(part, files, error, _misfit(cls, folder, files)) from error

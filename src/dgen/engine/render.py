@@ -18,6 +18,7 @@ from dgen.engine.adapters.check import check_attached
 from dgen.engine.adapters.guidance import change_denoiser
 from dgen.engine.adapters.ip import IpAdapters
 from dgen.engine.adapters.layers import forget
+from dgen.engine.batching import in_parts
 from dgen.engine.components import Component, Need, Store
 from dgen.engine.convert import every_part, write
 from dgen.engine.failures import at_value, memory_errors
@@ -134,6 +135,8 @@ class LocalEngine:
         )
         with _IN_TURNS, quiet():
             self.store.budgets = budgets(device, (job.request.device_memory, job.request.host_memory))
+            if inputs.pack:
+                return in_parts(inputs.pack, inputs, hands, lambda each, own: self._draw(each, own, on_step, None))
             return climb(job, hands, can_split=not (inputs.batch or inputs.latents))
 
     def _draw(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None) -> Result:

@@ -9,11 +9,13 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import MODULES, EngineError
-from dgen.families.rows import FAMILIES, Family, generic
+from dgen.families.rows import Family
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
+from dgen.options.memory import quantizer_of
+from dgen.options.quantizers import Quantizer
 from dgen.options.request import ROWS, Request
-from dgen.plan.resolve import Job, component_key
+from dgen.plan.resolve import Job, component_key, family_of
 from dgen.values.scalars import is_local, is_url
 
 ASKED_BY: dict[str, str | None] = {
@@ -62,6 +64,7 @@ class Part:
     dtype: str
     library: str = ""  # "" and class_name "": a checkpoint file decides
     class_name: str = ""
+    quantizer: Quantizer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,19 +114,19 @@ def attached_sources(request: Request, option: str) -> tuple[Source, ...]:
     )  # fmt: skip
 
 
-def control_parts(request: Request) -> Iterator[Part]:
+def control_parts(request: Request, family: Family) -> Iterator[Part]:
     """Yield the ControlNets of a request, in their order; where and how strongly they act is no matter of loading."""
     for uri, source in zip(request.control_nets, attached_sources(request, "control_nets"), strict=True):
-        name = "ControlNetModel" if uri.mode is None else "ControlNetUnionModel"
-        dtype = uri.dtype or request.dtype
+        name = family.controlnet if uri.mode is None else "ControlNetUnionModel"
+        dtype, quantizer = uri.dtype or request.dtype, quantizer_of(request, "controlnet", uri.quantizer)
         yield Part(
-            kind="controlnet", key=("controlnet", name, source, dtype), source=source, dtype=dtype,
-            library="diffusers", class_name=name,
+            kind="controlnet", key=("controlnet", name, source, dtype, quantizer), source=source, dtype=dtype,
+            library="diffusers", class_name=name, quantizer=quantizer,
         )  # fmt: skip
 
 
-def t2i_parts(request: Request) -> Iterator[Part]:
-    """Yield the T2I adapters of a request, in their order."""
+def t2i_parts(request: Request, family: Family) -> Iterator[Part]:
+    """Yield the T2I adapters of a request, in their order; those of every family are of the same class."""
     for uri, source in zip(request.t2i_adapters, attached_sources(request, "t2i_adapters"), strict=True):
         dtype = uri.dtype or request.dtype
         yield Part(
@@ -195,11 +198,6 @@ def config_source(request: Request) -> Source | None:
     )
 
 
-def family_of(job: Job) -> Family:
-    """Return the row of a job's family."""
-    return FAMILIES.get(job.family) or generic(job.pipeline)
-
-
 def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
     """Yield the components that a job's pipeline is made of, in the order of its signature.
 
@@ -219,7 +217,7 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
         if may_lack and kind in ASKED_BY and not (asked and getattr(job.request, asked)):
             continue
         if kind in _STEERING:
-            yield from _STEERING[kind](job.request)
+            yield from _STEERING[kind](job.request, family_of(job))
             continue
         if kind in replaced:
             yield replaced[kind]
@@ -265,10 +263,12 @@ def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, 
 
 def _own(kind: str, classes: tuple[str, str], request: Request) -> Part:
     source = source_of(request)
+    quantizer = quantizer_of(request, kind)
     keyed = replace(request, scheduler=None) if kind == "scheduler" else request
+    keyed = replace(keyed, quantizer=quantizer, quantizer_map=())  # what other parts do is no matter of this one
     return Part(
         kind=kind, key=component_key(keyed, kind), source=source, dtype=request.dtype,
-        library=classes[0], class_name=classes[1],
+        library=classes[0], class_name=classes[1], quantizer=quantizer,
     )  # fmt: skip
 
 

@@ -111,7 +111,10 @@ class TraceEngine:
         for part in (*parts, *adapter_parts(job.request), *self._second_parts(job)):
             self._tell_part(part)
         self._last = tuple(p.kind for p in parts) + tuple(sorted(self._used))
-        self._tell(" ".join(("job", job.mode, *_facts(job))))
+        if inputs.pack:
+            self._tell(f"{len(inputs.pack)} jobs at once")
+        for each in inputs.pack or (job,):
+            self._tell(" ".join(("job", each.mode, *_facts(each))))
         return Result(images=())
 
     def _second_parts(self, job: Job) -> Iterator[Part]:

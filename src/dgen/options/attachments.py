@@ -5,6 +5,7 @@ from __future__ import annotations
 from dgen.options.model import DTYPES
 from dgen.options.quantizers import Quantizer, QuantizerText
 from dgen.schema import Stage, Sweep, opt, options, record
+from dgen.values.blocks import Blocks, BlocksText
 from dgen.values.scalars import Choice, ModelSource, Real, Text
 from dgen.values.uri import Uri
 
@@ -26,6 +27,10 @@ class LoraUri:
 
     model: str = opt(..., positional=True, value=ModelSource(kind="lora"), help=_SOURCE)
     scale: float = opt(1.0, value=Real(), help="How strongly it acts.")
+    blocks: Blocks | None = opt(
+        None, value=BlocksText(), help="Factors on the scale in parts of the model, as in `down:0.5,up.1:0,"
+        "text-encoder:0.8`; the narrowest counts.",
+    )  # fmt: skip
     revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
     weight_name: str | None = opt(None, value=Text(), help="The file, where there are several.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgen.schema import opt, options
+from dgen.options.quantizers import Quantizer, QuantizerText
+from dgen.schema import Stage, opt, options
 from dgen.values.amounts import Amount
 from dgen.values.scalars import Choice
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 OFFLOADS = ("none", "model", "group", "sequential")
 """How the weights of a model lie on the host while it runs elsewhere: each takes less of the device, and more time."""
+
+QUANTIZABLE = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+"""The parts of a model that are quantized unless it is said which."""
 
 _OLD_FLAGS = {"model_cpu_offload": "model", "model_sequential_offload": "sequential"}
 
@@ -28,6 +32,16 @@ class MemoryOptions:
     host_memory: int | None = opt(
         None, flag="--host-memory", value=Amount(),
         help="The most memory that parts of models may hold on the host; the ones longest unused go first.",
+    )  # fmt: skip
+    quantizer: Quantizer | None = opt(
+        None, flag="--quantizer", short="-q", stage=Stage.LOAD, parts=QUANTIZABLE, value=QuantizerText(),
+        help="Load weights in few bits: `bitsandbytes`, `sdnq`, `torchao` or `quanto` with its arguments, as in "
+        "`sdnq;type=uint4`; `pip install 'dgen-lang[quant]'` brings them.",
+    )  # fmt: skip
+    quantizer_map: tuple[str, ...] = opt(
+        (), flag="--quantizer-map", short="-qm", stage=Stage.LOAD, parts=QUANTIZABLE, many=True,
+        value=Choice((*QUANTIZABLE, "controlnet"), metavar="PART"), requires=("quantizer",),
+        help="The parts that are quantized; by default the UNet or transformer and every text encoder.",
     )  # fmt: skip
     offload: str | None = opt(
         None, flag="--offload", value=Choice(OFFLOADS, metavar="HOW"), excludes=tuple(_OLD_FLAGS),
@@ -47,3 +61,8 @@ def offload_said(request: Request) -> tuple[str, str | None]:
     """Return the option that says how weights are offloaded, and what it says; None when nobody said."""
     old = next((option for option in _OLD_FLAGS if getattr(request, option)), None)
     return (old, _OLD_FLAGS[old]) if old is not None else ("offload", request.offload)
+
+
+def quantizer_of(request: Request, kind: str, own: Quantizer | None = None) -> Quantizer | None:
+    """Return the quantizer of a part of a request's model; `own` is what the part's URI says."""
+    return own or (request.quantizer if kind in (request.quantizer_map or QUANTIZABLE) else None)

@@ -129,6 +129,11 @@ class Uri(Kind):
         return replace(value, **changed)
 
 
+def uris_in(value: Any) -> dict[str, Uri]:
+    """Return the URIs that a kind of value can be, by what stands before their arguments."""
+    return {"SOURCE": value} if isinstance(value, Uri) else getattr(value, "uris", {})
+
+
 def _write(row: Option, held: Any) -> str:
     return row.value.format(held) if row.value is not None else str(held)
 

@@ -1,0 +1,117 @@
+"""Makes the configurations by which diffusers and transformers load weights in few bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Layout
+from dgen.options.quantizers import BitsAndBytesUri, Quantizer, QuantoUri, SdnqUri, TorchAoUri
+from dgen.options.request import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A quantizer: the package that does it, how a library is told, and where it runs."""
+
+    package: str
+    config: Callable[[Any, Any], Any]  # of what was said, for a module: diffusers or transformers
+    needs_accelerator: bool = False
+
+
+def _bitsandbytes(uri: BitsAndBytesUri, library: Any) -> Any:
+    said: dict[str, Any] = {
+        "bnb_4bit_quant_type": uri.bits4_quant_type,
+        "bnb_4bit_use_double_quant": uri.bits4_use_double_quant,
+        "bnb_4bit_compute_dtype": uri.bits4_compute_dtype,
+        "bnb_4bit_quant_storage": uri.bits4_quant_storage,
+    }
+    return library.BitsAndBytesConfig(**{f"load_in_{uri.bits}bit": True}, **(said if uri.bits == "4" else {}))
+
+
+def _sdnq(uri: SdnqUri, library: Any) -> Any:
+    from sdnq import SDNQConfig  # one for both libraries; the import registers it with them
+
+    return SDNQConfig(
+        weights_dtype=uri.type, group_size=uri.group_size, quant_conv=uri.quant_conv,
+        use_quantized_matmul=uri.quantized_matmul, use_quantized_matmul_conv=uri.quantized_matmul_conv,
+    )  # fmt: skip
+
+
+def _torchao(uri: TorchAoUri, library: Any) -> Any:
+    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+
+    return library.TorchAoConfig(Int8WeightOnlyConfig() if uri.type == "int8" else Float8WeightOnlyConfig())
+
+
+def _quanto(uri: QuantoUri, library: Any) -> Any:
+    keyword = "weights_dtype" if library.__name__ == "diffusers" else "weights"
+    return library.QuantoConfig(**{keyword: uri.type})
+
+
+ROWS: dict[type, Row] = {
+    BitsAndBytesUri: Row(package="bitsandbytes", config=_bitsandbytes, needs_accelerator=True),
+    SdnqUri: Row(package="sdnq", config=_sdnq),
+    TorchAoUri: Row(package="torchao", config=_torchao),
+    QuantoUri: Row(package="optimum.quanto", config=_quanto),
+}
+
+
+def check(request: Request, layout: Layout, device: Callable[[], str]) -> None:
+    """Refuse quantizers that are not installed, cannot run on a kind of device, or not on a model of this layout.
+
+    Raises:
+        EngineError: `missing-package`, `bad-device`, `unsupported-option`.
+    """
+    if request.quantizer is not None and (layout.is_file or layout.base is not None):
+        raise EngineError(
+            "unsupported-option", f"only a folder with all weights of a model is quantized, not `{request.model}`",
+            "quantizer", help="`dgen to-diffusers` makes such a folder of it",
+        )  # fmt: skip
+    for uri, option, index in _said(request):
+        row = ROWS[type(uri)]
+        if not _is_installed(row.package):
+            raise EngineError(
+                "missing-package", f"`{uri.name}` needs the package `{row.package}`, which is not installed", option,
+                help='`pip install "dgen-lang[quant]"` brings it',
+            ).at(index)  # fmt: skip
+        if row.needs_accelerator and device() == "cpu":
+            raise EngineError(
+                "bad-device", f"`{uri.name}` needs an accelerator, and the job runs on the CPU", option,
+                help="`sdnq`, `torchao` and `quanto` run on any device",
+            ).at(index)  # fmt: skip
+
+
+def _said(request: Request) -> Iterator[tuple[Quantizer, str, int]]:
+    """Yield each quantizer of a request, the option that says it, and which value of the option."""
+    if request.quantizer is not None:
+        yield request.quantizer, "quantizer", 0
+    for index, net in enumerate(request.control_nets):
+        if net.quantizer is not None:
+            yield net.quantizer, "control_nets", index
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
+
+
+def configuration(quantizer: Quantizer, library: str) -> Any:
+    """Return what the loader of a library, `diffusers` or `transformers`, takes as `quantization_config`."""
+    import diffusers
+    import transformers
+
+    return ROWS[type(quantizer)].config(quantizer, transformers if library == "transformers" else diffusers)
+
+
+def bits_of(quantizer: Quantizer | None) -> int | None:
+    """Return the bits of a quantized weight; None without a quantizer."""
+    if quantizer is None:
+        return None
+    said = quantizer.bits if isinstance(quantizer, BitsAndBytesUri) else quantizer.type
+    return next((bits for bits in range(8, 1, -1) if str(bits) in said), 1)
