@@ -65,13 +65,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "extracting": BASE | {"config", "foreign", "inertness", "media", "options", "plan", "preflight"},
     "likeness": BASE,
     "verifying": BASE | {"likeness", "media", "session"},
+    "locking": BASE | {"config", "engine", "media", "plan", "planning"},
     "explaining": BASE | {"media", "plan", "planning"},
     "planning": FLOW | {"calibration", "check", "darkroom", "filming", "session"},
     "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
     | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining"}
-    | {"extracting", "help", "lang", "media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
+    | {"extracting", "help", "lang", "locking", "media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

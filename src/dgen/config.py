@@ -119,9 +119,13 @@ def model_ingredient(model: ModelFiles) -> Ingredient:
 
 def input_ingredients(job: Job, find: Callable[[str], Path]) -> tuple[Ingredient, ...]:
     """Name the picture files a job starts from, with their digests; an address without its query."""
+    return tuple(Ingredient(name=_short(p), digest=f"sha256 {digest_of(find(p))}") for p in input_paths(job))
+
+
+def input_paths(job: Job) -> tuple[str, ...]:
+    """Return the files and addresses of the pictures that a job starts from, those of processors included."""
     seed = job.request.image_seed
-    paths = (*(seed.paths if seed is not None else ()), *(_processor_files(job)))
-    return tuple(Ingredient(name=_short(p), digest=f"sha256 {digest_of(find(p))}") for p in paths)
+    return (*(seed.paths if seed is not None else ()), *_processor_files(job))
 
 
 def _processor_files(job: Job) -> Iterator[str]:

@@ -54,6 +54,7 @@ CODES: dict[str, str] = {
     "unwritable-output": "The output folder cannot be written.",
     "disk-full": "The disk that holds the output folder is full.",
     "over-limit": "A run would make more, or take longer, than `--max-images`, `--max-gb` or `--max-minutes` allows.",
+    "drifted": "A file or a version is another one than the lock of a script says; nothing was started.",
     "not-replayable": "A file carries no dgen config, so it cannot be replayed.",
     "unknown-module": "A module name is not one of a pipeline's, or the pipeline has no such module.",
     "sandboxed": "A permission is missing for what the script asks.",

@@ -53,6 +53,10 @@ def run(argv: Sequence[str]) -> int:
         return Exit.OK
     check(line)
     sources = list(sources_of(line))
+    if "frozen" in line.asked:
+        from dgen.cli import lock
+
+        lock.guard(line)
     if LIMITS & set(line.asked):
         from dgen.cli.planning import guard
 

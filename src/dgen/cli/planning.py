@@ -26,7 +26,7 @@ def run(argv: Sequence[str]) -> int:
         DgenError: something in the command line or a script is wrong, or the plan goes beyond a limit.
     """
     line = read_command_line(argv)
-    refuse(line, "save_failed")
+    refuse(line, "save_failed", "frozen")
     plan = _plan(line, list(sources_of(line)))
     if "json" in line.asked:
         print(json.dumps(as_object(plan), indent=2, ensure_ascii=False))

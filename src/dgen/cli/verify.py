@@ -16,7 +16,7 @@ from dgen.events import Event, Warned, serial
 from dgen.schema import BadValue
 from dgen.verifying import Verdict, VerifyingSession
 
-_MEANINGLESS = ("resume", "incremental", *LIMITS, "keep_going", "save_failed")
+_MEANINGLESS = ("frozen", "resume", "incremental", *LIMITS, "keep_going", "save_failed")
 
 
 def run(argv: Sequence[str]) -> int:

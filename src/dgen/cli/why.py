@@ -13,7 +13,7 @@ from dgen.diagnostic import Exit
 from dgen.explaining import Answer, ExplainingSession
 from dgen.lang.evaluate import Exited
 
-_MEANINGLESS = (*LIMITS, "resume", "incremental", "save_failed", "keep_going")
+_MEANINGLESS = (*LIMITS, "frozen", "resume", "incremental", "save_failed", "keep_going")
 
 
 def run(argv: Sequence[str]) -> int:

@@ -48,6 +48,10 @@ class CommandOptions:
         False, flag="--resume",
         help="Go on where an earlier run stopped: what its ledger has, and is whole, is kept; the rest is made.",
     )  # fmt: skip
+    frozen: bool = opt(
+        False, flag="--frozen",
+        help="Refuse, before anything starts, when a model, an input or a version is not as `dgen lock` found it.",
+    )  # fmt: skip
     incremental: bool = opt(
         False, flag="--incremental",
         help="Render only the jobs that changed since earlier runs into the same folder, whatever order they stood in "

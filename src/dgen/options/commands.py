@@ -132,6 +132,8 @@ COMMANDS: dict[str, Command] = {
                 "dgen.cli.extract:run", ExtractOptions),
         Command("verify", "PICTURE... [OPTIONS]", "make pictures again in memory, and compare",
                 "dgen.cli.verify:run"),
+        Command("lock", "SCRIPT [OPTIONS]", "write down the models and inputs of a script, for `--frozen`",
+                "dgen.cli.lock:run"),
         Command("why", "SCRIPT|PICTURE... [OPTIONS]", "say why `--incremental` would render pictures: what has changed",
                 "dgen.cli.why:run"),
         Command("repl", "[SCRIPT...] [OPTIONS]", "start a session: type statements one by one, models stay loaded",

@@ -51,7 +51,7 @@ def _prepared(argv: Sequence[str], *, takes_drafts: bool) -> tuple[Runner, int |
 
     line = read_command_line(argv)
     line.command = "repl"
-    refuse(line, "max_images", "max_gb", "max_minutes", "save_failed")
+    refuse(line, "max_images", "max_gb", "max_minutes", "frozen", "save_failed")
     paths = [path for path, _ in named_scripts(line)]
     runner = Runner(front_of(line), takes_drafts=takes_drafts, settle=partial(settle, line=line))
     try:
