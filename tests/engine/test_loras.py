@@ -14,7 +14,9 @@ from toybench import INPUTS, Bench, pixels
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentLoaded, FileRead
 from dgen.options.attachments import LoraUri, TextualInversionUri
+from dgen.values.blocks import BlocksText, factor_at
 from dgen.values.prompt import Prompt
+from dgen.values.uri import Uri
 
 PIPELINES = {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}
 CALL = {
@@ -90,6 +92,37 @@ def test_several_loras_act_together_each_with_its_scale(shared_bench: Bench, toy
     made = pixels(shared_bench.render(toys / "sd", loras=loras, lora_fuse_scale=0.5))
     assert made == alone(toys, "sd", load)
     assert pixels(shared_bench.render(toys / "sd", loras=loras)) != made
+
+
+@pytest.mark.parametrize("model", ["sd", "sdxl"])
+def test_blocks_of_a_lora_have_scales_of_their_own(shared_bench: Bench, toys: Path, model: str) -> None:
+    uri = Uri(LoraUri).parse(f"{toys / model}-lora;scale=0.8;blocks=down:0.5,mid:0,up:0.25,text-encoder:2")
+    weights = {"down": 0.4, "mid": 0.0, "up": 0.2}
+
+    def load(pipe: Any) -> None:
+        pipe.load_lora_weights(str(toys / f"{model}-lora"), adapter_name="one")
+        pipe.set_adapters(["one"], [{"unet": weights, "text_encoder": 1.6, "text_encoder_2": 0.8}])
+
+    plain = pixels(shared_bench.render(toys / model, loras=(lora(toys / f"{model}-lora", 0.8),)))
+    made = pixels(shared_bench.render(toys / model, loras=(uri,)))
+    assert made == alone(toys, model, load)
+    assert made != plain
+    assert pixels(shared_bench.render(toys / model, loras=(lora(toys / f"{model}-lora", 0.8),))) == plain
+
+
+def test_narrowest_block_counts() -> None:
+    told = BlocksText().parse("up:0.5,up.1:2,up.1.0:3,text-encoder:4")
+    layers = ("up_blocks.0.resnets.0", "up_blocks.1.resnets.0", "up_blocks.1.attentions.0.proj_in", "mid_block.x")
+    assert [factor_at(told, "unet", layer) for layer in layers] == [0.5, 2, 3, 1]
+    assert [factor_at(told, part, "layers.0") for part in ("text_encoder", "text_encoder_2")] == [4, 1]
+
+
+def test_block_that_the_model_has_not_is_named_with_its_place(bench: Bench, toys: Path) -> None:
+    uri = Uri(LoraUri).parse(f"{toys / 'sd-lora'};blocks=up.7:0.5")
+    with pytest.raises(EngineError, match=r"has no block `up\.7`") as caught:
+        bench.job(toys / "sd", loras=(lora(toys / "sd-lora"), uri))
+    assert (caught.value.code, caught.value.option, caught.value.index) == ("bad-uri", "loras", 1)
+    assert bench.events == []
 
 
 def test_lora_without_strength_changes_nothing(shared_bench: Bench, toys: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from dgen.engine.adapters.controlnet import check_class, check_fit, read_config
 from dgen.engine.adapters.files import adapter_file
 from dgen.engine.adapters.ip import check_ip, check_reading
-from dgen.engine.adapters.lora import check_shapes, is_lora, no_lora
+from dgen.engine.adapters.lora import check_shapes, is_lora, no_block, no_lora
 from dgen.engine.adapters.t2i import check_t2i
 from dgen.engine.adapters.words import check_widths, is_word, no_word
 from dgen.engine.hub import Hub
-from dgen.engine.models import part_folder
+from dgen.engine.models import part_folder, wanted_family
 from dgen.engine.protocol import EngineError
 from dgen.engine.replaced import check_replaced
 from dgen.engine.sources import (
@@ -27,7 +27,9 @@ from dgen.engine.sources import (
     t2i_parts,
 )  # fmt: skip
 from dgen.engine.weights import check_files, is_safe_format, shapes, weights_of
+from dgen.families.rows import SD, Family, family_of_class
 from dgen.options.request import Request
+from dgen.values.blocks import Blocks, prefix_of
 
 
 def check_attached(hub: Hub, request: Request, layout: Layout, sees: Callable[[Source], bool]) -> None:
@@ -56,14 +58,21 @@ def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source
     for option in ADAPTERS:
         for source in attached_sources(request, option):
             yield source, partial(_check_adapter, hub, source, model)
-    for part in control_parts(request):
+    for uri, source in zip(request.loras, attached_sources(request, "loras"), strict=True):
+        yield source, partial(_check_blocks, uri.blocks or (), model)
+    family = _family(request, layout)
+    for part in control_parts(request, family):
         yield part.source, partial(_check_net, hub, part, model)
-    for part in t2i_parts(request):
+    for part in t2i_parts(request, family):
         yield part.source, partial(_check_t2i, hub, part, model)
     encoder = encoder_part(request, layout)
     if encoder is not None:
         yield encoder.source, partial(_check_encoder, hub, encoder)
         yield encoder.source, partial(_check_reading, hub, request, encoder)
+
+
+def _family(request: Request, layout: Layout) -> Family:
+    return wanted_family(request) or family_of_class(str(layout.index.get("_class_name", SD.pipeline)))
 
 
 def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
@@ -84,6 +93,18 @@ def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
     if not is_word(names):
         raise no_word(source.shown, names)
     check_widths(source.name, {name: shape[-1] for name, shape in found.items() if shape}, _widths(model))
+
+
+def _check_blocks(blocks: Blocks, model: Path | None) -> None:
+    """Refuse blocks that a model has not; of one that is not seen, or is a file, loading will tell."""
+    if model is None or not model.is_dir():
+        return
+    layers = _unet_shapes(model) if blocks else {}
+    for block, _ in blocks:
+        part, start = prefix_of(block)
+        is_there = any(name.startswith(start) for name in layers) if part == "unet" else (model / part).is_dir()
+        if not is_there and (layers or part != "unet"):
+            raise no_block(block)
 
 
 def _unet_shapes(model: Path | None) -> dict[str, tuple[int, ...]]:

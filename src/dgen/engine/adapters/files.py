@@ -26,6 +26,8 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """How the libraries name the files of an option's adapters, the best first."""
 
+_NOUNS = {"loras": "a LoRA", "textual_inversions": "a textual inversion", "ip_adapters": "an IP-adapter"}
+
 PEFT_CONFIG = "adapter_config.json"
 
 
@@ -64,6 +66,13 @@ def chosen(names: Iterable[str], source: Source) -> str:
     Raises:
         EngineError: `bad-model`: there is none, or it cannot be told which.
     """
+    names = list(names)
+    if "model_index.json" in names:
+        noun = _NOUNS[source.option]
+        raise EngineError(
+            "bad-model", f"`{source.shown}` is a whole model, not {noun}", source.option,
+            help="a model stands first in a statement, or after `dgen`",
+        )  # fmt: skip
     present = sorted(n for n in names if n.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES)))
     if source.file is not None:
         if source.file in present:

@@ -16,11 +16,15 @@ from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.options.attachments import LoraUri
+from dgen.values.blocks import factor_at, prefix_of
 
 _PEFT_PREFIX = "base_model.model."
 _PEFT_SETTINGS = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_dora", "use_rslora")
 _MARKS = ("lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", "_lora.", "lora_linear_layer", "lokr_")
 """What stands in the names of a LoRA's tensors."""
+
+_WHOLE = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
+"""How the tensors of a whole checkpoint are called."""
 
 _UNET_FACTOR = (
     r"(?:unet\.|lora_unet_|base_model\.model\.)(?P<layer>.+?)"
@@ -46,7 +50,9 @@ def is_lora(names: Sequence[str]) -> bool:
 def no_lora(file: str, names: Sequence[str]) -> EngineError:
     """Make the error for a file that is something else."""
     other = f": it holds `{names[0]}`" if names else ": it holds no tensors"
-    return EngineError("bad-weights", f"`{file}` is no LoRA{other}", "loras")
+    is_whole = any(name.startswith(_WHOLE) for name in names)
+    help = "it is a whole model, which stands first in a statement, or after `dgen`" if is_whole else None
+    return EngineError("bad-weights", f"`{file}` is no LoRA{other}", "loras", help)
 
 
 def check_shapes(name: str, lora: Mapping[str, Sequence[int]], unet: Mapping[str, Sequence[int]]) -> None:
@@ -102,7 +108,31 @@ def add_loras(stack: ExitStack, pipeline: Any, loras: Sequence[Lora], factor: fl
 
     changed = exchange(modules, tuple(lora.source for lora in loras), change)
     pipeline.set_adapters(names, [lora.uri.scale * factor for lora in loras])
+    for lora, name in zip(loras, names, strict=True):
+        _scale_blocks(modules, lora, name, factor)
     return changed
+
+
+def _scale_blocks(modules: Mapping[str, Any], lora: Lora, name: str, factor: float) -> None:
+    """Give the layers of a LoRA in the blocks that its URI names a scale of their own.
+
+    Raises:
+        EngineError: `bad-uri`: the model has no such block.
+    """
+    for block, _ in lora.uri.blocks or ():
+        part, start = prefix_of(block)
+        if part not in modules or not any(n.startswith(start) for n, _ in modules[part].named_modules()):
+            raise no_block(block).at(lora.source.index)
+    for part, module in modules.items() if lora.uri.blocks else ():
+        for layer, inner in module.named_modules():
+            own = factor_at(lora.uri.blocks or (), part, layer)
+            if own != 1 and name in getattr(inner, "scaling", ()):
+                inner.set_scale(name, lora.uri.scale * factor * own)
+
+
+def no_block(block: str) -> EngineError:
+    """Make the error for a block that a model has not."""
+    return EngineError("bad-uri", f"the model has no block `{block}`", "loras")
 
 
 def _parts(pipeline: Any) -> Iterator[tuple[str, Any]]:
