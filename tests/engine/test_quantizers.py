@@ -11,9 +11,11 @@ from toybench import Bench, pixels
 
 from dgen.engine import quantizers
 from dgen.engine.protocol import EngineError
-from dgen.events import ComponentLoaded, ComponentReused
+from dgen.events import ComponentLoaded, ComponentReused, OffloadChosen
 from dgen.options.attachments import LoraUri
 from dgen.options.quantizers import BitsAndBytesUri, QuantizerText, QuantoUri, SdnqUri, TorchAoUri
+from dgen.options.refiner import RefinerUri
+from dgen.options.submodels import UnetUri
 
 SAID = {
     "sdnq;type=uint4": "sdnq",
@@ -71,6 +73,32 @@ def test_lora_acts_on_quantized_weights_and_leaves_no_trace(bench: Bench, toys: 
     loras = (LoraUri(model=str(toys / "sd-lora")),)
     assert pixels(bench.render(toys / "sd", quantizer=quantizer, loras=loras)) != first
     assert pixels(bench.render(toys / "sd", quantizer=quantizer)) == first
+
+
+def test_part_from_elsewhere_has_a_quantizer_of_its_own(bench: Bench, toys: Path) -> None:
+    quantizer = installed("sdnq;type=uint4")
+    own = {"unet": UnetUri(model=str(toys / "sd")), "text_encoders": ()}
+    first = pixels(bench.render(toys / "sd", **own))
+    assert pixels(bench.render(toys / "sd", quantizer=quantizer, quantizer_map=("unet",), **own)) != first
+    quantized = {"unet": UnetUri(model=str(toys / "sd"), quantizer=quantizer)}
+    bench.events.clear()
+    assert pixels(bench.render(toys / "sd", **quantized)) != first
+    assert pixels(bench.render(toys / "sd", **own)) == first
+
+
+def test_refiner_has_a_quantizer_and_an_offload_of_its_own(bench: Bench, toys: Path) -> None:
+    said: dict[str, Any] = {"sdxl_refiner": RefinerUri(model=str(toys / "refiner")), "num_inference_steps": 5}
+    first = pixels(bench.render(toys / "sdxl", **said))
+    bench.events.clear()
+    assert pixels(bench.render(toys / "sdxl", second_model_cpu_offload=True, **said)) == first
+    assert [e.mode for e in bench.of(OffloadChosen)] == ["model"]
+    assert pixels(bench.render(toys / "sdxl", second_offload="sequential", offload="group", **said)) == first
+    assert [e.mode for e in bench.of(OffloadChosen)] == ["model", "group", "sequential"]
+    assert bench.of(ComponentLoaded) == []
+    quantizer = installed("sdnq;type=uint4")
+    assert pixels(bench.render(toys / "sdxl", second_quantizer=quantizer, **said)) != first
+    assert [e.source for e in bench.of(ComponentLoaded)] == [str(toys / "refiner")]  # the words are the model's
+    assert pixels(bench.render(toys / "sdxl", **said)) == first
 
 
 def test_bits_are_what_the_uri_says() -> None:

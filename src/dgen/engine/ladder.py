@@ -10,6 +10,7 @@ from dgen.engine import offloading
 from dgen.engine.failures import TooBig
 from dgen.engine.protocol import EngineError, Result
 from dgen.events import Listener, MemoryShort
+from dgen.options.memory import said_so
 from dgen.plan.resolve import Job
 from dgen.values.amounts import shown_bytes
 
@@ -36,7 +37,7 @@ def climb(job: Job, hands: Hands, *, can_split: bool) -> Result:
     tried: list[str] = []
     while True:
         try:
-            return _joined([hands.draw(each) for each in jobs])
+            return joined([hands.draw(each) for each in jobs])
         except TooBig:
             raise
         except EngineError as error:
@@ -72,8 +73,7 @@ def _remedies(job: Job, hands: Hands, can_split: bool) -> Iterator[tuple[tuple[J
         yield jobs, "one picture at a time"
     mode = hands.offload()
     while mode is not None and (mode := offloading.lower(mode)) is not None:
-        said = {"offload": mode, "model_cpu_offload": False, "model_sequential_offload": False}
-        jobs = tuple(_changed(each, **said) for each in jobs)
+        jobs = tuple(_changed(each, **said_so(mode)) for each in jobs)
         yield jobs, f"with `--offload {mode}`"
 
 
@@ -87,7 +87,8 @@ def _changed(job: Job, **said: Any) -> Job:
     return replace(job, request=replace(job.request, **said))
 
 
-def _joined(results: list[Result]) -> Result:
+def joined(results: list[Result]) -> Result:
+    """Return what several renderings made as one result."""
     if len(results) == 1:
         return results[0]
     return replace(

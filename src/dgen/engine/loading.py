@@ -112,8 +112,9 @@ class Loader:
         try:
             with quiet():
                 return cls.from_single_file(
-                    str(path), torch_dtype=torch_dtype(part.dtype), local_files_only=part.source.offline, **described
-                ).eval()
+                    str(path), torch_dtype=torch_dtype(part.dtype), local_files_only=part.source.offline,
+                    **described, **_quantization(part),
+                ).eval()  # fmt: skip
         except Exception as error:
             raise bad_weights(part, [path], error) from error
 
@@ -151,14 +152,11 @@ def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str 
     part, variant = how
     silence()
     keyword = "torch_dtype" if part.library != "transformers" and hasattr(cls, "load_config") else "dtype"
-    own = {}
-    if part.quantizer is not None:
-        own["quantization_config"] = configuration(part.quantizer, part.library)
     try:
         with quiet():
             module, report = cls.from_pretrained(
                 str(folder), variant=variant, use_safetensors=weights.is_safe_format(files[0]), local_files_only=True,
-                output_loading_info=True, **{keyword: torch_dtype(part.dtype)}, **own,
+                output_loading_info=True, **{keyword: torch_dtype(part.dtype)}, **_quantization(part),
             )  # fmt: skip
     except Exception as error:
         raise bad_weights(part, files, error, _misfit(cls, folder, files)) from error
@@ -170,6 +168,11 @@ def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str 
             part.source.option,
         )
     return module.eval()
+
+
+def _quantization(part: Part) -> dict[str, Any]:
+    """Return the keyword that makes a loader quantize a part, when it is to be quantized."""
+    return {"quantization_config": configuration(part.quantizer, part.library)} if part.quantizer is not None else {}
 
 
 def _misfit(cls: Any, folder: Path, files: Sequence[Path]) -> str | None:

@@ -89,9 +89,17 @@ def _said(request: Request) -> Iterator[tuple[Quantizer, str, int]]:
     """Yield each quantizer of a request, the option that says it, and which value of the option."""
     if request.quantizer is not None:
         yield request.quantizer, "quantizer", 0
-    for index, net in enumerate(request.control_nets):
-        if net.quantizer is not None:
-            yield net.quantizer, "control_nets", index
+    if request.second_quantizer is not None:
+        yield request.second_quantizer, "second_quantizer", 0
+    replaced = (request.unet,) if request.unet is not None else ()
+    for option, uris in (
+        ("unet", replaced),
+        ("text_encoders", request.text_encoders),
+        ("control_nets", request.control_nets),
+    ):
+        for index, uri in enumerate(uris):
+            if not isinstance(uri, str) and uri.quantizer is not None:
+                yield uri.quantizer, option, index
 
 
 def _is_installed(package: str) -> bool:

@@ -70,6 +70,7 @@ class LocalEngine:
         self._last: dict[str, Callable[[], Component | None]] = {}
         self._used: dict[str, Component] = {}
         self._offload: Offload | None = None
+        self._told: set[Offload] = set()
 
     def warm_up(self) -> None:
         """Import, before there is a job, what most jobs need: the libraries, and the pipelines of the first family."""
@@ -174,7 +175,8 @@ class LocalEngine:
         room = self.store.budgets(device).room(self.store.held_bytes(device))
         modules = {name: c.value for name, c in components.items() if c.bytes}
         offload = choose(request, modules, device, room)
-        if offload != self._offload and (offload.is_on or device != HOST):
+        if offload not in self._told and (offload.is_on or device != HOST):
+            self._told.add(offload)
             self.store.emit(OffloadChosen(mode=offload.mode, reason=offload.reason))
         self._offload = offload
         with memory_errors(f"the model was brought to {device}"):

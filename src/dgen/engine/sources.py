@@ -176,9 +176,10 @@ def _replacing(request: Request, uri: Any, what: tuple[str, str, str], option: s
         model=uri.model, revision=uri.revision, variant=uri.variant or request.variant, subfolder=uri.subfolder,
         option=option, index=index, token=request.auth_token, offline=request.offline_mode,
     )  # fmt: skip
+    quantizer = quantizer_of(request, kind, uri.quantizer)
     return Part(
-        kind=kind, key=component_key(request, kind), source=source, dtype=uri.dtype or request.dtype,
-        library=library, class_name=class_name,
+        kind=kind, key=(*component_key(request, kind), quantizer), source=source, dtype=uri.dtype or request.dtype,
+        library=library, class_name=class_name, quantizer=quantizer,
     )  # fmt: skip
 
 

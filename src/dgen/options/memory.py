@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dgen.options.quantizers import Quantizer, QuantizerText
 from dgen.schema import Stage, opt, options
@@ -55,12 +55,39 @@ class MemoryOptions:
     model_sequential_offload: bool = opt(
         False, flag="--model-sequential-offload", short="-mqo", help="The same as `--offload sequential`.",
     )  # fmt: skip
+    second_offload: str | None = opt(
+        None, flag="--second-model-offload", value=Choice(OFFLOADS, metavar="HOW"), requires=("sdxl_refiner",),
+        excludes=tuple(f"second_{flag}" for flag in _OLD_FLAGS), help="The same as `--offload` for the refiner.",
+    )  # fmt: skip
+    second_model_cpu_offload: bool = opt(
+        False, flag="--second-model-cpu-offload", short="-mco2", requires=("sdxl_refiner",),
+        excludes=("second_model_sequential_offload",), help="The same as `--second-model-offload model`.",
+    )  # fmt: skip
+    second_model_sequential_offload: bool = opt(
+        False, flag="--second-model-sequential-offload", short="-mqo2", requires=("sdxl_refiner",),
+        help="The same as `--second-model-offload sequential`.",
+    )  # fmt: skip
+    second_quantizer: Quantizer | None = opt(
+        None, flag="--second-model-quantizer", short="-q2", stage=Stage.CALL, value=QuantizerText(),
+        requires=("sdxl_refiner",), help="The same as `--quantizer` for the refiner.",
+    )  # fmt: skip
+    second_quantizer_map: tuple[str, ...] = opt(
+        (), flag="--second-model-quantizer-map", short="-qm2", stage=Stage.CALL, many=True,
+        value=Choice(QUANTIZABLE, metavar="PART"), requires=("second_quantizer",),
+        help="The parts of the refiner that are quantized; by default all that can be.",
+    )  # fmt: skip
 
 
 def offload_said(request: Request) -> tuple[str, str | None]:
     """Return the option that says how weights are offloaded, and what it says; None when nobody said."""
     old = next((option for option in _OLD_FLAGS if getattr(request, option)), None)
     return (old, _OLD_FLAGS[old]) if old is not None else ("offload", request.offload)
+
+
+def said_so(mode: str) -> dict[str, Any]:
+    """Return what a request says that offloads its model, and its refiner, in a certain way."""
+    said: dict[str, Any] = {f"{model}{flag}": False for model in ("", "second_") for flag in _OLD_FLAGS}
+    return {**said, "offload": mode, "second_offload": mode}
 
 
 def quantizer_of(request: Request, kind: str, own: Quantizer | None = None) -> Quantizer | None:

@@ -99,4 +99,4 @@ class QuantizerText(Kind):
 
     def format(self, value: Any) -> str:
         """Write a quantizer's URI."""
-        return Uri(type(value)).format(value)
+        return self.uris[value.name].format(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.options.model import DTYPES
+from dgen.options.quantizers import Quantizer, QuantizerText
 from dgen.schema import Stage, Sweep, opt, options, record
 from dgen.values.encoders import EncoderText
 from dgen.values.scalars import Choice, ModelSource, Text
@@ -37,6 +38,7 @@ class UnetUri:
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository; `unet` where there is one.")
     dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+    quantizer: Quantizer | None = opt(None, value=QuantizerText(), help="Its quantizer, as `--quantizer` says one.")
 
 
 TEXT_ENCODER_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
@@ -56,6 +58,7 @@ class TextEncoderUri:
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
     dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+    quantizer: Quantizer | None = opt(None, value=QuantizerText(), help="Its quantizer, as `--quantizer` says one.")
 
 
 TextEncoder = TextEncoderUri | str

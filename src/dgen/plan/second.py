@@ -15,8 +15,7 @@ _PREFIX = "second_"
 
 _OF_THE_MODEL = (
     "seed", "num_images_per_prompt", "output_size", "image_format", "device", "dtype", "variant", "offline_mode",
-    "auth_token", "device_memory", "host_memory", "offload", "model_cpu_offload", "model_sequential_offload",
-    "vae_tiling", "vae_slicing", "latents_post_processors",
+    "auth_token", "device_memory", "host_memory", "vae_tiling", "vae_slicing", "latents_post_processors",
 )  # fmt: skip
 """The options that the refiner has in common with the model; of all others it has its own, or none."""
 
