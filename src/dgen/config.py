@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,25 @@ class Ingredient:
         return f"# {self.name}: {self.digest}"
 
 
+AT_ONCE = "batch"
+"""How the comment about the jobs that were made at once is called."""
+
+
+def at_once(jobs: Sequence[Job], index: int, parts: Sequence[int]) -> tuple[Ingredient, ...]:
+    """Say which of the jobs that were made at once a picture is of, counted from 0; nothing of one made alone.
+
+    `parts` are how many were made each time.
+    """
+    first = 0
+    for count in parts:
+        if first <= index < first + count and count > 1:
+            seeds = ", ".join(str(job.request.seed) for job in jobs[first : first + count])
+            text = f"number {index - first + 1} of {count} made at once, of the seeds {seeds}"
+            return (Ingredient(name=AT_ONCE, digest=text),)
+        first += count
+    return ()
+
+
 def config(job: Job, folder: Path, ingredients: tuple[Ingredient, ...] = ()) -> str:
     """Return the text of a job's config that lies in `folder`; the same job gives the same text."""
     rename = _relative_to(folder)
@@ -57,9 +76,24 @@ def _option_lines(job: Job, rename: Callable[[str], str]) -> Iterator[str]:
         yield " ".join((row.flag, *(as_value(w) for w in _words(row, value, rename))))
 
 
+def command_words(job: Job, folder: Path) -> tuple[str, ...]:
+    """Return the words of the command that makes a job again when it is given in a folder."""
+    rename = _relative_to(folder)
+    found = [*_words(ROWS["model"], job.request.model, rename)]
+    for row in ROWS.values():
+        value = row.as_recorded(getattr(job.request, row.name))
+        if row.is_recorded and not row.positional and is_worth_saying(row, value):
+            found += (row.flag, *_words(row, value, rename))
+    return tuple(found)
+
+
 def job_key(text: str) -> str:
-    """Return the key that ledgers know a job by, from its config: options, inputs, models; not dgen's version."""
-    return hashlib.sha256(text.partition("\n")[2].encode()).hexdigest()
+    """Return the key that ledgers know a job by, from its config: options, inputs, models.
+
+    dgen's version, and what was made at once with it, are no part of it.
+    """
+    lines = [line for line in text.splitlines(keepends=True)[1:] if not line.startswith(f"# {AT_ONCE}: ")]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def is_worth_saying(row: Option, value: Any) -> bool:

@@ -44,13 +44,15 @@ class Paging:
         self._emit(JobKept(number=count.number, steps=steps_of(job.request), paths=paths))
         return tuple(find.written for find in whole)
 
-    def pages(self, job: Job, images: Sequence[Any], step: int) -> Iterator[Page | Written]:
+    def pages(
+        self, job: Job, images: Sequence[Any], step: int, beside: tuple[configs.Ingredient, ...] = ()
+    ) -> Iterator[Page | Written]:
         """Yield the pages that a job's pictures become, or the files of those that an earlier run finished.
 
-        `step` counts the combinations of a statement from 1.
+        `step` counts the combinations of a statement from 1; `beside` tells of jobs that were made at once with it.
         """
         r = job.request
-        text = self._config_maker(job)
+        text = self._config_maker(job, beside)
         for index, (image, name) in enumerate(zip(images, stems_of(job, step, len(images)), strict=True), 1):
             before = self._name_before(job, index, name, text)
             if before is not None and before.is_whole:  # the run was killed between two pictures of a batch
@@ -112,14 +114,14 @@ class Paging:
                 self._emit(FileLost(path=str(find.folder / name), why=why))
         return find
 
-    def _config_maker(self, job: Job) -> Callable[[], str]:
+    def _config_maker(self, job: Job, beside: tuple[configs.Ingredient, ...] = ()) -> Callable[[], str]:
         """Return what writes a job's config: once, when it is first asked for."""
         models = self._engine.model_files(job.request)
 
         @cache
         def make() -> str:
             inputs = configs.input_ingredients(job, self._find_picture)
-            made_from = (*map(configs.model_ingredient, models), *inputs)
+            made_from = (*map(configs.model_ingredient, models), *inputs, *beside)
             return configs.config(job, Path(job.request.output_path), made_from)
 
         return make

@@ -210,6 +210,8 @@ class PlanningSession(Session):
 
     def __init__(self) -> None:
         """Start an empty plan."""
+    packs_jobs = False
+
         self.plan = Plan()
         self.paces = read_paces()
         self._tracing = TraceEngine(self._hear)

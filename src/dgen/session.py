@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dgen import config as configs
 from dgen import help as helps
 from dgen.darkroom import Darkroom, processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
@@ -49,7 +50,7 @@ from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
-from dgen.plan.latents import writes_latents
+from dgen.plan.packs import packs
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job
 from dgen.plan.shots import Reel, Shot, calls_of, reel_of, said_slice, shots
@@ -64,7 +65,7 @@ from dgen.preflight import (
     value_diagnostic,
 )
 from dgen.schema import BadValue
-from dgen.telling import Telling
+from dgen.telling import Telling, on_steps
 from dgen.upscaling import EngineWriter, upscaled, upscaler_mistakes
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Session:
     """Holds what lives from one statement to the next: variables, loaded models, the writer pool."""
 
     def __init__(self, engine: Engine, listener: Listener = lambda event: None) -> None:
+    packs_jobs = True  # whether `--batch-jobs` is heeded
+
         """`listener` is told what happens, also from the threads that write files: see `dgen.events.serial`."""
         self.engine = engine
         self.scope = Scope()
@@ -290,10 +293,9 @@ class Session:
         )  # fmt: skip
         rendered = kept = 0
         try:
-            for shot in shots(expansion, reels):
-                if not self.filming.is_cut(shot):
-                    kept += self._attempt(bound, shot, place)
-                rendered = shot.count.number
+            for pack in packs(shots(expansion, reels), bound.value("batch_jobs") or 1):
+                kept += self._attempt_pack(bound, pack, place)
+                rendered = pack[-1].count.number
         except KeyboardInterrupt:
             self._finish()
             self.emit(Interrupted(done=rendered, left=total - rendered))
@@ -335,6 +337,38 @@ class Session:
                 self.filming.end(shot)
                 return is_kept
         except DgenError as error:
+    def _attempt_pack(self, bound: Bound, pack: tuple[Shot, ...], place: tuple[ModelFacts, str]) -> int:
+        """Render jobs at once; when that fails in a run that keeps going, one by one. Return how many were there."""
+        if len(pack) > 1 and self.packs_jobs:
+            try:
+                with blaming(bound):
+                    return self._render_pack(pack, place)
+            except DgenError as error:
+                if not self.keep_going or error.diagnostics[0].code not in _OF_A_JOB:
+                    raise
+        return sum(self._attempt(bound, shot, place) for shot in pack if not self.filming.is_cut(shot))
+
+    def _render_pack(self, pack: tuple[Shot, ...], place: tuple[ModelFacts, str]) -> int:
+        """Render jobs at once; return how many were there already."""
+        self.heed(is_between=True)
+        found = [(shot, self.darkroom.resolve(shot.request, *place)) for shot in pack]
+        left = [(shot, job) for shot, job in found if not self._keeps(job, shot)]
+        if not left:
+            return len(pack)
+        jobs = tuple(job for _, job in left)
+        tellings = [Telling(self.engine, self.emit, self.heed, job, *shot.count[:2]) for shot, job in left]
+        for telling in tellings:
+            telling.start()
+        first = left[0][1]
+        inputs = replace(self.darkroom.inputs_of(first), pack=jobs if len(jobs) > 1 else ())
+        result = self.engine.render(first, inputs, on_steps([each.on_step() for each in tellings]))
+        for index, (shot, job) in enumerate(left):
+            part = slice(index * job.pictures, (index + 1) * job.pictures)
+            images = _sheets(job, self.darkroom.finished(job, result.images[part]))
+            tellings[index].rendered(images)
+            self._write(job, images or result.latents[part], shot, configs.at_once(jobs, index, result.parts))
+        return len(pack) - len(left)
+
             if self.filming.cut(shot, error.__cause__):
                 self.emit(Warned(diagnostic=replace(error.diagnostics[0], severity="warning", code="cut-short")))
                 return False
@@ -367,11 +401,13 @@ class Session:
         if whole is not None:
             self.filming.start(shot, lambda: self.darkroom.resolve(whole, *place))
 
-    def _write(self, job: Job, images: Sequence[Any], shot: Shot) -> None:
+    def _write(
+        self, job: Job, images: Sequence[Any], shot: Shot, beside: tuple[configs.Ingredient, ...] = ()
+    ) -> None:
         """Hand the pictures of a job over to the writers."""
         if job.request.image_format not in TENSOR_FORMATS:
             self.filming.add(shot, images)
-        for page in self.paging.pages(job, images, shot.count.step) if not shot.is_without_picture else ():
+        for page in self.paging.pages(job, images, shot.count.step, beside) if not shot.is_without_picture else ():
             if isinstance(page, Written):
                 self._pool.keep(page)
             else:

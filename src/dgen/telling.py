@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,16 @@ from dgen.engine.protocol import Engine, OnStep, Preview
 from dgen.events import JobRendered, JobStarted, Listener, Previewed, StepDone
 from dgen.plan.resolve import Job
 from dgen.plan.steps import preview_every, steps_of
+
+
+def on_steps(each: Sequence[OnStep]) -> OnStep:
+    """Return what tells a step of several jobs that are made at once."""
+
+    def told(step: int, of: int) -> None:
+        for tell in each:
+            tell(step, of)
+
+    return told
 
 
 @dataclass(slots=True)

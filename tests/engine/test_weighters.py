@@ -179,6 +179,21 @@ def test_brackets_weigh(text: str, parts: list[list[tuple[str, float]]]) -> None
     assert [p.weight for part in made for p in part] == pytest.approx([w for part in parts for _, w in part])
 
 
+def test_each_image_of_a_batch_has_the_weighted_prompt(shared_bench: Bench, toys: Path) -> None:
+    from dataclasses import replace
+
+    from toybench import INPUTS, picture
+
+    from dgen.values.image_seed import ImageSeed
+
+    other = picture().rotate(90)
+    said = {"prompt": Prompt("a (red:1.3) star"), "prompt_weighter": NamedUri("sd-embed"), "strength": 0.5}
+    job = shared_bench.job(toys / "sd", "img2img", **said)
+    both = replace(job, request=replace(job.request, image_seed=ImageSeed("a", batch=("b",))))
+    made = shared_bench.engine.render(both, replace(INPUTS["img2img"], batch=(other,)), lambda step, steps: None)
+    assert len(set(pixels(made))) == 2
+
+
 def test_weighter_leaves_the_next_job_alone(shared_bench: Bench, toys: Path) -> None:
     before = pixels(shared_bench.render(toys / "sdxl"))
     for uri in WEIGHTERS:

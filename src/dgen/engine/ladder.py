@@ -96,4 +96,5 @@ def joined(results: list[Result]) -> Result:
         images=tuple(image for each in results for image in each.images),
         flagged=tuple(flag for each in results for flag in each.flagged),
         latents=tuple(held for each in results for held in each.latents),
+        parts=tuple(count for each in results for count in each.parts),
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dgen.engine import latents
+from dgen.engine.batching import together
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.libraries import class_named
@@ -60,7 +61,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     try:
         with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator
-            named = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
+            named = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs)) | together(inputs, taken)
             made = pipeline(**{"generator": generators(seed, job.pictures), **named, **leg.named})
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):

@@ -44,7 +44,10 @@ def weighted(pipeline: Any, job: Job, named: Mapping[str, Any]) -> Mapping[str, 
     """
     if job.request.prompt_weighter is None:
         return named
-    return {k: v for k, v in named.items() if k not in REPLACED} | _encoded(pipeline, job)
+    said: Any = named.get("prompt")
+    count = len(said) if isinstance(said, list) else 1  # a prompt for each image of `images:`
+    encoded = {k: v.repeat(count, *(1,) * (v.ndim - 1)) for k, v in _encoded(pipeline, job).items()}
+    return {k: v for k, v in named.items() if k not in REPLACED} | encoded
 
 
 def _encoded(pipeline: Any, job: Job) -> dict[str, Any]:

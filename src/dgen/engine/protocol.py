@@ -78,6 +78,7 @@ class Inputs:
     adapters: tuple[tuple[Image, ...], ...] = ()  # for each IP-adapter, pictures of any size
     latents: tuple[Path, ...] = ()  # files of latents to start from in place of noise
     image_latents: Path | None = None  # a file of latents in place of the image
+    pack: tuple[Job, ...] = ()  # jobs to render at once, the first one among them; they share these inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Result:
     images: tuple[Image, ...]
     flagged: tuple[bool, ...] = ()
     latents: tuple[Any, ...] = ()
+    parts: tuple[int, ...] = ()  # how many jobs of a pack were made at once, one number for each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,3 +63,8 @@ class SamplingOptions:
         keyword="num_images_per_prompt", implied=1,
         help="How many pictures one pipeline call makes.",
     )  # fmt: skip
+    batch_jobs: int | None = opt(
+        None, flag="--batch-jobs", value=Integer(1, 4096), excludes=("preview",),
+        help="Make up to N neighbouring pictures of a sweep at once that differ only in seed, prompt or guidance; the "
+        "last bits of a picture depend on what is made with it.",
+    )  # fmt: skip
