@@ -209,17 +209,29 @@ def run_plugin(path: Path) -> None:
         raise
 
 
-def place_of(error: BaseException, path: Path) -> tuple[Note, ...]:
-    """Return the note that shows the line of a plugin file in which an error arose; nothing when it is not in it."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return _line_note(path, error.lineno or 1)
-    lines: list[int] = []
+def place_of(error: BaseException, path: Path | None = None) -> tuple[Note, ...]:
+    """Return the note that shows the line of a plugin in which an error arose; nothing when it is not in it.
+
+    Without a `path`, the plugin is whatever is neither dgen's nor Python's own.
+    """
+    if isinstance(error, SyntaxError) and error.filename and path in (None, Path(error.filename)):
+        return _line_note(Path(error.filename), error.lineno or 1)
+    places: list[tuple[Path, int]] = []
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            lines.append(trace.tb_lineno)
+        file = trace.tb_frame.f_code.co_filename
+        if (not _is_known(file)) if path is None else file == str(path):
+            places.append((Path(file), trace.tb_lineno))
         trace = trace.tb_next
-    return _line_note(path, lines[-1]) if lines else ()
+    return _line_note(*places[-1]) if places else ()
+
+
+def _is_known(file: str) -> bool:
+    """Whether a file is dgen's or Python's own."""
+    own = (Path(__file__).parent, Path(util.__file__).parent)
+    return file.startswith("<") or any(
+        Path(file).is_relative_to(each) and "site-packages" not in Path(file).relative_to(each).parts for each in own
+    )
 
 
 def _line_note(path: Path, number: int) -> tuple[Note, ...]:

@@ -15,6 +15,7 @@ from dgen.api.scripts import Invocation, WordLine, as_source
 from dgen.engine.render import LocalEngine
 from dgen.events import Event, Listener, serial
 from dgen.lang.evaluate import Exited
+from dgen.lang.modules import load_installed
 from dgen.lang.permissions import Permissions
 
 
@@ -132,6 +133,8 @@ class Session:
         self._run: Run | None = None
         if sandbox:
             self._inner.permissions = Permissions.sandbox(Path(options.get("output_path", "output")))
+        for wrong in load_installed() if not sandbox else ():
+            self._inner.warn(wrong)
 
     def _told(self, event: Event) -> None:
         for listener in self._listeners:

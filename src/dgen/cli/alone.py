@@ -9,6 +9,7 @@ from dgen.cli.fronts import make_front
 from dgen.diagnostic import Exit
 from dgen.engine.render import LocalEngine
 from dgen.events import serial
+from dgen.lang.modules import load_installed
 from dgen.session import Session
 
 
@@ -24,6 +25,8 @@ def run(argv: Sequence[str]) -> int:
         listen = serial(front.listen)
         session = Session(LocalEngine(listen), listen)
         try:
+            for wrong in load_installed():
+                session.warn(wrong)
             session.command(name.text, words, name.span)
         finally:
             session.close()

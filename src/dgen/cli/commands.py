@@ -28,6 +28,9 @@ _ANY_NAME = ("run", "repl")
 REPLAYED = "replayed"
 """The folder of replayed pictures; a number follows when it is there."""
 
+UNTRUSTED = ("replay", "verify")
+"""Commands that run what a picture says: it reaches no plugin but those that the user names."""
+
 LIMITS = {"max_images", "max_gb", "max_minutes"}
 """Options that have a run planned before it starts."""
 
@@ -126,7 +129,22 @@ def settle(session: Session, line: CommandLine) -> None:
         session.resume(any_name="incremental" in line.asked)
     if "sandbox" in line.asked:
         session.permissions = Permissions.sandbox(_output_folder(line))
+    _bring_plugins(session, line)
     _assign(session, line)
+
+
+def _bring_plugins(session: Session, line: CommandLine) -> None:
+    """Load the plugins of installed packages, unless what runs is not to be trusted, and those that are named."""
+    from dgen.lang.modules import load_installed, load_plugins
+
+    if session.permissions.plugins and line.command not in UNTRUSTED:
+        for wrong in load_installed():
+            session.warn(wrong)
+    named = line.asked.get("plugin_modules", ())
+    for word in named:
+        session.permissions.require("plugins", word.span, "load plugins")
+        load_plugins(word)
+    session.provide(injected_plugin_modules=[word.text for word in named])
 
 
 def _output_folder(line: CommandLine) -> Path:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from dgen.cli.arguments import command_words
-from dgen.diagnostic import DgenError, Diagnostic, Exit, Word, fail, render, wants_color
+from dgen.diagnostic import DgenError, Diagnostic, Exit, Word, render, wants_color
 from dgen.lang.directives import directives
 from dgen.lang.functions import functions
-from dgen.lang.modules import load_plugin, plugin_files
+from dgen.lang.modules import load_installed, load_plugin, load_plugins, plugin_files
 from dgen.options.commands import COMMANDS
 from dgen.plan.bind import Table, bind
-from dgen.registry import PREFIX, REGISTRIES, load_first_party
+from dgen.registry import REGISTRIES, load_first_party
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
     """
     name, *words = command_words(argv)
     bound = bind(words, Table(COMMANDS[name.text].rows), name.span)
-    wrong = list(_loaded(bound.given["files"].words if "files" in bound else ()))
+    wrong = [*load_installed(), *_loaded(bound.given["files"].words if "files" in bound else ())]
     found = sorted(listed(), key=lambda each: (each.kind, each.name))
     print(json.dumps([asdict(each) for each in found], indent=2) if "json" in bound else as_table(found))
     failures = load_first_party()
@@ -54,7 +54,7 @@ def _loaded(words: Sequence[Word]) -> Iterator[Diagnostic]:
     for word in words:
         files = plugin_files(word.text)
         if not files:
-            raise fail("missing-file", f"`{word.text}` is no plugin file and no folder of them", word.span)
+            load_plugins(word)
         for file in files:
             try:
                 load_plugin(file, word)
@@ -67,10 +67,16 @@ def listed() -> Iterator[Listed]:
     for registry in REGISTRIES:
         for row in registry.rows().values():
             yield _listed(row.name, registry.noun, row.call, row.help)
-    for noun, rows in (("directive", directives()), ("function", functions())):
-        for name, row in rows.items():
-            if row.call.__module__.startswith(PREFIX) and name == row.name:
-                yield _listed(name, noun, row.call, row.help)
+    for name, row in directives().items():
+        if not _is_own(row.call) and name == row.name:
+            yield _listed(name, "directive", row.call, row.help)
+    for name, row in functions().items():
+        if not row.is_builtin and not _is_own(row.call):
+            yield _listed(name, "function", row.call, row.help)
+
+
+def _is_own(call: Callable[..., Any]) -> bool:
+    return call.__module__.partition(".")[0] == "dgen"
 
 
 def _listed(name: str, kind: str, call: Callable[..., Any], help: str) -> Listed:

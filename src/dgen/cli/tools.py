@@ -13,6 +13,7 @@ from pathlib import Path
 from dgen.cli.arguments import command_words, script_paths
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Word, fail, render, wants_color
 from dgen.lang.files import read_script
+from dgen.lang.modules import load_installed, load_plugins
 from dgen.media.write import publish
 from dgen.options.commands import COMMANDS
 from dgen.plan.bind import Bound, Table, bind, is_flag
@@ -77,7 +78,9 @@ def check(argv: Sequence[str]) -> int:
 
     line = read_tool_line(argv)
     before = tuple(_assignments(line.bound))
-    found: list[Diagnostic] = []
+    found: list[Diagnostic] = [*load_installed()]
+    for word in line.bound.given["plugin_modules"].words if "plugin_modules" in line.bound else ():
+        load_plugins(word)
     count = 0
     for source in line.sources():
         found += _check_one(source, before, mends="fix" in line.bound)

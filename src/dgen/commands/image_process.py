@@ -12,6 +12,7 @@ from dgen.commands import CommandHost
 from dgen.commands.developing import Developing, Work
 from dgen.darkroom import chains_left_over, ending_of, wrong_processors
 from dgen.diagnostic import DgenError, Diagnostic, Word, fail
+from dgen.lang.modules import load_plugins
 from dgen.media.record import FORMATS as FILM_FORMATS
 from dgen.media.video import ENDINGS, Clip
 from dgen.media.write import FORMATS
@@ -29,7 +30,10 @@ def run(host: CommandHost, bound: Bound) -> None:
     Raises:
         DgenError: `missing-file`, `bad-file`, `file-failed`, `processor-chains`, and what a processor does not like.
     """
-    check(bound)
+    for word in bound.given["plugin_modules"].words if "plugin_modules" in bound else ():
+        host.permissions.require("plugins", word.span, "load plugins")
+        load_plugins(word)
+    _refuse(list(_mistakes(bound)))
     host.pictures.offline = "offline_mode" in bound or not host.permissions.network
     works = _works(bound)
     _refuse_surplus(bound, len(works))
@@ -48,21 +52,30 @@ def run(host: CommandHost, bound: Bound) -> None:
 
 
 def check(bound: Bound) -> None:
-    """Find what is wrong with the processors and the names of files.
+    """Find what is wrong with the processors and the names of files; those of plugins that are not loaded may be.
 
     Raises:
         DgenError: every mistake in all of them.
     """
-    wrong: list[Diagnostic] = [*wrong_processors(bound.given["processors"]), *_frame_mistakes(bound)]
+    has_plugins = "plugin_modules" in bound
+    _refuse([each for each in _mistakes(bound) if not (has_plugins and each.code == "unknown-plugin")])
+
+
+def _refuse(wrong: list[Diagnostic]) -> None:
+    if wrong:
+        raise DgenError(*wrong)
+
+
+def _mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    yield from wrong_processors(bound.given["processors"])
+    yield from _frame_mistakes(bound)
     held = bound.given.get("output_path")
     if held is not None and len(held.words) > 1:
         for word in held.words:
             try:
                 ending_of(Path(word.text), _ALL)
             except BadValue as error:
-                wrong.append(value_error(error, word, held.flag.text))
-    if wrong:
-        raise DgenError(*wrong)
+                yield value_error(error, word, held.flag.text)
 
 
 def _frame_mistakes(bound: Bound) -> Iterator[Diagnostic]:

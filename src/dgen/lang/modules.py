@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dgen.diagnostic import DgenError, Word, fail
+from dgen.diagnostic import DgenError, Diagnostic, Word, fail
 from dgen.lang.directives import forget_directives, registered_directives
 from dgen.lang.functions import forget_functions, registered_functions
 from dgen.registry import give_back, place_of, run_plugin, taken_names
+
+GROUP = "dgen.plugins"
+"""The entry points under which installed packages declare plugins."""
 
 _loaded: set[Path] = set()  # plugin files; a registry, as those of directives and functions are
 
@@ -77,17 +82,62 @@ def load_plugin(path: Path, word: Word) -> None:
     found = path.resolve()
     if found in _loaded:
         return
-    before = registered_directives(), registered_functions(), taken_names()
     try:
-        run_plugin(found)
-    except Exception as error:
-        forget_directives(registered_directives() - before[0])
-        forget_functions(registered_functions() - before[1])
-        give_back(before[2])
+        with _whole_or_absent():
+            run_plugin(found)
+    except (Exception, SystemExit) as error:
         raise _broken(str(path), word, error, found) from error
     _loaded.add(found)
 
 
-def _broken(name: str, word: Word, error: Exception, path: Path | None = None) -> DgenError:
-    message = f"`{name}` cannot be imported: {type(error).__name__}: {error}"
+def load_plugins(word: Word) -> None:
+    """Load the plugin file, or the folder of them, that a word names.
+
+    Raises:
+        DgenError: `missing-file`, `bad-plugin`.
+    """
+    files = plugin_files(word.text)
+    if not files:
+        raise fail("missing-file", f"`{word.text}` is no plugin file and no folder of them", word.span)
+    for file in files:
+        load_plugin(file, word)
+
+
+@cache
+def load_installed() -> tuple[Diagnostic, ...]:
+    """Load the plugins that installed packages declare, once; return what is wrong with those that fail."""
+    from importlib.metadata import entry_points
+
+    wrong: list[Diagnostic] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        try:
+            with _whole_or_absent():
+                point.load()
+        except (Exception, SystemExit) as error:
+            package = point.dist.name if point.dist is not None else point.value
+            message = f"the plugin `{point.name}` of the package `{package}` cannot be loaded: {_told(error)}"
+            help, notes = f"`pip uninstall {package}` takes it away", place_of(error)
+            wrong.append(Diagnostic(code="bad-plugin", message=message, help=help, notes=notes, severity="warning"))
+    return tuple(wrong)
+
+
+@contextmanager
+def _whole_or_absent() -> Generator[None]:
+    """Take back what a plugin registered when it fails."""
+    before = registered_directives(), registered_functions(), taken_names()
+    try:
+        yield
+    except BaseException:
+        forget_directives(registered_directives() - before[0])
+        forget_functions(registered_functions() - before[1])
+        give_back(before[2])
+        raise
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _broken(name: str, word: Word, error: BaseException, path: Path | None = None) -> DgenError:
+    message = f"`{name}` cannot be imported: {_told(error)}"
     return fail("bad-plugin", message, word.span, notes=place_of(error, path) if path is not None else ())

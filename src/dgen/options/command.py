@@ -69,6 +69,10 @@ class CommandOptions:
         None, flag="--max-minutes", value=Real(0),
         help="Refuse, before anything starts, what takes longer than X minutes, as earlier runs on this machine tell.",
     )  # fmt: skip
+    plugin_modules: tuple[str, ...] = opt(
+        (), flag="--plugin-modules", many=True, value=FilePath("FILE"),
+        help="Load plugin files, or folders of them, before the first script.",
+    )  # fmt: skip
     sandbox: bool = opt(
         False, flag="--sandbox",
         help="Run no programs, no Python and no network, and write nowhere but in the output folder.",

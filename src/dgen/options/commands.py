@@ -28,6 +28,10 @@ class CheckOptions:
         (), flag="--setp", many=True, value=Text(metavar="NAME=EXPRESSION"),
         help="Set variables to the value of an expression before each script.",
     )  # fmt: skip
+    plugin_modules: tuple[str, ...] = opt(
+        (), flag="--plugin-modules", many=True, value=FilePath("FILE"),
+        help="Load plugin files, or folders of them, before the first script.",
+    )  # fmt: skip
 
 
 @options("extract")

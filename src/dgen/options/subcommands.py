@@ -113,6 +113,9 @@ class ProcessOptions:
     no_animation_file: bool = opt(
         False, flag="--no-animation-file", short="-naf", help="Write the pictures of frames alone."
     )
+    plugin_modules: tuple[str, ...] = opt(
+        (), flag="--plugin-modules", many=True, value=FilePath("FILE"), help="Load plugin files, or folders of them."
+    )
     offline_mode: bool = same_as(ModelOptions, "offline_mode")
 
 

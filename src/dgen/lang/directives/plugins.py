@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgen.diagnostic import Span, Word, fail
+from dgen.diagnostic import Span, Word
 from dgen.lang.directives import bad_arguments, directive
 
 if TYPE_CHECKING:
@@ -35,13 +35,9 @@ def import_(run: Interpreter, span: Span, module: Word, as_: Word | None = None,
 @directive("import_plugins", arguments="PATH…")
 def import_plugins(run: Interpreter, span: Span, path: Word, *paths: Word) -> None:
     """Load plugin files, or folders of them: the directives and functions they register are there from now on."""
-    from dgen.lang.modules import load_plugin, plugin_files
+    from dgen.lang.modules import load_plugins
 
     run.permissions.require("plugins", span, "load plugins")
     for word in (path, *paths):
-        files = plugin_files(word.text)
-        if not files:
-            raise fail("missing-file", f"`{word.text}` is no plugin file and no folder of them", word.span)
-        for file in files:
-            load_plugin(file, word)
+        load_plugins(word)
     run.forget_functions()
