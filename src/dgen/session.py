@@ -50,6 +50,7 @@ from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
+from dgen.plan.latents import writes_latents
 from dgen.plan.packs import packs
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job
@@ -83,9 +84,9 @@ class Cancelled(KeyboardInterrupt):
 class Session:
     """Holds what lives from one statement to the next: variables, loaded models, the writer pool."""
 
-    def __init__(self, engine: Engine, listener: Listener = lambda event: None) -> None:
     packs_jobs = True  # whether `--batch-jobs` is heeded
 
+    def __init__(self, engine: Engine, listener: Listener = lambda event: None) -> None:
         """`listener` is told what happens, also from the threads that write files: see `dgen.events.serial`."""
         self.engine = engine
         self.scope = Scope()
@@ -329,14 +330,6 @@ class Session:
         self.provide(last_images=made["image"], last_animations=made["animation"])
         return files
 
-    def _attempt(self, bound: Bound, shot: Shot, place: tuple[ModelFacts, str]) -> bool:
-        """Render a job; in a run that keeps going, one that fails is told of, and the others are rendered."""
-        try:
-            with blaming(bound):
-                is_kept = self._render_one(shot, place)
-                self.filming.end(shot)
-                return is_kept
-        except DgenError as error:
     def _attempt_pack(self, bound: Bound, pack: tuple[Shot, ...], place: tuple[ModelFacts, str]) -> int:
         """Render jobs at once; when that fails in a run that keeps going, one by one. Return how many were there."""
         if len(pack) > 1 and self.packs_jobs:
@@ -369,6 +362,14 @@ class Session:
             self._write(job, images or result.latents[part], shot, configs.at_once(jobs, index, result.parts))
         return len(pack) - len(left)
 
+    def _attempt(self, bound: Bound, shot: Shot, place: tuple[ModelFacts, str]) -> bool:
+        """Render a job; in a run that keeps going, one that fails is told of, and the others are rendered."""
+        try:
+            with blaming(bound):
+                is_kept = self._render_one(shot, place)
+                self.filming.end(shot)
+                return is_kept
+        except DgenError as error:
             if self.filming.cut(shot, error.__cause__):
                 self.emit(Warned(diagnostic=replace(error.diagnostics[0], severity="warning", code="cut-short")))
                 return False
