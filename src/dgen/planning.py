@@ -208,10 +208,10 @@ class PlannedFilming(Filming):
 class PlanningSession(Session):
     """Takes statements as a session does, up to the point where work would begin."""
 
-    def __init__(self) -> None:
-        """Start an empty plan."""
     packs_jobs = False
 
+    def __init__(self) -> None:
+        """Start an empty plan."""
         self.plan = Plan()
         self.paces = read_paces()
         self._tracing = TraceEngine(self._hear)
