@@ -40,6 +40,12 @@ WITH = {
         "--freeu-params 0.9,0.2,1.2,1.4",
         "--deep-cache --deep-cache-intervals 2 --deep-cache-branch-ids 0",
         "--pag --pag-scales 2 --pag-adaptive-scales 0.001",
+        "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-paddings 8 --inpaint-crop-masked",
+        "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-feathers 4 --mask-blur 2",
+        "--image-seeds seed.png --outpaint left=32",
+        "--unet \"toy;quantizer='sdnq;type=uint4'\"",
+        "--text-encoders CLIPTextModel;model=toy;subfolder=text_encoder;quantizer=quanto",
+        "--quantizer sdnq;type=uint4 --quantizer-map unet",
         "--offload model",
         "--offload group",
         "--offload sequential",
@@ -56,6 +62,9 @@ WITH = {
         "--t2i-adapters xl-t2i --sdxl-t2i-adapter-factors 0.5 --image-seeds seed.png",
         f"--ip-adapters 'ip;weight-name=xl-ip.safetensors' --image-encoder ip/image_encoder {_ADAPTED}",
         "--dtype float16 --image-seeds seed.png",
+        "--denoising-end 0.5",
+        "--sdxl-refiner toy-refiner --second-model-scheduler EulerDiscrete --sdxl-refiner-freeu-params 0.9,0.2,1.2,1.4",
+        "--sdxl-refiner toy-refiner --sdxl-refiner-edit --sdxl-high-noise-fractions 0.5 --second-model-inference-steps 6",
         "--freeu-params 0.6,0.4,1.1,1.2 --pag --deep-cache --loras xl-lora.safetensors",
     ],
     "toy-checked": ["--safety-checker"],
@@ -64,8 +73,10 @@ WITH = {
 
 ELSEWHERE = {
     "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config",  # another model
-    "prompt_3", "max_sequence_length", "step_cache", "aesthetic_score", "negative_aesthetic_score",  # other families
+    "prompt_3", "max_sequence_length", "step_cache", "noise_level", "image_guidance_scale",  # other families
+    "aesthetic_score", "negative_aesthetic_score", "second_aesthetic_score", "second_negative_aesthetic_score",
     "seed", "num_inference_steps", "frame_start", "frame_end",  # in every job, or in none of a picture
+    "denoising_start", "latents_processors", "img2img_latents_processors", "latents_post_processors",  # no picture
 }  # fmt: skip
 """Options that B need not say."""
 
@@ -123,6 +134,7 @@ def shared_runs() -> Iterator[Runs]:
 @pytest.fixture
 def runs(shared_runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("SDNQ_USE_TORCH_COMPILE", "0")  # it takes longer than all of this
     return shared_runs
 
 
@@ -154,4 +166,5 @@ def test_every_option_that_reaches_the_engine_is_among_them() -> None:
     flags = {spelling: name for name, row in ROWS.items() for spelling in row.spellings}
     covered = {flags[flag] for flag in said} | {"scheduler", "prompt"}
     wanted = {name for name, row in ROWS.items() if row.stage in (Stage.LOAD, Stage.CALL)}
+    covered |= {name for name in wanted if name.removeprefix("second_") in covered}  # the refiner's run the same way
     assert wanted - covered - ELSEWHERE == set()
