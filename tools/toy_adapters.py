@@ -93,6 +93,35 @@ def make_peft_lora(folder: Path, model: Path, seed: int = 13) -> Path:
     return folder
 
 
+def make_lycoris(file: Path, model: Path, kind: str, seed: int = 15) -> Path:
+    """Make a LoHa or a LoKr (`kind`) as LyCORIS saves it: one file, with an alpha for each layer."""
+    import torch
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape: int) -> Any:
+        return torch.randn(shape, generator=generator) * 0.3
+
+    tensors: dict[str, Any] = {}
+    for part, start in (("unet", "lora_unet_"), ("text_encoder", "lora_te_text_model_")):
+        for layer, module in _load(model, part).named_modules():
+            if not layer.endswith((*LAYERS[part], "resnets.0.conv1")):
+                continue
+            out, width, *size = module.weight.shape
+            across = width * (size[0] * size[1] if size else 1)
+            if kind == "loha":
+                own = {"hada_w1_a": drawn(out, RANK), "hada_w1_b": drawn(RANK, across), "hada_w2_a": drawn(out, RANK),
+                       "hada_w2_b": drawn(RANK, across)}  # fmt: skip
+            else:
+                own = {"lokr_w1": drawn(4, 4), "lokr_w2_a": drawn(out // 4, RANK),
+                       "lokr_w2_b": drawn(RANK, across // 4)}  # fmt: skip
+            name = start + layer.removeprefix("text_model.").replace(".", "_")
+            tensors |= {f"{name}.{n}": t for n, t in {**own, "alpha": torch.tensor(ALPHA)}.items()}
+    save_file(tensors, file)
+    return file
+
+
 def vectors(width: int, count: int, seed: int) -> Any:
     """Return learned vectors of the size of the toy encoders' own: (count, width)."""
     import torch
@@ -241,6 +270,8 @@ def make_all(folder: Path) -> None:
         make_t2i_adapter(folder / f"sd-t2i-{number}", "full_adapter", 40 + number)
         make_t2i_adapter(folder / f"sdxl-t2i-{number}", "full_adapter_xl", 40 + number)
     make_kohya_lora(folder / "sd-lora.pt", folder / "sd")
+    for kind in ("loha", "lokr"):
+        make_lycoris(folder / f"sd-{kind}.safetensors", folder / "sd", kind)
     make_controlnet(folder / "sdxl-union", folder / "sdxl", union=True)
     make_word(folder / "word", "<badge>")
     make_old_word(folder / "word.pt", "zork", 3)

@@ -125,6 +125,47 @@ def test_block_that_the_model_has_not_is_named_with_its_place(bench: Bench, toys
     assert bench.events == []
 
 
+@pytest.mark.parametrize("kind", ["loha", "lokr"])
+def test_lycoris_acts_as_in_peft_and_leaves_no_trace(bench: Bench, toys: Path, kind: str) -> None:
+    """The file is brought to peft's own layers by hand, and those are merged into the weights."""
+    import peft
+    import torch
+    from safetensors.torch import load_file
+
+    held = load_file(toys / f"sd-{kind}.safetensors")
+    starts = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_"}
+
+    def load(pipe: Any) -> None:
+        for part, start in starts.items():
+            module = getattr(pipe, part)
+            names = {start + n.removeprefix("text_model.").replace(".", "_"): n for n, _ in module.named_modules()}
+            own = {k.partition(".")[0]: names[k.partition(".")[0]] for k in held if k.startswith(start)}
+            config: Any = getattr(peft, {"loha": "LoHaConfig", "lokr": "LoKrConfig"}[kind])(
+                r=2, alpha=4, target_modules=list(own.values()), **({"decompose_factor": 4} if kind == "lokr" else {})
+            )
+            peft.inject_adapter_in_model(config, module, "one")
+            for key, path in own.items():
+                layer = module.get_submodule(path)
+                for name in [n for n in held if n.startswith(f"{key}.") and not n.endswith("alpha")]:
+                    factor = name.rpartition(".")[2]
+                    getattr(layer, factor)["one"] = torch.nn.Parameter(held[name])
+                layer.scaling["one"] = 4 / 2 * 0.5
+                layer.merge()
+
+    plain = pixels(bench.render(toys / "sd"))
+    both = (lora(toys / f"sd-{kind}.safetensors", 0.5), lora(toys / "sd-lora", 0.5))
+    made = pixels(bench.render(toys / "sd", loras=both[:1]))
+    assert made == alone(toys, "sd", load)
+    assert made != plain
+    mixed = pixels(bench.render(toys / "sd", loras=both))
+    assert mixed not in (made, pixels(bench.render(toys / "sd", loras=both[1:])))
+    assert pixels(bench.render(toys / "sd", loras=both[::-1])) == mixed
+    assert pixels(bench.render(toys / "sd")) == plain
+    with pytest.raises(EngineError, match=r"is \[64, 80\], and its change \[64, 32\]") as caught:
+        bench.job(toys / "sdxl", loras=(lora(toys / "sdxl-lora"), both[0]))
+    assert caught.value.index == 1
+
+
 def test_lora_without_strength_changes_nothing(shared_bench: Bench, toys: Path) -> None:
     plain = pixels(shared_bench.render(toys / "sd"))
     assert pixels(shared_bench.render(toys / "sd", loras=(lora(toys / "sd-lora", 0.0),))) == plain

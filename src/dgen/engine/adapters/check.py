@@ -9,7 +9,8 @@ from pathlib import Path
 from dgen.engine.adapters.controlnet import check_class, check_fit, read_config
 from dgen.engine.adapters.files import adapter_file
 from dgen.engine.adapters.ip import check_ip, check_reading
-from dgen.engine.adapters.lora import check_shapes, is_lora, no_block, no_lora
+from dgen.engine.adapters.lora import check_shapes, is_lora, named_lora, no_block, no_lora
+from dgen.engine.adapters.lycoris import check_lycoris
 from dgen.engine.adapters.t2i import check_t2i
 from dgen.engine.adapters.words import check_widths, is_word, no_word
 from dgen.engine.hub import Hub
@@ -88,6 +89,8 @@ def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
     if source.option == "loras":
         if not is_lora(names):
             raise no_lora(source.shown, names)
+        with named_lora(source):
+            check_lycoris(found, _unet_shapes(model))
         check_shapes(source.name, found, _unet_shapes(model))
         return
     if not is_word(names):

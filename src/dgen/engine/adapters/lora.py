@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dgen.engine.adapters.files import PEFT_CONFIG, AdapterWeights
 from dgen.engine.adapters.layers import exchange, keeping
+from dgen.engine.adapters.lycoris import add_lycoris, is_lycoris
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
@@ -19,8 +20,12 @@ from dgen.options.attachments import LoraUri
 from dgen.values.blocks import factor_at, prefix_of
 
 _PEFT_PREFIX = "base_model.model."
-_PEFT_SETTINGS = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_dora", "use_rslora")
-_MARKS = ("lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", "_lora.", "lora_linear_layer", "lokr_")
+_PEFT_SETTINGS = (
+    "r", "lora_alpha", "alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_dora", "use_rslora",
+)  # fmt: skip
+_MARKS = (
+    "lora_A", "lora_B", "lora_down", "lora_up", "lora.down", "lora.up", "_lora.", "lora_linear_layer", "lokr_", "hada_",
+)  # fmt: skip
 """What stands in the names of a LoRA's tensors."""
 
 _WHOLE = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
@@ -40,6 +45,11 @@ class Lora:
     uri: LoraUri
     source: Source
     held: AdapterWeights
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its tensors."""
+        return list(self.held.tensors) if isinstance(self.held.tensors, Mapping) else []
 
 
 def is_lora(names: Sequence[str]) -> bool:
@@ -98,6 +108,10 @@ def add_loras(stack: ExitStack, pipeline: Any, loras: Sequence[Lora], factor: fl
         EngineError: `bad-weights`, `out-of-memory`: one of them does not fit, or is no LoRA.
     """
     modules = dict(_parts(pipeline))
+    whole = _add_lycoris(stack, modules, [lora for lora in loras if is_lycoris(lora.names)], factor)
+    loras = [lora for lora in loras if not is_lycoris(lora.names)]
+    if not loras:
+        return whole
     for module in modules.values():
         stack.enter_context(keeping(module))
     names = [f"lora_{number}" for number in range(len(loras))]
@@ -110,7 +124,31 @@ def add_loras(stack: ExitStack, pipeline: Any, loras: Sequence[Lora], factor: fl
     pipeline.set_adapters(names, [lora.uri.scale * factor for lora in loras])
     for lora, name in zip(loras, names, strict=True):
         _scale_blocks(modules, lora, name, factor)
-    return changed
+    return changed | whole
+
+
+def _add_lycoris(
+    stack: ExitStack, modules: Mapping[str, Any], loras: Sequence[Lora], factor: float
+) -> frozenset[str]:
+    changed: set[str] = set()
+    for lora in loras:
+        with named_lora(lora.source):
+            changed |= add_lycoris(stack, modules, lora.uri, lora.held, lora.uri.scale * factor)
+    return frozenset(changed)
+
+
+@contextmanager
+def named_lora(source: Source) -> Generator[None]:
+    """Let an error of the block that is about a LoRA name it.
+
+    Raises:
+        EngineError: with the name and the index.
+    """
+    try:
+        yield
+    except EngineError as error:
+        error.message = error.message.replace("the LoRA", f"the LoRA `{source.name}`", 1)
+        raise error.at(source.index) from error.__cause__
 
 
 def _scale_blocks(modules: Mapping[str, Any], lora: Lora, name: str, factor: float) -> None:
