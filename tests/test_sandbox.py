@@ -51,6 +51,45 @@ def test_anything_else_is_refused(at_work: Path, capfd: pytest.CaptureFixture[st
     assert not (at_work / "elsewhere").exists()
 
 
+@pytest.mark.parametrize(
+    ("allow", "script"),
+    [
+        (["exec"], "\\exec python3 --version"),
+        (["plugins"], "\\import math"),
+        (["net,exec", "plugins"], "\\import math"),
+        (["write=elsewhere"], "\\mkdir elsewhere/deep -p"),
+        (["write=elsewhere"], f"toy {FAST} --output-path elsewhere"),
+    ],
+)
+def test_doors_open_one_by_one(at_work: Path, allow: list[str], script: str) -> None:
+    assert run(f"{script}\n") == 2
+    assert run(f"{script}\n", "--allow", *allow) == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "door"),
+    [
+        ("\\exec python3 --version", "exec"),
+        ("\\import math", "plugins"),
+        ("\\mkdir elsewhere", "write=FOLDER"),
+        ("\\download x http://127.0.0.1:9/a.png", "net"),
+        (f"toy {FAST} --image-seeds http://127.0.0.1:9/a.png --image-seed-strengths 1", "net"),
+        (f"nobody/nothing {FAST}", "net"),
+    ],
+)
+def test_refusal_names_the_door_that_it_takes(
+    at_work: Path, capfd: pytest.CaptureFixture[str], script: str, door: str
+) -> None:
+    others = ",".join({"net", "exec", "plugins"} - {door})
+    assert run(f"{script}\n", "--allow", others) == 2
+    assert f"  = help: `--allow {door}` allows it, if you trust what it comes from\n" in capfd.readouterr().err
+
+
+def test_door_that_is_none_is_told(at_work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(f"toy {FAST}\n", "--allow", "nett") == 2
+    assert "nothing to allow is called `nett`" in capfd.readouterr().err
+
+
 def test_a_model_is_not_fetched(at_work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     assert run(f"nobody/nothing {FAST}\n") == 2

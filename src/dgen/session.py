@@ -183,14 +183,15 @@ class Session:
 
         return Interpreter(self.scope, self)
 
-    def replay(self, source: Source) -> None:
-        """Run a config that an output carries. It is inert: no template, variable, directive or network is used.
+    def replay(self, source: Source, *, network: bool = False) -> None:
+        """Run a config that an output carries. It is inert: nothing in it is evaluated or fetched.
 
         Raises:
             DgenError: `not-replayable`: it is more than one invocation, or says what no config says.
         """
         words, _ = inert(source)
-        self.invoke((*words, _no_network("replay"), *self.injected), words[0].span.to(words[-1].span))
+        offline = () if network else (_no_network("replay"),)
+        self.invoke((*words, *offline, *self.injected), words[0].span.to(words[-1].span))
 
     def report(self, error: DgenError) -> None:
         """Tell of a statement or a job that failed while the script goes on."""
@@ -207,9 +208,9 @@ class Session:
         before = self.failures
         try:
             self._invoke(words, span)
-        except DgenError:
+        except DgenError as error:
             self.unmade.append((os.getcwd(), words))
-            raise
+            raise self.permissions.hinted(error) from error.__cause__
         if self.failures > before:
             self.unmade.append((os.getcwd(), words))
 

@@ -18,7 +18,20 @@ from dgen.options.request import ROWS, Request
 from dgen.options.submodels import TextEncoderUri, VaeUri
 from dgen.plan.resolve import component_key
 from dgen.schema import Option, Stage, Value, rows_of
-from dgen.values import amounts, blocks, encoders, freeu, image_seed, prompt, scalars, schedule, sides, step_cache, uri
+from dgen.values import (
+    amounts,
+    blocks,
+    doors,
+    encoders,
+    freeu,
+    image_seed,
+    prompt,
+    scalars,
+    schedule,
+    sides,
+    step_cache,
+    uri,
+)
 
 ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).items()}}
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
@@ -128,6 +141,7 @@ STRATEGIES: dict[type, Any] = {
     scalars.SizeText: lambda v: SIZES,
     scalars.PointText: lambda v: st.builds(scalars.Point, st.integers(-9999, 9999), st.integers(-9999, 9999)),
     scalars.FilePath: lambda v: PATHS,
+    doors.DoorsText: lambda v: st.sets(st.sampled_from([*doors.DOORS, "write=a b/c"]), min_size=1).map(tuple),
     sides.PaddingText: lambda v: st.builds(sides.Sides, *(st.integers(v.low, 9999),) * 4),
     sides.OutpaintText: lambda v: st.builds(sides.Sides, *(st.integers(0, 9999),) * 4).filter(any),
     scalars.ModelSource: lambda v: PATHS.filter(lambda t: bool(t.strip())),

@@ -100,12 +100,13 @@ def run_session(session: Session, line: CommandLine, sources: list[Source]) -> i
     Raises:
         DgenError: something is wrong, or a job failed.
     """
+    if line.command == "replay":
+        line.rest += _new_folder(line)
     settle(session, line)
     try:
         if line.command == "replay":
-            session.inject((*line.rest, *_new_folder(line)))
             for source in sources:
-                session.replay(source)
+                session.replay(source, network="net" in _allowed(line))
         elif sources:
             for source in sources:
                 session.run(source, keep_going="keep_going" in line.asked)
@@ -127,10 +128,16 @@ def settle(session: Session, line: CommandLine) -> None:
         session.patience.retries = command_table().rows["retries"].parse(line.asked["retries"][-1].text)
     if {"resume", "incremental"} & set(line.asked):
         session.resume(any_name="incremental" in line.asked)
-    if "sandbox" in line.asked:
-        session.permissions = Permissions.sandbox(_output_folder(line))
+    if line.command == "replay" or {"sandbox", "allow"} & set(line.asked):
+        session.permissions = Permissions.sandbox(_output_folder(line), _allowed(line))
     _bring_plugins(session, line)
     _assign(session, line)
+
+
+def _allowed(line: CommandLine) -> set[str]:
+    """Return what a sandbox lets through, as the command line says."""
+    parse = command_table().rows["allow"].parse
+    return {door for word in line.asked.get("allow", ()) for door in parse(word.text)}
 
 
 def _bring_plugins(session: Session, line: CommandLine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.schema import opt, options
+from dgen.values.doors import DoorsText
 from dgen.values.scalars import FilePath, Integer, Real, Text
 
 
@@ -76,6 +77,11 @@ class CommandOptions:
     sandbox: bool = opt(
         False, flag="--sandbox",
         help="Run no programs, no Python and no network, and write nowhere but in the output folder.",
+    )  # fmt: skip
+    allow: tuple[tuple[str, ...], ...] = opt(
+        (), flag="--allow", many=True, value=DoorsText(),
+        help="Run in the sandbox, with doors open: the network, programs, plugins, or another folder to write in. For "
+        "a replay, which is always in the sandbox, too.",
     )  # fmt: skip
     sub_command: str | None = opt(
         None, flag="--sub-command", value=Text(metavar="NAME"),
