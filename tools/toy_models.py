@@ -58,13 +58,14 @@ def toy_unet(**more: Any) -> Any:
     )  # fmt: skip
 
 
-def toy_vae(**more: Any) -> Any:
-    """Make a VAE of two pixels a cell."""
+def toy_vae(widths: tuple[int, ...] = (16, 32), **more: Any) -> Any:
+    """Make a VAE of two pixels a cell, or twice as many for each further width."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(16, 32),
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=8,
+        in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=widths,
+        down_block_types=("DownEncoderBlock2D",) * len(widths), up_block_types=("UpDecoderBlock2D",) * len(widths),
+        norm_num_groups=8,
         sample_size=SAMPLE_CELLS * PIXELS_PER_CELL, **{"latent_channels": 4, **more},
     )  # fmt: skip
 

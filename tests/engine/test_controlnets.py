@@ -14,6 +14,7 @@ from toybench import INPUTS, Bench, mask, picture, pixels
 from dgen.engine.protocol import EngineError, Inputs
 from dgen.engine.sources import control_parts, source_of
 from dgen.events import ComponentLoaded
+from dgen.families.rows import SD
 from dgen.options.attachments import UNION_MODES, ControlNetUri
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
@@ -120,7 +121,7 @@ def test_net_comes_from_a_file_described_by_the_unet(bench: Bench, toys: Path, t
     made.save_pretrained(tmp_path)
     file = tmp_path / "diffusion_pytorch_model.safetensors"
     request = bench.job(toys / "sd", control_nets=(net(file),), image_seed=ImageSeed("seed")).request
-    (part,) = control_parts(request)
+    (part,) = control_parts(request, SD)
     loaded = bench.engine.loader.load_other(part, source_of(request)).state_dict()
     assert {k: v.tolist() for k, v in loaded.items()} == {k: v.tolist() for k, v in made.state_dict().items()}
 

@@ -9,10 +9,8 @@ from typing import Any
 
 from dgen.engine.latents import Window
 from dgen.engine.protocol import Inputs, OnStep
-from dgen.families.rows import IMG2IMG
 from dgen.options.attachments import UNION_MODES
-from dgen.plan.control import is_steered, said_by
-from dgen.plan.resolve import Job
+from dgen.plan.resolve import Job, family_of, made_size
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
 
@@ -31,9 +29,9 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         else:
             found[str(row.keyword)] = value
     found |= _negatives(job)
-    if job.mode != IMG2IMG or is_steered(said_by(job.request)):
-        found |= {"width": job.size.width, "height": job.size.height}
-    found |= {"image": inputs.image, "mask_image": inputs.mask}
+    size = made_size(job)
+    found |= {"width": size.width, "height": size.height, "max_area": size.width * size.height}
+    found |= {"image": inputs.image, "mask_image": inputs.mask, "control_mask": inputs.mask}
     if inputs.batch:
         found |= _batch(found, inputs)
     if job.request.control_nets:
@@ -42,6 +40,7 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found |= _t2i(job, inputs)
     if inputs.adapters:
         found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
+    found |= family_of(job).call
     return {k: v for k, v in found.items() if k in taken and v is not None}
 
 

@@ -81,6 +81,8 @@ class Memo:
 def fingerprint(value: Any) -> Any:
     """Return something hashable that is equal for equal arguments; tensors count by content, type and device.
 
+    How a tensor lies in memory counts as well: it decides how convolutions are computed, and so the last bits.
+
     Raises:
         Unhashable: the value cannot be compared by value.
     """
@@ -91,7 +93,7 @@ def fingerprint(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         plain = value.detach().cpu().contiguous()
         digest = hashlib.blake2b(plain.reshape(-1).view(torch.uint8).numpy().tobytes(), digest_size=16)
-        return ("tensor", tuple(value.shape), str(value.dtype), str(value.device), digest.digest())
+        return ("tensor", tuple(value.shape), value.stride(), str(value.dtype), str(value.device), digest.digest())
     if isinstance(value, (list, tuple)):
         return (type(value).__name__, *map(fingerprint, value))
     if isinstance(value, dict):

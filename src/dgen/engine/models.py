@@ -52,7 +52,8 @@ class Models:
         except BadValue as error:
             raise EngineError(error.code, error.message, help=error.help) from None
         own = family_of_class(facts.pipeline)
-        if wanted is not None and own.name not in ("generic", wanted.name):
+        is_other = wanted is not None and own.name != "generic" and facts.pipeline not in wanted.classes
+        if wanted is not None and is_other:
             raise EngineError(
                 "bad-model", f"`{request.model}` is {own.label}, not {wanted.label}", "model_type",
                 help="leave `--model-type` out",

@@ -10,9 +10,8 @@ from typing import Any
 from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
 from dgen.engine.loading import Loader, bad_weights
 from dgen.engine.protocol import EngineError
-from dgen.engine.sources import Part, Source, config_source, family_of
-from dgen.families.rows import TXT2IMG
-from dgen.plan.resolve import Job
+from dgen.engine.sources import Part, Source, config_source
+from dgen.plan.resolve import Job, family_of
 
 
 @dataclass(slots=True)
@@ -41,7 +40,7 @@ class SingleFile:
         silence()
         self.loader.read([self.path], part.source.option)
         family = family_of(self.job)
-        cls = class_named("diffusers", family.pipelines[TXT2IMG])
+        cls = class_named("diffusers", family.pipeline)
         present = {k: v for k in cls._get_signature_keys(cls)[0] if (v := self.held(k)) is not None}
         described = self._description(part)
         try:

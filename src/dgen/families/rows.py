@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dgen.diagnostic import did_you_mean
 from dgen.families import flux, stability
-from dgen.families.family import CONTROLNET, CONTROLNET_UNION, IMG2IMG, INPAINT, MODES, PAG, T2I_ADAPTER, TXT2IMG, Family
+from dgen.families.family import (
+    CONTROLNET,
+    CONTROLNET_UNION,
+    IMG2IMG,
+    INPAINT,
+    MODES,
+    PAG,
+    T2I_ADAPTER,
+    TXT2IMG,
+    Family,
+)
 from dgen.schema import BadValue
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 
@@ -85,6 +86,16 @@ def accepts(pipeline: str, keyword: str, package: str = "") -> bool:
 
 
 @cache
+def default_of(pipeline: str, keyword: str, package: str = "") -> Any:
+    """Return the default of a keyword of a pipeline's call; None when it has none that is plainly written."""
+    found = next((p.default for p in parameters(pipeline, "__call__", package) if p.name == keyword), None)
+    try:
+        return None if found is None else ast.literal_eval(found)
+    except ValueError:
+        return None
+
+
+@cache
 def mixes_in(pipeline: str, ending: str, package: str = "") -> bool:
     """Whether a pipeline has a base class whose name ends so, such as `LoraLoaderMixin`."""
     found = _definition(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
@@ -110,6 +121,19 @@ def scheduler_names() -> tuple[str, ...]:
     """List the scheduler classes of diffusers, sorted."""
     classes = _classes_in("schedulers")
     return tuple(sorted(n for n in classes if n.endswith("Scheduler") and "Flax" not in n))
+
+
+@cache
+def package_of(scheduler: str) -> str:
+    """Return the package beyond diffusers' own that a scheduler cannot do without; "" for most.
+
+    diffusers lists what has to stand in for a class while the package is missing.
+    """
+    for package in ("scipy", "torchsde"):
+        path = _diffusers() / "utils" / f"dummy_torch_and_{package}_objects.py"
+        if path.is_file() and f"class {scheduler}(" in path.read_text(encoding="utf-8"):
+            return package
+    return ""
 
 
 @cache

@@ -23,6 +23,12 @@ class SamplingOptions:
         False, flag="--seeds-to-images", short="-sei", requires=("image_seed",),
         help="Pair each seed with one image seed instead of crossing them.",
     )  # fmt: skip
+    noise_level: int | None = opt(
+        None, flag="--upscaler-noise-levels", short="-uns", aliases=("--upscaler-noise-level",), stage=Stage.CALL,
+        sweep=Sweep.UPSCALER_NOISE, value=Integer(0, 1000), tag="unl", keyword="noise_level",
+        requires=("image_seed",),
+        help="How much noise an upscaler, or the second stage of DeepFloyd, adds to the image before it is enlarged.",
+    )  # fmt: skip
     strength: float | None = opt(
         None, flag="--image-seed-strengths", short="-iss", stage=Stage.CALL, sweep=Sweep.STRENGTH, value=Real(0, 1),
         tag="st", keyword="strength", implied=0.8, requires=("image_seed",),
@@ -37,6 +43,12 @@ class SamplingOptions:
         None, flag="--guidance-rescales", short="-gr", stage=Stage.CALL, sweep=Sweep.RESCALE, value=Real(0), tag="gr",
         keyword="guidance_rescale",
         help="Guidance rescale factor (Lin et al. 2023, section 3.4), against overexposed pictures.",
+    )  # fmt: skip
+    image_guidance_scale: float | None = opt(
+        None, flag="--image-guidance-scales", short="-igs", aliases=("--image-guidance-scale",), stage=Stage.CALL,
+        sweep=Sweep.IMAGE_GUIDANCE, value=Real(1), tag="igs", keyword="image_guidance_scale", implied=1.5,
+        requires=("image_seed",),
+        help="How closely a model that edits pictures (InstructPix2Pix) keeps to the image.",
     )  # fmt: skip
     sigmas: Sigmas | None = opt(
         None, flag="--sigmas", short="-si", stage=Stage.CALL, sweep=Sweep.SIGMAS, value=SigmasText(), keyword="sigmas",

@@ -52,16 +52,16 @@ def attach_ip(stack: ExitStack, request: Request, pipeline: Any, held: Sequence[
 
 
 def attach_nets(stack: ExitStack, request: Request, values: dict[str, Any], nets: Sequence[Any]) -> None:
-    """Fit ControlNets to the UNet among `values`, and put them there in the way that pipelines take them.
+    """Fit ControlNets to the denoiser among `values`, and put them there in the way that pipelines take them.
 
     Raises:
         EngineError: `bad-weights`: one of them was made for another model.
     """
-    unet = values.get("unet")
+    denoiser = values.get("unet") or values.get("transformer")
     for source, net in zip(attached_sources(request, "control_nets"), nets, strict=False):
-        if unet is not None:
-            check_fit(source, net.config, unet.config)
-            stack.enter_context(speaking(net, unet.dtype))
+        if denoiser is not None:
+            check_fit(source, net.config, denoiser.config)
+            stack.enter_context(speaking(net, denoiser.dtype))
     if nets:
         values["controlnet"] = list(nets) if len(nets) > 1 else nets[0]
 

@@ -11,8 +11,11 @@ from typing import Any
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 
-_SHARED = ("block_out_channels", "cross_attention_dim", "layers_per_block", "addition_embed_type")
-"""Settings that a ControlNet and the UNet have in common when they fit."""
+_SHARED = (
+    "block_out_channels", "cross_attention_dim", "layers_per_block", "addition_embed_type", "joint_attention_dim",
+    "pooled_projection_dim",
+)  # fmt: skip
+"""Settings that a ControlNet and the denoiser have in common when they fit."""
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
@@ -33,6 +36,11 @@ def check_class(source: Source, config: Mapping[str, Any], wanted: str) -> None:
     found = str(config.get("_class_name"))
     if found == wanted:
         return
+    if found.endswith("ControlNetModel") and wanted.endswith("ControlNetModel"):
+        raise EngineError(
+            "bad-model", f"`{source.shown}` is a ControlNet of another family: it is a `{found}`, not a `{wanted}`",
+            source.option,
+        )  # fmt: skip
     if found not in ("ControlNetModel", "ControlNetUnionModel"):
         raise EngineError("bad-model", f"`{source.shown}` is no ControlNet: its class is `{found}`", source.option)
     if found == "ControlNetUnionModel":

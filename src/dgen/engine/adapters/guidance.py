@@ -25,7 +25,7 @@ def change_denoiser(stack: ExitStack, request: Request, pipeline: Any) -> None:
     has_pag = hasattr(pipeline, "pag_applied_layers")
     if not (has_pag or request.freeu or request.step_cache or uses_deep_cache(request)):
         return
-    unet = pipeline.unet
+    unet = getattr(pipeline, "unet", None) or pipeline.transformer
     stack.enter_context(wholly_as_it_was(unet))  # guidance leaves its processors behind in a job that fails
     if request.freeu is not None:
         pipeline.enable_freeu(*request.freeu)

@@ -1,0 +1,58 @@
+"""What a row of the table of model families says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
+CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
+PAG = "pag"  # alone, or with one of those: `controlnet+pag`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A model family: what its pipelines are called and what their signatures do not say."""
+
+    name: str
+    label: str
+    pipelines: Mapping[str, str]  # mode -> class of diffusers
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """The pipelines of the same model with something attached: what it is -> mode -> class of diffusers."""
+    package: str = ""  # the folder under diffusers/pipelines in which the classes stand
+    aliases: tuple[str, ...] = ()
+    multiple_of: int = 8  # width and height divide by it, in pixels
+    default_size: int = 512  # pixels each way, when the model itself does not say
+    accelerated_dtype: str = "float16"  # what `--dtype auto` means off the CPU
+    checkpoint_keys: tuple[str, ...] = ()  # tensors that a checkpoint file of this family holds
+    single_file: bool = False  # whether checkpoint files can be loaded
+    also: tuple[str, ...] = ()  # further classes a model's index may name
+    denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
+
+    text_layers: Mapping[str, int] = field(default_factory=dict[str, int])
+    """CLIP text encoders -> how many of their last layers the pipelines leave out; of 0 the last norm follows."""
+    capabilities: tuple[str, ...] = ()  # what options ask for that no signature says
+    lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of options -> their values when nobody says one, where those differ from what other families have."""
+
+    as_signed: tuple[str, ...] = ()
+    """Fields of options whose values, when nobody says one, are those of the signature of the pipeline."""
+
+    call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call
+    enlarges: int = 1  # how many times wider and higher than the image seed the picture is
+    controlnet: str = "ControlNetModel"  # the class of its ControlNets
+    steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
+
+    @property
+    def pipeline(self) -> str:
+        """The class that a model of the family names when nothing else is known."""
+        return next(iter(self.pipelines.values()))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every pipeline class that means this family."""
+        attached = (name for variant in self.variants.values() for name in variant.values())
+        return (*self.pipelines.values(), *attached, *self.also)

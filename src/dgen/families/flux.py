@@ -1,0 +1,51 @@
+"""Rows of the models of Black Forest Labs."""
+
+from __future__ import annotations
+
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TXT2IMG, Family
+
+FLUX = Family(
+    name="flux",
+    label="FLUX.1",
+    package="flux",
+    pipelines={TXT2IMG: "FluxPipeline", IMG2IMG: "FluxImg2ImgPipeline", INPAINT: "FluxInpaintPipeline"},
+    variants={
+        CONTROLNET: {
+            TXT2IMG: "FluxControlNetPipeline",
+            IMG2IMG: "FluxControlNetImg2ImgPipeline",
+            INPAINT: "FluxControlNetInpaintPipeline",
+        },
+    },
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    defaults={"guidance_scale": 3.5},
+    controlnet="FluxControlNetModel",
+    lacks=("ip_adapters",),
+)
+
+FLUX_FILL = Family(
+    name="flux-fill",
+    label="FLUX.1 Fill",
+    package="flux",
+    pipelines={INPAINT: "FluxFillPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    defaults={"guidance_scale": 30.0, "strength": 1.0},
+)
+
+FLUX_KONTEXT = Family(
+    name="flux-kontext",
+    label="FLUX.1 Kontext",
+    package="flux",
+    pipelines={IMG2IMG: "FluxKontextPipeline", INPAINT: "FluxKontextInpaintPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    defaults={"guidance_scale": 3.5, "strength": 1.0},
+    call={"_auto_resize": False},
+    lacks=("ip_adapters",),
+)
+
+ROWS = (FLUX, FLUX_FILL, FLUX_KONTEXT)

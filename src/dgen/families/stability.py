@@ -1,0 +1,57 @@
+"""Rows of what came after Stable Diffusion and SDXL: editors, upscalers, SD3, Stable Cascade."""
+
+from __future__ import annotations
+
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, PAG, TXT2IMG, Family
+
+SDXL_PIX2PIX = Family(
+    name="sdxl-pix2pix",
+    label="SDXL InstructPix2Pix",
+    package="stable_diffusion_xl",
+    pipelines={IMG2IMG: "StableDiffusionXLInstructPix2PixPipeline"},
+    default_size=768,
+    denoiser_channels={IMG2IMG: (8,)},
+    text_layers={"text_encoder": 1, "text_encoder_2": 1},
+)
+
+UPSCALER_X2 = Family(
+    name="upscaler-x2",
+    label="the latent upscaler",
+    package="stable_diffusion",
+    pipelines={IMG2IMG: "StableDiffusionLatentUpscalePipeline"},
+    multiple_of=64,
+    enlarges=2,
+)
+
+UPSCALER_X4 = Family(
+    name="upscaler-x4",
+    label="the Stable Diffusion upscaler",
+    package="stable_diffusion",
+    pipelines={IMG2IMG: "StableDiffusionUpscalePipeline"},
+    enlarges=4,
+    as_signed=("noise_level",),
+)
+
+SD3 = Family(
+    name="sd3",
+    label="Stable Diffusion 3 and 3.5",
+    package="stable_diffusion_3",
+    pipelines={
+        TXT2IMG: "StableDiffusion3Pipeline",
+        IMG2IMG: "StableDiffusion3Img2ImgPipeline",
+        INPAINT: "StableDiffusion3InpaintPipeline",
+    },
+    variants={
+        CONTROLNET: {
+            TXT2IMG: "StableDiffusion3ControlNetPipeline",
+            INPAINT: "StableDiffusion3ControlNetInpaintingPipeline",
+        },
+        PAG: {TXT2IMG: "StableDiffusion3PAGPipeline", IMG2IMG: "StableDiffusion3PAGImg2ImgPipeline"},
+    },
+    multiple_of=16,
+    default_size=1024,
+    controlnet="SD3ControlNetModel",
+    lacks=("ip_adapters",),
+)
+
+ROWS = (SDXL_PIX2PIX, UPSCALER_X2, UPSCALER_X4, SD3)

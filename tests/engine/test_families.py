@@ -1,0 +1,172 @@
+"""Every family makes in every mode what a plain call of its diffusers pipeline makes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from toybench import INPUTS, SEEDS, Bench, Pictures, mask, picture, pixels
+
+from dgen.engine.protocol import Inputs
+from dgen.families.rows import FAMILIES, family_of_class
+from dgen.options.attachments import ControlNetUri, LoraUri
+from dgen.options.request import Request
+from dgen.plan.resolve import made_size, resolve
+from dgen.values.image_seed import ImageSeed
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+
+SIZE = {"width": 64, "height": 64}
+TEXT = {"prompt": "a red circle", "negative_prompt": "blurry"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mode of a family, the pipeline that runs it, and what a plain call of that is given."""
+
+    toy: str
+    mode: str
+    pipeline: str
+    call: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)  # options beside those of every cell
+
+    def __str__(self) -> str:
+        return f"{self.toy}-{self.mode}" + "".join(f"-{name}" for name in self.said)
+
+
+GUIDED, FLUX = {**TEXT, "guidance_scale": 5.0}, {**TEXT, "guidance_scale": 3.5}
+FILL = {"prompt": "a red circle", "guidance_scale": 30.0, "strength": 1.0}
+STEERED = {"prompt": "a red circle", "guidance_scale": 3.5, **SIZE}
+KONTEXT = {**FLUX, **SIZE, "_auto_resize": False, "max_area": 64 * 64}
+CELLS = (
+    Cell("sd3", "txt2img", "StableDiffusion3Pipeline", {**GUIDED, **SIZE}),
+    Cell("sd3", "img2img", "StableDiffusion3Img2ImgPipeline", {**GUIDED, **SIZE, "strength": 0.8}),
+    Cell("sd3", "inpaint", "StableDiffusion3InpaintPipeline", {**GUIDED, **SIZE, "strength": 0.8}),
+    Cell("sd3", "txt2img", "StableDiffusion3PAGPipeline", {**GUIDED, **SIZE, "pag_scale": 3.0}, {"pag": True}),
+    Cell(
+        "sd3", "img2img", "StableDiffusion3PAGImg2ImgPipeline",
+        {**GUIDED, **SIZE, "strength": 0.8, "pag_scale": 3.0}, {"pag": True},
+    ),
+    Cell("flux", "txt2img", "FluxPipeline", {**FLUX, **SIZE}),
+    Cell("flux", "img2img", "FluxImg2ImgPipeline", {**FLUX, **SIZE, "strength": 0.8}),
+    Cell("flux", "inpaint", "FluxInpaintPipeline", {**FLUX, **SIZE, "strength": 0.8}),
+    Cell("flux-fill", "inpaint", "FluxFillPipeline", {**FILL, **SIZE}),
+    Cell("flux-kontext", "img2img", "FluxKontextPipeline", KONTEXT),
+    Cell("flux-kontext", "inpaint", "FluxKontextInpaintPipeline", {**KONTEXT, "strength": 1.0}),
+    Cell(
+        "sdxl-pix2pix", "img2img", "StableDiffusionXLInstructPix2PixPipeline",
+        {**GUIDED, **SIZE, "image_guidance_scale": 1.5},
+    ),
+    Cell("upscaler-x2", "img2img", "StableDiffusionLatentUpscalePipeline", GUIDED),
+    Cell("upscaler-x4", "img2img", "StableDiffusionUpscalePipeline", {**GUIDED, "noise_level": 20}),
+    Cell(
+        "upscaler-x4", "img2img", "StableDiffusionUpscalePipeline", {**GUIDED, "noise_level": 30}, {"noise_level": 30}
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy model of every family of this file."""
+    import toy_families
+
+    made = tmp_path_factory.mktemp("families")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in toy_families.FAMILY_TOYS.items():
+            make(made / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """An engine that all cells share: what a family leaves behind would show in the next one."""
+    yield Bench()
+
+
+def plain(folder: Path, cell: Cell, **named: Any) -> list[bytes]:
+    """Call the pipeline of a cell as diffusers' documentation says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import diffusers
+        import torch
+
+        lora, net = named.pop("lora", None), named.pop("net", None)
+        if net is not None:
+            named["controlnet"] = getattr(diffusers, FAMILIES[cell.toy].controlnet).from_pretrained(net)
+        pipe = getattr(diffusers, cell.pipeline).from_pretrained(folder / cell.toy, **named)
+        if lora is not None:
+            pipe.load_lora_weights(lora)
+        pipe.set_progress_bar_config(disable=True)
+        given = {"img2img": {"image": picture()}, "inpaint": {"image": picture(), "mask_image": mask()}}
+        call = {**given.get(cell.mode, {}), "num_inference_steps": 2, **cell.call}
+        torch.manual_seed(7)
+        made = pipe(generator=torch.Generator("cpu").manual_seed(7), **call)
+    return [image.convert("RGB").tobytes() for image in made.images]
+
+
+NETS = (
+    Cell("sd3", "txt2img", "StableDiffusion3ControlNetPipeline", {**GUIDED, **SIZE}),
+    Cell("sd3", "inpaint", "StableDiffusion3ControlNetInpaintingPipeline", {**GUIDED, **SIZE, "control_mask": mask()}),
+    Cell("flux", "txt2img", "FluxControlNetPipeline", {**FLUX, **SIZE}),
+    Cell("flux", "img2img", "FluxControlNetImg2ImgPipeline", {**STEERED, "strength": 0.8}),
+    Cell("flux", "inpaint", "FluxControlNetInpaintPipeline", {**STEERED, "strength": 0.8}),
+)
+
+
+@pytest.mark.parametrize("cell", NETS, ids=str)
+def test_control_net_of_a_transformer_steers_as_in_a_plain_call(folder: Path, bench: Bench, cell: Cell) -> None:
+    seed = {
+        "txt2img": ImageSeed("seed"),
+        "img2img": ImageSeed("seed", control=("seed",)),
+        "inpaint": ImageSeed("seed", mask="mask", control=("seed",)),
+    }
+    net = folder / ("sd3-inpaint-net" if (cell.toy, cell.mode) == ("sd3", "inpaint") else f"{cell.toy}-net")
+    said = {"image_seed": seed[cell.mode], "control_nets": (ControlNetUri(model=str(net)),), "num_inference_steps": 2}
+    if cell.toy == "flux" and cell.mode != "txt2img":
+        said["prompt"] = Prompt("a red circle")  # these two pipelines take no negative prompt
+    job = bench.job(folder / cell.toy, cell.mode, **said)
+    made = bench.engine.render(job, replace(INPUTS[cell.mode], controls=(picture(),)), lambda step, steps: None)
+    assert job.pipeline == cell.pipeline
+    call = {**cell.call, "control_image": picture()}
+    expected = plain(folder, replace(cell, call=call, mode=_PLAIN_MODE.get(cell.pipeline, cell.mode)), net=net)
+    assert pixels(made) == expected
+    assert pixels(made) != pixels(bench.render(folder / cell.toy, "txt2img", output_size=Size(64, 64)))
+
+
+_PLAIN_MODE = {"StableDiffusion3ControlNetInpaintingPipeline": "txt2img"}
+"""The pipeline that takes the picture and the mask by other names."""
+
+
+@pytest.mark.parametrize(("toy", "pipeline"), [("sd3", "StableDiffusion3Pipeline"), ("flux", "FluxPipeline")])
+def test_lora_of_a_transformer_acts_as_in_a_plain_call_and_leaves_no_trace(
+    folder: Path, bench: Bench, toy: str, pipeline: str
+) -> None:
+    import toy_families
+
+    lora = toy_families.make_transformer_lora(folder / f"{toy}-lora", folder / toy)
+    size = {"output_size": Size(64, 64)}
+    before = pixels(bench.render(folder / toy, **size))
+    made = pixels(bench.render(folder / toy, loras=(LoraUri(model=str(lora)),), **size))
+    cell = Cell(toy, "txt2img", pipeline, {**(GUIDED if toy == "sd3" else FLUX), **SIZE})
+    assert made == plain(folder, cell, lora=lora)
+    assert pixels(bench.render(folder / toy, **size)) == before != made
+
+
+def size_of(cell: Cell) -> dict[str, Any]:
+    return {"output_size": Size(64, 64)} if cell.mode == "txt2img" else {}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, bench: Bench, cell: Cell) -> None:
+    said = {"num_inference_steps": 2, **size_of(cell), **cell.said}
+    job = bench.job(folder / cell.toy, cell.mode, **said)
+    made = bench.engine.render(job, INPUTS[cell.mode], lambda step, steps: None)
+    assert (job.family, job.pipeline) == (cell.toy, cell.pipeline)
+    assert pixels(made) == plain(folder, cell)
+    assert {image.size for image in made.images} == {tuple(made_size(job))}
