@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from toybench import INPUTS, SEEDS, Bench, Pictures, mask, picture, pixels
+from toybench import INPUTS, Bench, mask, picture, pixels
 
-from dgen.engine.protocol import Inputs
-from dgen.families.rows import FAMILIES, family_of_class
+from dgen.families.rows import FAMILIES
 from dgen.options.attachments import ControlNetUri, LoraUri
-from dgen.options.request import Request
-from dgen.plan.resolve import made_size, resolve
+from dgen.plan.resolve import made_size
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
@@ -84,9 +80,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench() -> Bench:
     """An engine that all cells share: what a family leaves behind would show in the next one."""
-    yield Bench()
+    return Bench()
 
 
 def plain(folder: Path, cell: Cell, **named: Any) -> list[bytes]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dgen.diagnostic import did_you_mean
 from dgen.families import flux, stability
-from dgen.families.family import (
+from dgen.families.family import CONTROLNET, CONTROLNET_UNION, IMG2IMG, INPAINT, MODES, PAG, T2I_ADAPTER, TXT2IMG, Family
     CONTROLNET,
     CONTROLNET_UNION,
     IMG2IMG,
     INPAINT,
-    MODES,
     PAG,
     T2I_ADAPTER,
     TXT2IMG,
     Family,
 )
 from dgen.schema import BadValue
+
+__all__ = [
+    "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "IMG2IMG", "INPAINT", "MODES", "PAG", "PIX2PIX", "SD", "SDXL",
+    "T2I_ADAPTER", "TXT2IMG", "Family", "family_named", "family_of_class", "generic",
+]  # fmt: skip
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
 
