@@ -66,7 +66,7 @@ CODES: dict[str, str] = {
     "file-failed": "The system refused what a directive asks of files: no permission, not empty, there already.",
     "unknown-plugin": "No plugin of that kind has that name.",
     "processor-chains": "There are more chains of image processors than pictures that they could be for.",
-    "missing-package": "A plugin needs a Python package that is not installed.",
+    "missing-package": "A plugin, or something of the libraries, needs a Python package that is not installed.",
     "bad-plugin": "A plugin module cannot be imported, or registers what is there already.",
     "unused-variable": "A script sets a variable that nothing reads.",
     "unset-environment": "A script uses an environment variable that is not set; it becomes nothing.",

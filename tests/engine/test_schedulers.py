@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from toybench import Bench, pixels
 
 from dgen.engine import schedulers
 from dgen.engine.protocol import EngineError
@@ -159,3 +161,22 @@ def test_config_of_the_model_is_cloned_unless_it_shall_not_be() -> None:
         for said in ("true", "false")
     )
     assert (kept, own) == (0.5, 0.02)
+
+
+@pytest.mark.parametrize("name", sorted(LEGAL))
+def test_every_scheduler_that_a_model_can_use_renders(shared_bench: Bench, toys: Path, name: str) -> None:
+    first, second = (
+        pixels(shared_bench.render(toys / "sd", scheduler=NamedUri(name), num_inference_steps=4)) for _ in range(2)
+    )
+    assert first == second
+
+
+def test_scheduler_without_its_package_is_told_before_anything_is_loaded(
+    bench: Bench, toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for uri in (NamedUri("LMS"), NamedUri("DPMSolverSDE"), NamedUri("Euler Beta")):
+        with pytest.raises(EngineError) as caught:
+            bench.job(toys / "sd", scheduler=uri)
+        assert caught.value.code == "missing-package"
+    bench.job(toys / "sd", scheduler=NamedUri("Euler"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.schedules import check_schedule
 from dgen.families.rows import Family
 from dgen.families.samplers import SAMPLERS, Sampler, sampler_named
-from dgen.families.signatures import Parameter, parameters, scheduler_names
+from dgen.families.signatures import Parameter, package_of, parameters, scheduler_names
 from dgen.options.request import Request
 from dgen.schema import BadValue
 from dgen.values.scalars import Flag, Integer, Real
@@ -27,10 +28,21 @@ def check(request: Request, family: Family, legal: Sequence[str]) -> None:
     """Check the scheduler of a request, and that it takes the schedule that is asked for.
 
     Raises:
-        EngineError: `unknown-scheduler`, `bad-uri`, `unsupported-option`.
+        EngineError: `unknown-scheduler`, `bad-uri`, `missing-package`, `unsupported-option`.
     """
-    name = read(request.scheduler, legal)[0] if request.scheduler is not None else next(iter(legal), "")
+    name, arguments = read(request.scheduler, legal) if request.scheduler is not None else (next(iter(legal), ""), {})
+    package = "scipy" if arguments.get("use_beta_sigmas") else package_of(name)
+    if package and importlib.util.find_spec(package) is None:
+        raise missing(name, package)
     check_schedule(request, family, name, legal)
+
+
+def missing(scheduler: str, package: str) -> EngineError:
+    """Make the error for a package that a scheduler needs and that is not installed."""
+    return EngineError(
+        "missing-package", f"{scheduler} needs the package `{package}`", OPTION,
+        help='install it: `pip install "dgen-lang[schedulers]"`',
+    )  # fmt: skip
 
 
 def read(uri: NamedUri, legal: Sequence[str]) -> tuple[str, dict[str, Any]]:
