@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": BASE,
     "processors": BASE | {"registry"},
     "options": BASE | {"processors"},
-    "families": BASE,
+    "families": BASE | {"registry"},
     "plan": BASE | {"families", "options"},
     "cache": set(),
     "fetch": BASE | {"cache"},
@@ -50,9 +50,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paging": BASE | {"config", "engine", "events", "media", "plan"},
     "patience": BASE | {"engine"},
     "calibration": BASE | {"cache", "events", "media", "plan"},
+    "contact": BASE | {"config", "media", "options", "plan"},
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
     "session": FLOW
-    | {"commands", "darkroom", "fetch", "filming", "help", "inertness", "paging"}
+    | {"commands", "contact", "darkroom", "fetch", "filming", "help", "inertness", "paging"}
     | {"patience", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},

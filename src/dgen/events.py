@@ -168,7 +168,7 @@ class FileSaved(Event):
 
     number: int
     path: str
-    kind: str  # image, animation, config, model
+    kind: str  # image, animation, config, sheet, model
     index: int = 1  # counts the pictures of a job
 
 

@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dgen.diagnostic import Diagnostic, fail
 from dgen.events import AnimationStarted, FrameDone, Listener
 from dgen.media.decode import brought_to
 from dgen.media.names import animation_stems
+from dgen.media.read import PictureFiles
 from dgen.media.record import WITH_SOUND, Recorder, Sound
 from dgen.media.video import Ended, is_video
 from dgen.media.write import Page, WriterPool, Written, trouble
 from dgen.options.request import Request
 from dgen.paging import Paging
+from dgen.plan.bind import Bound
+from dgen.plan.expand import Expansion
+from dgen.plan.latents import writes_latents
 from dgen.plan.resolve import Job
-from dgen.plan.shots import Reel, Shot
+from dgen.plan.shots import Reel, Shot, reel_of, said_slice
 from dgen.values.scalars import Size
 
 DEFAULT_FORMAT = "mp4"
@@ -29,6 +34,28 @@ LOSSLESS = ("png",)
 def format_of(request: Request) -> str:
     """Return the format of a request's animations."""
     return request.animation_format or DEFAULT_FORMAT
+
+
+def reels_of(
+    bound: Bound, expansion: Expansion, pictures: PictureFiles, warn: Callable[[Diagnostic], None]
+) -> tuple[Reel | None, ...]:
+    """Return the frames of each image seed of a statement, None for those that don't move; warn of damaged files.
+
+    Raises:
+        BadValue: an animation can't be read, or a slice lies outside of it.
+        DgenError: an animation of latents.
+    """
+    seeds = [*enumerate(expansion.values("image_seed"))]
+    reels = tuple(reel_of(seed, said_slice(bound), pictures.clip) for _, seed in seeds)
+    film = next((index for index, reel in enumerate(reels) if reel is not None), None)
+    if film is not None and writes_latents(bound):
+        message = "an animation is made of pictures, and latents are written"
+        raise fail("contradictory-options", message, bound.span_of("image_seed", film))
+    for index, seed in seeds:
+        for what in pictures.troubles(seed.pictures if seed is not None else ()):
+            span = bound.span_of("image_seed", index)
+            warn(Diagnostic(severity="warning", code="cut-short", message=what, span=span))
+    return reels
 
 
 @dataclass(slots=True)

@@ -26,6 +26,8 @@ from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
 from dgen.media.video import Clip
 from dgen.media.write import Names, Page, WriterPool, Written
+from dgen.plan.bind import Bound
+from dgen.plan.expand import Expansion
 from dgen.plan.resolve import Job
 from dgen.plan.shots import Reel, Shot
 from dgen.session import Session
@@ -229,6 +231,9 @@ class PlanningSession(Session):
     def make_filming(self) -> Filming:
         """Make what records nothing."""
         return PlannedFilming(self._pool, self.paging, lambda path: self.pictures.find(path), self._hear)
+
+    def open_desk(self, bound: Bound, expansion: Expansion) -> None:
+        """Lay nothing out."""
 
     def make_folder(self, folder: Path) -> None:
         """Leave the folder unmade."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgen import config as configs
 from dgen import help as helps
+from dgen.contact import Desk
 from dgen.darkroom import Darkroom, processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word, fail
 from dgen.engine.protocol import Engine, EngineError
@@ -35,7 +36,7 @@ from dgen.events import (
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES
 from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
-from dgen.filming import LOSSLESS, Filming
+from dgen.filming import LOSSLESS, Filming, reels_of
 from dgen.inertness import inert
 from dgen.lang.permissions import Permissions
 from dgen.lang.scope import Scope
@@ -50,11 +51,10 @@ from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
-from dgen.plan.latents import writes_latents
 from dgen.plan.packs import packs
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import Job
-from dgen.plan.shots import Reel, Shot, calls_of, reel_of, said_slice, shots
+from dgen.plan.shots import Reel, Shot, calls_of, shots
 from dgen.plan.steps import steps_of, total_steps
 from dgen.preflight import (
     asks_for_help,
@@ -101,6 +101,7 @@ class Session:
         self.darkroom = Darkroom(self.pictures, lambda path, span: self.permissions.require_write(path, span))
         self.paging = Paging(engine, lambda path: self.pictures.find(path), lambda event: self.emit(event))
         self._pool = self.make_pool()
+        self.desk = Desk()
         self.filming = self.make_filming()
         self._stop, self._stop_between = threading.Event(), threading.Event()
         self.patience = Patience(self.warn, self._wait)
@@ -293,6 +294,7 @@ class Session:
                 steps=total_steps(expansion) * total // len(expansion), device=bound.value("device") or place[1],
             )
         )  # fmt: skip
+        self.open_desk(bound, expansion)
         rendered = kept = 0
         try:
             for pack in packs(shots(expansion, reels), bound.value("batch_jobs") or 1):
@@ -312,21 +314,25 @@ class Session:
     def _reels(self, bound: Bound, expansion: Expansion) -> tuple[Reel | None, ...]:
         """Return the frames of each image seed, None for those that don't move; nothing when no pictures are named."""
         with blaming(bound):
-            seeds = [*enumerate(expansion.values("image_seed"))]
-            reels = tuple(reel_of(seed, said_slice(bound), self.pictures.clip) for _, seed in seeds)
-        film = next((index for index, reel in enumerate(reels) if reel is not None), None)
-        if film is not None and writes_latents(bound):
-            message = "an animation is made of pictures, and latents are written"
-            raise fail("contradictory-options", message, bound.span_of("image_seed", film))
-        for index, seed in seeds:
-            for what in self.pictures.troubles(seed.pictures if seed is not None else ()):
-                span = bound.span_of("image_seed", index)
-                self.emit(Warned(diagnostic=Diagnostic(severity="warning", code="cut-short", message=what, span=span)))
-        return reels
+            return reels_of(bound, expansion, self.pictures, lambda odd: self.emit(Warned(diagnostic=odd)))
+
+    def open_desk(self, bound: Bound, expansion: Expansion) -> None:
+        """Begin the contact sheet of a statement, when one is wanted.
+
+        Raises:
+            DgenError: its file may not be written.
+        """
+        target = bound.value("contact_sheet")
+        if target is not None:
+            self.permissions.require_write(target, bound.span_of("contact_sheet"))
+            with blaming(bound):
+                self.desk.open(target, bound.value("model"), expansion)
 
     def _finish(self) -> tuple[Written, ...]:
         self.filming.abandon()
         files = self._pool.finish()
+        if (sheet := self.desk.close()) is not None:
+            self.emit(FileSaved(number=1, path=str(sheet), kind="sheet"))
         made = {kind: [str(f.image.resolve()) for f in files if f.kind == kind] for kind in ("image", "animation")}
         self.provide(last_images=made["image"], last_animations=made["animation"])
         return files
@@ -417,6 +423,7 @@ class Session:
 
     def _keeps(self, job: Job, shot: Shot) -> bool:
         """Whether all pictures of a job are there from an earlier run; they count as its own then."""
+        self.desk.note(shot.count.number, job)
         is_filmed = self.filming.wants(shot)
         if shot.is_without_picture:
             if not is_filmed:
@@ -427,11 +434,13 @@ class Session:
         kept = self.paging.keep(job, shot.count)
         for files in kept:
             self._pool.keep(files)
+            self.desk.add(shot.count.number, files)
         if kept and is_filmed:
             self.filming.add(shot, [self.pictures.picture(str(files.image)) for files in kept])
         return bool(kept)
 
     def _saved(self, number: int, files: Written) -> None:
+        self.desk.add(number, files)
         self.emit(FileSaved(number=number, path=str(files.image), kind=files.kind, index=files.index))
         if files.config is not None:
             self.emit(FileSaved(number=number, path=str(files.config), kind="config", index=files.index))

@@ -141,12 +141,15 @@ STRATEGIES: dict[type, Any] = {
     scalars.SizeText: lambda v: SIZES,
     scalars.PointText: lambda v: st.builds(scalars.Point, st.integers(-9999, 9999), st.integers(-9999, 9999)),
     scalars.FilePath: lambda v: PATHS,
+    scalars.FileEnding: lambda v: st.builds("{}.{}".format, PATHS, st.sampled_from(v.endings)),
     doors.DoorsText: lambda v: st.sets(st.sampled_from([*doors.DOORS, "write=a b/c"]), min_size=1).map(tuple),
     sides.PaddingText: lambda v: st.builds(sides.Sides, *(st.integers(v.low, 9999),) * 4),
     sides.OutpaintText: lambda v: st.builds(sides.Sides, *(st.integers(0, 9999),) * 4).filter(any),
     scalars.ModelSource: lambda v: PATHS.filter(lambda t: bool(t.strip())),
-    prompt.PromptText: lambda v: st.builds(prompt.Prompt, st.text().map(str.strip), st.text().map(str.strip))
-    | st.builds(prompt.Prompt, st.just("a star"), st.just("dull; \"x"), template=st.text(min_size=1)),
+    prompt.PromptText: lambda v: (
+        st.builds(prompt.Prompt, st.text().map(str.strip), st.text().map(str.strip))
+        | st.builds(prompt.Prompt, st.just("a star"), st.just('dull; "x'), template=st.text(min_size=1))
+    ),
     image_seed.ImageSeedText: lambda v: _seeds(),
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
@@ -156,10 +159,13 @@ STRATEGIES: dict[type, Any] = {
     step_cache.StepCacheText: lambda v: _step_caches(),
     step_cache.Stretch: lambda v: st.tuples(st.integers(0, 500), st.integers(501, 1000)),
     freeu.FreeUText: lambda v: st.builds(freeu.FreeU, *[_reals(0, 100)] * 4),
-    schedule.SigmasText: lambda v: _falling(_reals(1e-3, 900)).map(lambda n: schedule.Sigmas(levels=n))
-    | st.sampled_from([schedule.Sigmas(preset="AYS"), schedule.Sigmas(expression="sigmas[::2] * 0.5 - np.log(2)")]),
-    schedule.TimestepsText: lambda v: _falling(st.integers(0, 999)).map(schedule.Timesteps)
-    | st.just(schedule.Timesteps(preset="AYS")),
+    schedule.SigmasText: lambda v: (
+        _falling(_reals(1e-3, 900)).map(lambda n: schedule.Sigmas(levels=n))
+        | st.sampled_from([schedule.Sigmas(preset="AYS"), schedule.Sigmas(expression="sigmas[::2] * 0.5 - np.log(2)")])
+    ),
+    schedule.TimestepsText: lambda v: (
+        _falling(st.integers(0, 999)).map(schedule.Timesteps) | st.just(schedule.Timesteps(preset="AYS"))
+    ),
 }
 
 
@@ -225,7 +231,7 @@ def _other(row: Option) -> Any:
         step_cache.StepCacheText: step_cache.StepCache("PAB"), freeu.FreeUText: freeu.FreeU(1, 2, 3, 4),
         sides.PaddingText: sides.Sides(1, 2, 3, 4), sides.OutpaintText: sides.Sides(8),
         amounts.Amount: 2**20, quantizers.QuantizerText: quantizers.QuantoUri(name="quanto"),
-        scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",
+        scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other", scalars.FileEnding: "other.png",
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),

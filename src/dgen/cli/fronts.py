@@ -95,7 +95,7 @@ def line(event: Event) -> str | None:
             return f"{event.model}: {event.jobs} {'job' if event.jobs == 1 else 'jobs'}"
         case Fetching():
             return f"fetching {event.what}"
-        case FileSaved(kind="image" | "animation" | "model"):
+        case FileSaved(kind="image" | "animation" | "model" | "sheet"):
             return f"saved {event.path}"
         case MemoryShort():
             return f"{event.failure}: {event.remedy}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgen.schema import Stage, opt, options
-from dgen.values.scalars import Choice, FilePath, Integer, Size, SizeText, Text
+from dgen.values.scalars import Choice, FileEnding, FilePath, Integer, Size, SizeText, Text
 
 IMAGE_FORMATS = ("png", "jpg", "jpeg", "webp")
 TENSOR_FORMATS = ("safetensors", "pt", "pth")
@@ -52,6 +52,12 @@ class OutputOptions:
         None, flag="--batch-grid-size", short="-bgs", stage=Stage.OUTPUT,
         value=SizeText(single="", metavar="COLSxROWS"), requires=("num_images_per_prompt",),
         help="Write a batch as one picture of so many columns and rows.",
+    )  # fmt: skip
+    contact_sheet: str | None = opt(
+        None, flag="--contact-sheet", stage=Stage.OUTPUT, value=FileEnding("FILE.html|FILE.png", ("html", "png")),
+        recorded=False,
+        help="Lay all pictures of the invocation out in one file while they are made: a page to filter, sort and "
+        "compare, or a picture. The options with several values are its axes. A file that is there is replaced.",
     )  # fmt: skip
     preview: int | None = opt(
         None, flag="--preview", optional_value=True, value=Integer(1),

@@ -222,6 +222,20 @@ class FilePath(Kind):
         return change(value)
 
 
+class FileEnding(FilePath):
+    """The path of a file whose name ends in one of several ways."""
+
+    metavar: str = "FILE"
+    endings: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> str:
+        """Take a path with one of the endings."""
+        if not text.lower().endswith(tuple(f".{each}" for each in self.endings)):
+            listed = " or ".join(f"`.{each}`" for each in self.endings)
+            raise BadValue(f"expected a file that ends in {listed}, found `{text}`")
+        return super().parse(text)
+
+
 class ModelSource(Kind):
     """Where a model comes from: a hub repository, a folder, a file, a URL, or `builtin:NAME`."""
 
