@@ -112,8 +112,8 @@ def plugin_mistakes(bound: Bound) -> Iterator[Diagnostic]:
 
 
 _NAMED: dict[str, Registry[Any]] = {
-    "prompt_weighter": WEIGHTERS, "latents_processors": REFINERS, "img2img_latents_processors": REFINERS,
-    "latents_post_processors": REFINERS,
+    "prompt_weighter": WEIGHTERS, "second_prompt_weighter": WEIGHTERS, "latents_processors": REFINERS,
+    "img2img_latents_processors": REFINERS, "latents_post_processors": REFINERS,
 }  # fmt: skip
 """The options whose words name plugins, and their kinds."""
 

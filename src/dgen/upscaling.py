@@ -15,7 +15,10 @@ from dgen.schema import BadValue
 from dgen.upscalers import UPSCALERS, Row, TextOrder, Writer, upscale
 from dgen.values.prompt import Prompt
 
-_PROMPTS = {"prompt_upscaler": "prompt", "prompt_2_upscaler": "prompt_2", "prompt_3_upscaler": "prompt_3"}
+_PROMPTS = {
+    "prompt_upscaler": "prompt", "prompt_2_upscaler": "prompt_2", "prompt_3_upscaler": "prompt_3",
+    "second_prompt_upscaler": "second_prompt", "second_prompt_2_upscaler": "second_prompt_2",
+}  # fmt: skip
 """The options that name upscalers, and those whose prompts they change."""
 
 

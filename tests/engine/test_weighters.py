@@ -207,3 +207,13 @@ def test_prompts_of_another_kind_of_encoder_cannot_be_weighed(shared_bench: Benc
     with pytest.raises(EngineError) as caught:
         shared_bench.job(toys / "auraflow", prompt_weighter=NamedUri("compel"))
     assert (caught.value.code, caught.value.option) == ("unsupported-option", "prompt_weighter")
+
+
+def test_refiner_has_a_weighter_of_its_own(shared_bench: Bench, toys: Path) -> None:
+    from dgen.options.refiner import RefinerUri
+
+    said = {"sdxl_refiner": RefinerUri(model=str(toys / "refiner")), "num_inference_steps": 8}
+    plain = pixels(shared_bench.render(toys / "sdxl", **said))
+    assert pixels(shared_bench.render(toys / "sdxl", second_prompt_weighter=NamedUri("sd-embed"), **said)) == plain
+    told = {"second_prompt": Prompt("a (red:1.8) circle", "blurry"), "second_prompt_weighter": NamedUri("compel")}
+    assert pixels(shared_bench.render(toys / "sdxl", **said, **told)) != plain

@@ -47,7 +47,10 @@ _COUNTED = {
     "missing-option": (*STEERING, "ip_adapters"),
 }  # fmt: skip
 """Mistakes that are none when there is something unknown among the values of an option."""
+_OF_SCHEDULES = ("sigmas", "timesteps", "prompt_weighter")
+"""Options of a call that engines check as well."""
 _NEEDS_ALL_WORDS = ("missing-option", "missing-model", "missing-value", "unsupported-mode")
+_FROM_PLUGINS = ("unknown-plugin", "unknown-model-type")
 
 
 class Perhaps(Kind):
@@ -111,7 +114,7 @@ class Invocations:
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
         found = (*upscaler_mistakes(bound), *processor_mistakes(bound), *plugin_mistakes(bound))
-        yield from (d for d in found if not (d.code == "unknown-plugin" and self._made.anything))
+        yield from (d for d in found if not (d.code in _FROM_PLUGINS and self._made.anything))
         yield from self._unfit(bound, next(iter(expansion)), unknown)
 
     # ---- files ---------------------------------------------------------------------------------------------------
@@ -183,7 +186,8 @@ class Invocations:
     def _unfit_parts(self, bound: Bound, request: Request, facts: ModelFacts) -> Iterator[Diagnostic]:
         """Yield what is wrong with schedulers and sub-models; a combination that was fit is not looked at again."""
         schedulers = bound.given["scheduler"].values if "scheduler" in bound else ()
-        key = (*(getattr(request, r.name) for r in ROWS.values() if r.stage is Stage.LOAD or r.needs), schedulers)
+        names = (r.name for r in ROWS.values() if r.stage is Stage.LOAD or r.needs)
+        key = (*(getattr(request, name) for name in (*names, *_OF_SCHEDULES)), schedulers)
         if key not in self._fit:
             found = list(check_schedulers(self._engine, bound, request, (facts, schedulers)))
             self._fit.update(() if found else (key,))

@@ -30,6 +30,10 @@ class PromptOptions:
         help="Read prompts of any length in which words weigh more or less, as in `(a red (star:1.3)) [circle]`; "
         "`--prompt-weighter-help` lists weighters.",
     )  # fmt: skip
+    second_prompt_weighter: NamedUri | None = opt(
+        None, flag="--second-model-prompt-weighter", short="-pw2", stage=Stage.CALL, value=OpenUri(),
+        requires=("sdxl_refiner",), help="The same for what the refiner is told.",
+    )  # fmt: skip
     prompt_upscaler: tuple[NamedUri, ...] = opt(
         (), flag="--prompt-upscalers", short="-pu", aliases=("--prompt-upscaler",), many=True, value=OpenUri(),
         requires=("prompt",),
@@ -42,6 +46,15 @@ class PromptOptions:
     prompt_3_upscaler: tuple[NamedUri, ...] = opt(
         (), flag="--third-prompt-upscalers", aliases=("--third-prompt-upscaler",), many=True, value=OpenUri(),
         requires=("prompt_3",), help="The same for the third prompts.",
+    )  # fmt: skip
+    second_prompt_upscaler: tuple[NamedUri, ...] = opt(
+        (), flag="--second-model-prompt-upscalers", short="-pu2", aliases=("--second-model-prompt-upscaler",),
+        many=True, value=OpenUri(), requires=("second_prompt",), help="The same for the prompts of the refiner.",
+    )  # fmt: skip
+    second_prompt_2_upscaler: tuple[NamedUri, ...] = opt(
+        (), flag="--second-model-second-prompt-upscalers", aliases=("--second-model-second-prompt-upscaler",),
+        many=True, value=OpenUri(), requires=("second_prompt_2",),
+        help="The same for the second prompts of the refiner.",
     )  # fmt: skip
     max_sequence_length: int | None = opt(
         None, flag="--max-sequence-length", stage=Stage.CALL, value=Integer(1, 512), keyword="max_sequence_length",
