@@ -169,8 +169,9 @@ def make_upscaler_x2(folder: Path) -> Path:
     seeded(36)
     unet = UNet2DConditionModel(
         sample_size=SAMPLE_CELLS, in_channels=8, out_channels=5, layers_per_block=1, norm_num_groups=8,
-        block_out_channels=(32, 32, 64, 64), act_fn="gelu", attention_head_dim=8, cross_attention_dim=32, conv_in_kernel=1,
-        conv_out_kernel=1, down_block_types=("KDownBlock2D", *["KCrossAttnDownBlock2D"] * 3), mid_block_type=None,
+        block_out_channels=(32, 32, 64, 64), act_fn="gelu", attention_head_dim=8, cross_attention_dim=32,
+        conv_in_kernel=1, conv_out_kernel=1,
+        down_block_types=("KDownBlock2D", *["KCrossAttnDownBlock2D"] * 3), mid_block_type=None,
         up_block_types=(*["KCrossAttnUpBlock2D"] * 3, "KUpBlock2D"), norm_eps=1e-5, only_cross_attention=False,
         resnet_time_scale_shift="scale_shift", time_cond_proj_dim=160, time_embedding_type="fourier",
         timestep_post_act="gelu",

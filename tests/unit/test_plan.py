@@ -182,7 +182,8 @@ def test_what_attaches_is_refused_where_the_pipeline_cannot_take_it() -> None:
         ("unsupported-option", "--textual-inversions"),
         ("unsupported-option", "--control-nets"),
     ]
-    assert found[2].help == "these can: sd (txt2img, img2img, inpaint), sdxl (txt2img, img2img, inpaint)"
+    every = "(txt2img, img2img, inpaint)"
+    assert found[2].help == f"these can: sd {every}, sdxl {every}, sd3 (txt2img, inpaint), flux {every}"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from dgen.families.family import MODES, Family
 from dgen.families.rows import FAMILIES
@@ -41,7 +42,7 @@ class AddedFamilies:
         Raises:
             ValueError, TypeError: its row is wrong; the place where it is written is the caller's.
         """
-        family: object = call()
+        family: Any = call()
         if not isinstance(family, Family):
             raise TypeError(f"`{call.__name__}` returns a {type(family).__name__}, not a `Family`")
         if not call.__doc__:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dgen.diagnostic import did_you_mean
 from dgen.families import flux, stability
-from dgen.families.family import CONTROLNET, CONTROLNET_UNION, IMG2IMG, INPAINT, MODES, PAG, T2I_ADAPTER, TXT2IMG, Family
+from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
     IMG2IMG,
     INPAINT,
+    MODES,
     PAG,
     T2I_ADAPTER,
     TXT2IMG,
