@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _THUMB = 256
 _EVERY_S = 2.0
-_GAP, _LINE, _FONT = 8, 18, 13
+_GAP, _LINE, _FONT, _LETTER = 8, 18, 13, 8
+_LEAST = 160  # of a column, for the label above it
 
 FRAME, PICTURE = "frame", "picture"
 """The axes of animations' frames and of the pictures of a batch."""
@@ -224,22 +225,22 @@ def drawn(axes: Sequence[Axis], cells: Sequence[Cell]) -> Image:
     font = ImageFont.load_default(_FONT)
     across = list(axes[-1].values) if axes else [""]
     rows = list(dict.fromkeys(cell.values[:-1] for cell in cells))
+    shown = [(cell, Pictures.open(io.BytesIO(cell.thumb))) for cell in cells if cell.thumb]
     left = 8 * _GAP if len(axes) < 2 else 26 * _GAP
     top = 2 * _GAP + _LINE
-    step = _THUMB + _GAP
-    image = Pictures.new("RGB", (left + step * len(across), top + step * len(rows)), "white")
+    wide = max([_LEAST, *(small.width for _, small in shown)]) + _GAP
+    high = max([2 * _LINE * (len(axes) - 1), *(small.height for _, small in shown)]) + _GAP
+    image = Pictures.new("RGB", (left + wide * len(across), top + high * len(rows)), "white")
     pen = ImageDraw.Draw(image)
     for k, value in enumerate(across):
         label = f"{axes[-1].name} {value}" if axes else ""
-        pen.text((left + step * k, _GAP), _cut_to(label, 34), fill="black", font=font)
+        pen.text((left + wide * k, _GAP), _cut_to(label, wide // _LETTER), fill="black", font=font)
     for k, row in enumerate(rows):
         for n, line in enumerate(_labels(axes, row)):
-            pen.text((_GAP, top + step * k + n * _LINE), _cut_to(line, 26), fill="black", font=font)
-    for cell in cells:
+            pen.text((_GAP, top + high * k + n * _LINE), _cut_to(line, 26), fill="black", font=font)
+    for cell, small in shown:
         column = across.index(cell.values[-1]) if axes else 0
-        if cell.thumb:
-            small = Pictures.open(io.BytesIO(cell.thumb))
-            image.paste(small, (left + step * column, top + step * rows.index(cell.values[:-1])))
+        image.paste(small, (left + wide * column, top + high * rows.index(cell.values[:-1])))
     return image
 
 
