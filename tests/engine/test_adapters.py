@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 from toybench import INPUTS, Bench, mask, picture, pixels
 
+from dgen.engine.adapters.t2i import check_size
 from dgen.engine.protocol import EngineError, Inputs
+from dgen.engine.sources import Source
 from dgen.events import ComponentLoaded
 from dgen.options.attachments import ImageEncoderUri, IpAdapterUri, LoraUri, T2iAdapterUri
 from dgen.values.image_seed import AdapterImage, ImageSeed
+from dgen.values.scalars import Size
 
 NAMES = {"sd": "StableDiffusion", "sdxl": "StableDiffusionXL"}
 MODES = {"txt2img": "Pipeline", "img2img": "Img2ImgPipeline", "inpaint": "InpaintPipeline"}
@@ -180,6 +183,14 @@ def test_image_encoder_comes_from_where_it_is_said(bench: Bench, toys: Path, tmp
     with pytest.raises(EngineError, match="is no folder `image_encoder`") as caught:
         prompted(bench, toys / "sd", "txt2img", (ip(lonely),), (1,))
     assert "--image-encoder" in str(caught.value.help)
+
+
+def test_size_that_a_t2i_adapter_cannot_divide_is_refused() -> None:
+    source = Source(model="TencentARC/t2i", option="t2i_adapters", index=1)
+    check_size(source, {"downscale_factor": 16}, Size(64, 48))
+    with pytest.raises(EngineError, match="multiples of 16, found 64x56") as caught:
+        check_size(source, {"downscale_factor": 16}, Size(64, 56))
+    assert (caught.value.code, caught.value.option) == ("size-mismatch", "t2i_adapters")
 
 
 SEED = {"image_seed": ImageSeed(adapter=((AdapterImage("seed"),),) * 2)}

@@ -6,11 +6,13 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from toybench import INPUTS, Bench, pixels
 
+from dgen.engine.adapters.lycoris import changes
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentLoaded, FileRead
 from dgen.options.attachments import LoraUri, TextualInversionUri
@@ -164,6 +166,14 @@ def test_lycoris_acts_as_in_peft_and_leaves_no_trace(bench: Bench, toys: Path, k
     with pytest.raises(EngineError, match=r"is \[64, 80\], and its change \[64, 32\]") as caught:
         bench.job(toys / "sdxl", loras=(lora(toys / "sdxl-lora"), both[0]))
     assert caught.value.index == 1
+
+
+def test_names_of_original_sdxl_checkpoints_are_read() -> None:
+    names = ("lora_unet_input_blocks_4_0_in_layers_2.hada_w1_a", "lora_unet_output_blocks_5_1_proj_in.lokr_w1")
+    found = list(changes(dict.fromkeys(names, 0), SimpleNamespace(layers_per_block=2)))
+    assert [(c.part, c.layer) for c in found] == [
+        ("unet", "down_blocks_1_resnets_0_conv1"), ("unet", "up_blocks_1_attentions_2_proj_in")
+    ]  # fmt: skip
 
 
 def test_lora_without_strength_changes_nothing(shared_bench: Bench, toys: Path) -> None:

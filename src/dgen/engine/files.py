@@ -8,7 +8,7 @@ from pathlib import Path
 from dgen.engine.adapters.files import adapter_file
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import ModelFiles
-from dgen.engine.sources import ADAPTERS, attached_sources, replaced_parts, source_of, vae_source
+from dgen.engine.sources import ADAPTERS, Layout, attached_sources, encoder_part, replaced_parts, source_of, vae_source
 from dgen.engine.weights import weights_of
 from dgen.options.request import Request
 from dgen.plan.second import refiner_request
@@ -17,7 +17,9 @@ from dgen.plan.second import refiner_request
 def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
     """Yield the files of a request's model and of all that replaces its parts or attaches to it."""
     parts = (p for option in ("control_nets", "t2i_adapters") for p in attached_sources(request, option))
-    replaced = (part.source for part in replaced_parts(request))
+    replaced = [part.source for part in replaced_parts(request)]
+    encoder = encoder_part(request, Layout(path=None, index={})) if request.image_encoder is not None else None
+    replaced += [] if encoder is None else [encoder.source]
     refiner = refiner_request(request)
     second = [] if refiner is None else [source_of(refiner), *(part.source for part in replaced_parts(refiner))]
     for source in (source_of(request), vae_source(request), *replaced, *parts, *second):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from dgen.engine.adapters.layers import wholly_as_it_was
@@ -40,18 +41,32 @@ def is_lycoris(names: Sequence[str]) -> bool:
 def changes(tensors: Mapping[str, Any], unet_config: Any = None) -> Iterator[Change]:
     """Yield what tensors change; the configuration of a UNet helps to read the names of original SDXL checkpoints."""
     if unet_config is not None and any("input_blocks" in n or "output_blocks" in n for n in tensors):
-        from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
-
-        tensors = _maybe_map_sgm_blocks_to_diffusers(dict(tensors), unet_config)
+        names: Any = import_module("diffusers.loaders.lora_conversion_utils")
+        tensors = names._maybe_map_sgm_blocks_to_diffusers(dict(tensors), unet_config)
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for name, tensor in tensors.items():
         match = _FACTOR.fullmatch(name)
         if match is not None:
             start = match["start"][:-1]
-            part, layer = _PARTS.get(start, start), match["layer"].replace(".", "_")
+            part, layer = _PARTS.get(start, start), _renamed(match["layer"].replace(".", "_"))
             found.setdefault((part, layer), {})[match["factor"]] = tensor
     for (part, layer), factors in found.items():
         yield Change(part, layer.removeprefix("text_model_"), factors)
+
+
+def _renamed(layer: str) -> str:
+    """Return a layer as diffusers calls it, whose blocks are numbered as there."""
+    for old, new in _ORIGINAL.items():
+        layer = layer.replace(old, new)
+    return layer
+
+
+_ORIGINAL = {
+    "input_blocks": "down_blocks", "middle_block": "mid_block", "output_blocks": "up_blocks",
+    "in_layers_2": "conv1", "out_layers_3": "conv2", "emb_layers_1": "time_emb_proj",
+    "skip_connection": "conv_shortcut", "downsamplers_0_op": "downsamplers_0_conv",
+}  # fmt: skip
+"""How the original checkpoints of SDXL call what diffusers calls otherwise."""
 
 
 def check_lycoris(found: Mapping[str, Sequence[int]], unet: Mapping[str, Sequence[int]]) -> None:
