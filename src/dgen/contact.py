@@ -229,7 +229,7 @@ def drawn(axes: Sequence[Axis], cells: Sequence[Cell]) -> Image:
     left = 8 * _GAP if len(axes) < 2 else 26 * _GAP
     top = 2 * _GAP + _LINE
     wide = max([_LEAST, *(small.width for _, small in shown)]) + _GAP
-    high = max([2 * _LINE * (len(axes) - 1), *(small.height for _, small in shown)]) + _GAP
+    high = max([_LINE, 2 * _LINE * (len(axes) - 1), *(small.height for _, small in shown)]) + _GAP
     image = Pictures.new("RGB", (left + wide * len(across), top + high * len(rows)), "white")
     pen = ImageDraw.Draw(image)
     for k, value in enumerate(across):
