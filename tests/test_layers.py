@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "retouching": BASE | {"engine", "media", "options", "plan"},
     "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors", "retouching"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
-    "plugins": BASE | {"lang", "processors", "upscalers", "refiners", "weighters"},
+    "plugins": BASE | {"families", "lang", "processors", "upscalers", "refiners", "weighters"},
     "preflight": BASE
     | {"engine", "families", "help", "media", "options", "plan", "processors", "registry", "refiners", "retouching"}
     | {"weighters"},

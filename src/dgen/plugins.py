@@ -1,12 +1,15 @@
 """The public API of plugins: what a plugin file imports, and nothing else of dgen.
 
-A plugin is a Python file. It registers directives, template functions, image and latents processors, prompt weighters and
-prompt upscalers with the same decorators as dgen itself; scripts load it with `\\import_plugins FILE.py`.
+A plugin is a Python file. It registers directives, template functions, image and latents processors, prompt weighters,
+prompt upscalers and model families with the same decorators as dgen itself; scripts load it with `\\import_plugins
+FILE.py`.
 """
 
 from __future__ import annotations
 
 from dgen.diagnostic import DgenError, Span, Word, fail
+from dgen.families.added import model_family
+from dgen.families.family import Family
 from dgen.lang.directives import directive
 from dgen.lang.evaluate import Interpreter
 from dgen.lang.functions import function
@@ -40,6 +43,7 @@ __all__ = [
     "Detection",
     "DgenError",
     "Encoded",
+    "Family",
     "FilePath",
     "Flag",
     "Host",
@@ -68,6 +72,7 @@ __all__ = [
     "function",
     "image_processor",
     "latents_processor",
+    "model_family",
     "opt",
     "options",
     "prompt_upscaler",

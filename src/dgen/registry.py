@@ -9,7 +9,7 @@ from functools import cache
 from importlib import util
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from dgen.diagnostic import Note, Source, did_you_mean
 from dgen.resources import folder
@@ -155,15 +155,33 @@ def _shown_default(argument: Option) -> str:
     return f" ({given})" if given else ""
 
 
-REGISTRIES: list[Registry[Any]] = []
+class Shelf(Protocol):
+    """The plugins of one kind, as lists of all kinds see them."""
+
+    noun: str
+
+    def rows(self) -> Mapping[str, Any]:
+        """Return all rows by name; each has a `name`, a `call` and a `help`."""
+        ...
+
+    def names(self) -> frozenset[str]:
+        """Return the names that are registered now."""
+        ...
+
+    def forget(self, names: frozenset[str]) -> None:
+        """Take names back: the plugin that registered them failed."""
+        ...
 
 
-def taken_names() -> dict[Registry[Any], frozenset[str]]:
+REGISTRIES: list[Shelf] = []
+
+
+def taken_names() -> dict[Shelf, frozenset[str]]:
     """Return the names of every registry."""
     return {each: each.names() for each in REGISTRIES}
 
 
-def give_back(before: Mapping[Registry[Any], frozenset[str]]) -> None:
+def give_back(before: Mapping[Shelf, frozenset[str]]) -> None:
     """Take back what was registered since `before`."""
     for each in REGISTRIES:
         each.forget(each.names() - before.get(each, frozenset()))

@@ -461,6 +461,33 @@ def test_a_wrong_plugin_is_blamed_by_file_and_line(
 @pytest.mark.parametrize(
     ("body", "told"),
     [
+        ('@directive("bare")\ndef bare(run, span):\n    pass', "the directive \\bare has no docstring"),
+        ('@directive("two words")\ndef two(run, span):\n    """Two."""', "letters, digits and `_`, not `two words`"),
+        ('@directive("lone")\ndef lone(run):\n    """One."""', "does not take the interpreter and a span"),
+        ('@directive("print")\ndef again(run, span):\n    """Again."""', "the directive \\print is registered twice"),
+        ("@function()\ndef bare(text):\n    return text", "the template function bare has no docstring"),
+        ('@function()\ndef first(text):\n    """First."""', "the template function first is registered twice"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("import dgen_has_no_such_module", "ModuleNotFoundError"),
+        ("raise SystemExit", "SystemExit"),
+        ("def (", "SyntaxError"),
+    ],
+)
+def test_a_wrong_plugin_of_another_kind_is_blamed_by_file_and_line(
+    body: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("wrong.py").write_text(f"from dgen.plugins import directive, function\n\n{body}\n")
+    assert main(["plugins", "wrong.py"]) == 2
+    error = capsys.readouterr().err
+    assert "error[bad-plugin]" in error
+    assert told in error
+    assert " --> wrong.py:3" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
         ("1 / 0", "failed: ZeroDivisionError"),
         ("None", "returned a NoneType"),
         ("image.crop((0, 0, 2, 2))", "no `resizes`"),

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,8 @@ class Invocations:
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
         found = (*upscaler_mistakes(bound), *processor_mistakes(bound), *plugin_mistakes(bound))
-        yield from (d for d in found if not (d.code in _FROM_PLUGINS and self._made.anything))
-        yield from self._unfit(bound, next(iter(expansion)), unknown)
+        unfit = self._unfit(bound, next(iter(expansion)), unknown)
+        yield from (d for d in chain(found, unfit) if not (d.code in _FROM_PLUGINS and self._made.anything))
 
     # ---- files ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,7 +100,8 @@ def directive(name: str, *, help: str = "", **row_fields: Unpack[RowFields]) -> 
     """Register a function as the directive of a name and its aliases; its docstring, or `help`, describes it."""
 
     def register(call: F) -> F:
-        row = Row(name, call, help or str(call.__doc__), **row_fields)
+        row = Row(name, call, help or call.__doc__ or "", **row_fields)
+        _refuse_wrong(row)
         taken = [each for each in (name, *row.aliases) if each in _ROWS]
         if taken:
             raise ValueError(f"the directive \\{taken[0]} is registered twice")
@@ -107,6 +109,17 @@ def directive(name: str, *, help: str = "", **row_fields: Unpack[RowFields]) -> 
         return call
 
     return register
+
+
+def _refuse_wrong(row: Row) -> None:
+    wrong = next((each for each in (row.name, *row.aliases) if not re.fullmatch(r"[A-Za-z_]\w*", each)), None)
+    if wrong is not None:
+        raise ValueError(f"the name of a directive is letters, digits and `_`, not `{wrong}`")
+    if not row.help:
+        raise ValueError(f"the directive \\{row.name} has no docstring, which is its help")
+    code = getattr(row.call, "__code__", None)
+    if code is not None and code.co_argcount < 2:
+        raise TypeError(f"the function of the directive \\{row.name} does not take the interpreter and a span")
 
 
 def directives() -> Mapping[str, Row]:

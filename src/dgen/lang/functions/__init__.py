@@ -57,7 +57,7 @@ def function(
     """Register a template function; its docstring, or `help`, describes it."""
 
     def register(call: F) -> F:
-        add_function(Function(call.__name__.rstrip("_"), call, help or str(call.__doc__), examples, asks_host))
+        add_function(Function(call.__name__.rstrip("_"), call, help or call.__doc__ or "", examples, asks_host))
         return call
 
     return register
@@ -67,10 +67,12 @@ def add_function(row: Function) -> None:
     """Register a row.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is taken, or nothing describes it.
     """
     if row.name in _ROWS:
         raise ValueError(f"the template function {row.name} is registered twice")
+    if not row.help:
+        raise ValueError(f"the template function {row.name} has no docstring, which is its help")
     _ROWS[row.name] = row
 
 
