@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "contact": BASE | {"config", "media", "options", "plan"},
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
     "session": FLOW
-    | {"commands", "contact", "darkroom", "fetch", "filming", "help", "inertness", "paging"}
+    | {"commands", "config", "contact", "darkroom", "fetch", "filming", "help", "inertness", "paging"}
     | {"patience", "preflight", "telling", "upscaling"},
     "terminal": BASE | {"media"},
     "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dgen.diagnostic import CODES
+from dgen.families.samplers import SAMPLERS, SPACINGS
+from dgen.families.rows import FAMILIES
 from dgen.help import all_rows, topics
 from dgen.lang.directives import directives
 from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
+from dgen.plan.abilities import in_words
 from dgen.processors import PROCESSORS, Detection, Processing
 from dgen.schema import Option, rows_of
 from dgen.values.uri import Uri, uris_in
@@ -129,6 +132,7 @@ def processor_page() -> str:
     """Return the page that lists the image processors and their arguments."""
     parts = ["# Image processors\n\n" + GENERATED]
     parts.append("Written `NAME;argument=value;…`. [plugins.md](plugins.md) says how to write one.\n")
+    parts.append("The examples start from this picture:\n\n![photo.png](pictures/processors/photo.png)\n")
     parts += ["\n## All of them\n\n", *_argument_rows(rows_of(Processing).values())]
     parts += ["\n## Those that look for something\n\n", *_argument_rows(_own(Detection, Processing))]
     for name, row in sorted(PROCESSORS.rows().items()):
@@ -138,6 +142,20 @@ def processor_page() -> str:
             parts += ["\n", *_argument_rows(own)]
         if base is Detection:
             parts.append("\nIt looks for something.\n")
+        if row.example:
+            picture = f"![What {name} makes](pictures/processors/{name}.png)"
+            parts.append(f'\n```\n\\image_process photo.png --processors "{row.example}"\n```\n\n{picture}\n')
+    return "".join(parts)
+
+
+def family_page() -> str:
+    """Return the page that lists the model families, their modes and what can be attached to their models."""
+    parts = ["# Model families\n\n" + GENERATED + "The family of a model is found by looking into it.\n\n"]
+    parts.append("| Family | Models | Modes | What can be attached |\n|---|---|---|---|\n")
+    for family in FAMILIES.values():
+        label = family.label[0].upper() + family.label[1:]
+        parts.append(f"| `{family.name}` | {label} | {', '.join(family.pipelines)} | {in_words(family)} |\n")
+    parts.append("\nModes in brackets are those in which it can, where it is not all of them.\n")
     return "".join(parts)
 
 
@@ -154,7 +172,39 @@ def _argument_rows(rows: Iterable[Option]) -> Iterator[str]:
             yield f"| `{row.name.replace('_', '-')}` | `{row.value.metavar}` | {default} | {row.help} |\n"
 
 
+def scheduler_page() -> str:
+    """Return the page about schedulers: how they are named, and what other programs call them."""
+    parts = [f"# Schedulers\n\n{GENERATED}{_SCHEDULERS}\n| Name | Scheduler | Arguments |\n|---|---|---|\n"]
+    for name, (scheduler, arguments) in SAMPLERS.items():
+        parts.append(f"| `{name}` | `{scheduler}` | {_said(arguments)} |\n")
+    parts.append("\nAfter a name may stand how the steps are spaced, as in `DPM++ 2M Karras`:\n\n")
+    parts.append("| Spacing | Arguments |\n|---|---|\n")
+    parts += [f"| `{name}` | {_said(arguments)} |\n" for name, arguments in SPACINGS.items()]
+    return "".join(parts)
+
+
+def _said(arguments: Mapping[str, object]) -> str:
+    return " ".join(f"`{name.replace('_', '-')}={str(value).lower()}`" for name, value in arguments.items())
+
+
+_SCHEDULERS = """`--scheduler NAME;argument=value` chooses the sampler. A name is a class of diffusers, which may
+lack `Scheduler` or be shortened as long as it means one; or what AUTOMATIC1111's web UI calls it,
+below. Arguments are those of the class, `-` for `_`, lists with commas; `--scheduler help` lists
+the classes that a model can use, `helpargs` their arguments. What is not said comes from the
+model's own scheduler, or with `clone-config=false` from the class. Several schedulers are swept.
+
+`--sigmas` gives the noise levels: falling numbers with or without the 0 at the end
+(`14.6,3.8,0.9`), an expression over the scheduler's own (`"expr: sigmas * 0.95"`, `"expr:
+np.linspace(sigmas[0], 0.03, 12)"`), or `AYS`, the levels of "Align Your Steps" (Sabour et al.
+2024), bent to `--inference-steps` where that is not 10. `--timesteps` gives the timesteps, falling
+whole numbers or `AYS`. A list says how many steps are taken. What a scheduler cannot take is told
+before anything is loaded, with those that can.
+"""
+
+
 PAGES = {
+    "families.md": family_page,
+    "schedulers.md": scheduler_page,
     "processors.md": processor_page,
     "examples.md": example_page,
     "options.md": option_page, "commands.md": command_page, "errors.md": error_page, "directives.md": directive_page,

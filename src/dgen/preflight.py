@@ -13,6 +13,8 @@ from dgen import help as helps
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Span, Word
 from dgen.engine.protocol import Engine, EngineError
 from dgen.families.inspection import ModelFacts
+from dgen.families.samplers import SAMPLERS, SPACINGS
+from dgen.families.signatures import parameters
 from dgen.media.read import PictureFiles
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
@@ -151,6 +153,19 @@ def asks_for_help(bound: Bound) -> bool:
     """Whether a statement asks which schedulers there are instead of rendering."""
     held = bound.given.get("scheduler")
     return bool({"help", "helpargs"} & {v.name for v in held.values}) if held else False
+
+
+def scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:
+    """Yield what `help` and `helpargs` say of schedulers."""
+    for name in names:
+        yield name
+        for p in parameters(name, "__init__") if with_arguments else ():
+            yield f"    {p.name.replace('_', '-')}={p.default if p.default is not None else ''}"
+    if with_arguments:
+        yield "and of all: clone-config=True, which takes what is not said from the model's own scheduler"
+    known = ", ".join(f"`{name}`" for name, (scheduler, _) in SAMPLERS.items() if scheduler in names)
+    if known:
+        yield f"Other names: {known}; with {', '.join(f'`{s}`' for s in SPACINGS)} after them where they can do it."
 
 
 def in_folder_of_script(bound: Bound) -> Bound:

@@ -7,7 +7,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -63,6 +63,7 @@ from dgen.preflight import (
     look_into,
     option_help,
     plugin_mistakes,
+    scheduler_lines,
     value_diagnostic,
 )
 from dgen.schema import BadValue
@@ -250,7 +251,7 @@ class Session:
         with blaming(bound):
             request = replace(next(iter(expand(bound, self.rng))), scheduler=None)
             names = self.engine.schedulers(request)
-            self.write("\n".join(_scheduler_lines(names, asked[0] == "helpargs")) + "\n")
+            self.write("\n".join(scheduler_lines(names, asked[0] == "helpargs")) + "\n")
         return True
 
     def _prepare(self, bound: Bound, expansion: Expansion) -> tuple[ModelFacts, str]:
@@ -564,19 +565,6 @@ def _sheets(job: Job, images: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a batch as the pictures that are written: one when a grid is asked for."""
     shape = job.request.batch_grid_size
     return (grid(images, *shape),) if shape is not None and images else images
-
-
-def _scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:
-    from dgen.families.samplers import SAMPLERS, SPACINGS
-    from dgen.families.signatures import parameters
-
-    for name in names:
-        yield name
-        for p in parameters(name, "__init__") if with_arguments else ():
-            yield f"    {p.name.replace('_', '-')}={p.default if p.default is not None else ''}"
-    known = ", ".join(f"`{name}`" for name, (scheduler, _) in SAMPLERS.items() if scheduler in names)
-    if known:
-        yield f"Other names: {known}; with {', '.join(f'`{s}`' for s in SPACINGS)} after them where they can do it."
 
 
 def _no_network(why: str) -> Word:

@@ -12,6 +12,7 @@ from dgen.builtin import builtin_models
 from dgen.complete.candidates import Candidate, Signature, first_sentence
 from dgen.complete.models import cached_models, schedulers_of
 from dgen.families.rows import FAMILIES
+from dgen.families.samplers import sampler_named
 from dgen.families.signatures import Parameter, parameters, scheduler_names, summary
 from dgen.options.quantizers import QUANTIZERS, QuantizerText
 from dgen.processors import PROCESSORS, ProcessorText
@@ -21,6 +22,7 @@ from dgen.schema import Option, Value
 from dgen.upscalers import UPSCALERS
 from dgen.values.image_seed import ARGUMENTS, ImageSeedText
 from dgen.values.scalars import Choice, FilePath, Flag, ModelSource
+from dgen.values.step_cache import StepCacheText
 from dgen.values.uri import OpenUri, Uri
 from dgen.weighters import WEIGHTERS
 
@@ -131,6 +133,7 @@ def _default(row: Option) -> Iterator[Candidate]:
 
 _BY_KIND: dict[Any, Callable[[Ask, Any], Iterator[Candidate]]] = {
     ProcessorText: _plugins, OpenUri: _plugins, QuantizerText: _quantizers,
+    StepCacheText: _choices,
     Choice: _choices, Flag: _truth, ModelSource: _models, FilePath: _files, ImageSeedText: _seeds, Uri: _concept,
 }  # fmt: skip
 
@@ -171,6 +174,9 @@ def _row_of(parameter: Parameter) -> Option:
 
 
 def _scheduler_class(name: str) -> str:
+    sampler = sampler_named(name)
+    if sampler is not None:
+        return sampler.scheduler
     wanted = name.casefold()
     known = scheduler_names()
     exact = [n for n in known if n.casefold() in (wanted, f"{wanted}scheduler")]
