@@ -51,7 +51,7 @@ class PatchMatch(Processing):
     seed: int = opt(0, value=Integer(0, 2**32 - 1), help="Another number, another filling.")
 
 
-@image_processor("patchmatch", PatchMatch)
+@image_processor("patchmatch", PatchMatch, example="patchmatch;mask=mask.png")
 def patchmatch(said: Any, image: "Image", bench: Bench) -> "Image":
     """Fill the white part of a mask with patches from elsewhere in the picture, without a model."""
     import numpy as np

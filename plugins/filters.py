@@ -62,7 +62,7 @@ class GaussianBlur(Processing):
     sigma_y: float = opt(0.0, value=Real(0, 500), help="The spread down; 0 is the same as across.")
 
 
-@image_processor("gaussian-blur", GaussianBlur)
+@image_processor("gaussian-blur", GaussianBlur, example="gaussian-blur;size=9")
 def gaussian_blur(said: Any, image: "Image", bench: Bench) -> "Image":
     """Blur a picture."""
     import numpy as np
@@ -81,7 +81,7 @@ class Sharpen(Processing):
     radius: float = opt(2.0, value=Real(0.1, 100), help="How coarse the detail may be, in pixels.")
 
 
-@image_processor("sharpen", Sharpen)
+@image_processor("sharpen", Sharpen, example="sharpen;amount=2")
 def sharpen(said: Any, image: "Image", bench: Bench) -> "Image":
     """Add to a picture what a blur takes from it (unsharp masking)."""
     import numpy as np
@@ -104,7 +104,7 @@ class Dilate(Processing):
     )  # fmt: skip
 
 
-@image_processor("dilate", Dilate)
+@image_processor("dilate", Dilate, example="dilate;size=5;shape=circle")
 def dilate(said: Any, image: "Image", bench: Bench) -> "Image":
     """Let bright areas grow, as white areas of a mask."""
     import numpy as np
@@ -143,7 +143,7 @@ class LineartStandard(Detection):
     intensity_threshold: int = opt(8, value=Integer(0, 255), help="What is fainter does not count for the contrast.")
 
 
-@image_processor("lineart-standard", LineartStandard)
+@image_processor("lineart-standard", LineartStandard, example="lineart-standard;gaussian-sigma=3")
 def lineart_standard(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw the dark lines of a picture white on black: what is darker than its surroundings."""
     import numpy as np
@@ -174,7 +174,7 @@ class Canny(Detection):
     sigma: float = opt(0.33, value=Real(0, 1), help="How far they then lie from the shade that was found.")
 
 
-@image_processor("canny", Canny)
+@image_processor("canny", Canny, example="canny;lower=60;upper=140")
 def canny(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw the edges of a picture white on black.
 

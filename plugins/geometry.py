@@ -82,7 +82,7 @@ class ScaleText(Text):
         return ",".join(map(repr, value))
 
 
-@image_processor("mirror", Processing)
+@image_processor("mirror", Processing, example="mirror")
 def mirror(said: Any, image: "Image", bench: Bench) -> "Image":
     """Change left and right."""
     from PIL import ImageOps
@@ -90,7 +90,7 @@ def mirror(said: Any, image: "Image", bench: Bench) -> "Image":
     return ImageOps.mirror(image)
 
 
-@image_processor("flip", Processing)
+@image_processor("flip", Processing, example="flip")
 def flip(said: Any, image: "Image", bench: Bench) -> "Image":
     """Change top and bottom."""
     from PIL import ImageOps
@@ -108,7 +108,7 @@ class Rotate(Processing):
     fill: Any = opt((0, 0, 0), value=ColorText(), help="The colour of corners that were outside.")
 
 
-@image_processor("rotate", Rotate, resizes=True)
+@image_processor("rotate", Rotate, resizes=True, example="rotate;degrees=20;fill=white")
 def rotate(said: Any, image: "Image", bench: Bench) -> "Image":
     """Turn a picture; quarter turns keep every pixel."""
     from PIL import Image as Pictures
@@ -124,7 +124,7 @@ class Crop(Processing):
     box: Any = opt(..., value=BoxText(metavar="LxTxRxB"), help="The part to keep, in pixels from the left and the top.")
 
 
-@image_processor("crop", Crop, resizes=True)
+@image_processor("crop", Crop, resizes=True, example="crop;box=16x12x100x76")
 def crop(said: Any, image: "Image", bench: Bench) -> "Image":
     """Keep a part of a picture."""
     return image.crop(_inside(said.box, image))
@@ -148,7 +148,7 @@ class CropToMask(Processing):
     padding: Any = opt(Box(0, 0, 0, 0), value=MarginText(metavar="P, WxH or LxTxRxB"), help="How much more to keep.")
 
 
-@image_processor("crop-to-mask", CropToMask, resizes=True)
+@image_processor("crop-to-mask", CropToMask, resizes=True, example="crop-to-mask;mask=mask.png;padding=8")
 def crop_to_mask(said: Any, image: "Image", bench: Bench) -> "Image":
     """Keep what lies under the white part of a mask, whole rows and columns."""
     mask = bench.picture(said.mask).resize(image.size) if said.mask is not None else image
@@ -170,7 +170,7 @@ class OutpaintMask(Processing):
     box: Any = opt(..., value=BoxText(metavar="LxTxRxB"), help="How many pixels are painted anew at each side.")
 
 
-@image_processor("outpaint-mask", OutpaintMask)
+@image_processor("outpaint-mask", OutpaintMask, example="outpaint-mask;box=0x0x32x0")
 def outpaint_mask(said: Any, image: "Image", bench: Bench) -> "Image":
     """Make a mask of the size of a picture: its sides white, which are repainted, and the rest black."""
     from PIL import Image as Pictures
@@ -202,7 +202,7 @@ class Resize(Processing):
     )
 
 
-@image_processor("resize", Resize, resizes=True)
+@image_processor("resize", Resize, resizes=True, example="resize;scale=0.5")
 def resize(said: Any, image: "Image", bench: Bench) -> "Image":
     """Bring a picture to a size, or scale it."""
     from PIL import Image as Pictures
@@ -243,7 +243,7 @@ class Letterbox(Processing):
     aspect_correct: bool = opt(True, value=Flag(), help="Keep the aspect of the picture within.")
 
 
-@image_processor("letterbox", Letterbox, resizes=True)
+@image_processor("letterbox", Letterbox, resizes=True, example="letterbox;box-size=128x128;box-color=#204060")
 def letterbox(said: Any, image: "Image", bench: Bench) -> "Image":
     """Put a picture into the middle of a larger one of one colour."""
     from PIL import Image as Pictures

@@ -50,7 +50,9 @@ class Paste(Processing):
     reverse: bool = opt(False, value=Flag(), help="Put the processed picture over the named one instead.")
 
 
-@image_processor("paste", Paste, resizes=True)
+@image_processor(
+    "paste", Paste, resizes=True, example="paste;image=mark.png;position=4,4;feather=6"
+)
 def paste(said: Any, image: "Image", bench: Bench) -> "Image":
     """Put a picture over another one."""
     other = bench.processed(bench.picture(said.image), said.image_processors)
@@ -113,7 +115,7 @@ class Lettering(Processing):
     opacity: float = opt(1.0, value=Real(0, 1), help="How much it covers: 0 is invisible.")
 
 
-@image_processor("text", Lettering)
+@image_processor("text", Lettering, example="text;text=dgen;size=28;outline=2;position=bottom")
 def text(said: Any, image: "Image", bench: Bench) -> "Image":
     """Write a text over a picture."""
     from PIL import Image as Pictures
@@ -169,7 +171,7 @@ class Watermark(Processing):
     opacity: float = opt(0.5, value=Real(0, 1), help="How much it covers: 0 is invisible.")
 
 
-@image_processor("watermark", Watermark)
+@image_processor("watermark", Watermark, example="watermark;image=mark.png;opacity=0.7")
 def watermark(said: Any, image: "Image", bench: Bench) -> "Image":
     """Put a small mark into a corner of a picture."""
     from PIL import Image as Pictures

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@image_processor("grayscale", Processing)
+@image_processor("grayscale", Processing, example="grayscale")
 def grayscale(said: Any, image: "Image", bench: Bench) -> "Image":
     """Take the colours out, by their luminance (ITU-R BT.601)."""
     return image.convert("L")
 
 
-@image_processor("invert", Processing)
+@image_processor("invert", Processing, example="invert")
 def invert(said: Any, image: "Image", bench: Bench) -> "Image":
     """Turn every colour into its opposite."""
     return image.point([255 - value for value in range(256)] * 3)
@@ -28,7 +28,7 @@ class Posterize(Processing):
     bits: int = opt(..., value=Integer(1, 8), help="How many bits of each colour are kept.")
 
 
-@image_processor("posterize", Posterize)
+@image_processor("posterize", Posterize, example="posterize;bits=2")
 def posterize(said: Any, image: "Image", bench: Bench) -> "Image":
     """Leave few shades of each colour."""
     from PIL import ImageOps
@@ -44,7 +44,7 @@ class Solarize(Processing):
     threshold: int = opt(128, value=Integer(0, 256), help="The shade from which on colours turn into their opposite.")
 
 
-@image_processor("solarize", Solarize)
+@image_processor("solarize", Solarize, example="solarize;threshold=128")
 def solarize(said: Any, image: "Image", bench: Bench) -> "Image":
     """Turn bright colours into their opposites."""
     return image.point([value if value < said.threshold else 255 - value for value in range(256)] * 3)
@@ -58,7 +58,7 @@ class Factor(Processing):
     factor: float = opt(..., value=Real(0, 100), help="How much of it: 1 leaves the picture as it is, 0 takes it out.")
 
 
-@image_processor("brightness", Factor)
+@image_processor("brightness", Factor, example="brightness;factor=1.5")
 def brightness(said: Any, image: "Image", bench: Bench) -> "Image":
     """Make a picture brighter or darker."""
     from PIL import ImageEnhance
@@ -66,7 +66,7 @@ def brightness(said: Any, image: "Image", bench: Bench) -> "Image":
     return ImageEnhance.Brightness(image).enhance(said.factor)
 
 
-@image_processor("contrast", Factor)
+@image_processor("contrast", Factor, example="contrast;factor=1.6")
 def contrast(said: Any, image: "Image", bench: Bench) -> "Image":
     """Move colours away from the mean grey of the picture, or towards it."""
     from PIL import ImageEnhance
@@ -74,7 +74,7 @@ def contrast(said: Any, image: "Image", bench: Bench) -> "Image":
     return ImageEnhance.Contrast(image).enhance(said.factor)
 
 
-@image_processor("saturation", Factor)
+@image_processor("saturation", Factor, example="saturation;factor=2")
 def saturation(said: Any, image: "Image", bench: Bench) -> "Image":
     """Make colours stronger or paler."""
     from PIL import ImageEnhance
@@ -90,7 +90,7 @@ class Hue(Processing):
     degrees: float = opt(..., value=Real(-360, 360), help="How far colours turn: 120 makes red green, and green blue.")
 
 
-@image_processor("hue", Hue)
+@image_processor("hue", Hue, example="hue;degrees=120")
 def hue(said: Any, image: "Image", bench: Bench) -> "Image":
     """Turn colours around the colour wheel; greys stay."""
     from PIL import Image as Pictures
@@ -111,7 +111,7 @@ class AutoContrast(Processing):
     cutoff: float = opt(0.0, value=Real(0, 49), help="The per cent of the darkest and brightest pixels to leave aside.")
 
 
-@image_processor("auto-contrast", AutoContrast)
+@image_processor("auto-contrast", AutoContrast, example="auto-contrast;cutoff=2")
 def auto_contrast(said: Any, image: "Image", bench: Bench) -> "Image":
     """Stretch each colour so that it reaches from black to white."""
     from PIL import ImageOps
@@ -128,7 +128,7 @@ class ColorMatch(Processing):
     strength: float = opt(1.0, value=Real(0, 1), help="How far the colours go: 0 leaves them, 1 matches them.")
 
 
-@image_processor("color-match", ColorMatch)
+@image_processor("color-match", ColorMatch, example="color-match;image=evening.png")
 def color_match(said: Any, image: "Image", bench: Bench) -> "Image":
     """Give a picture the mean and the spread of each colour of another one.
 
@@ -155,7 +155,7 @@ class FilmGrain(Processing):
     seed: int = opt(0, value=Integer(0), help="Where the grain is drawn from; the same seed gives the same grain.")
 
 
-@image_processor("film-grain", FilmGrain)
+@image_processor("film-grain", FilmGrain, example="film-grain;strength=0.2;seed=1")
 def film_grain(said: Any, image: "Image", bench: Bench) -> "Image":
     """Scatter grey grain over a picture, most of it over middle tones."""
     import numpy as np

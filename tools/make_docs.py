@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dgen.diagnostic import CODES
-from dgen.families.samplers import SAMPLERS, SPACINGS
 from dgen.families.rows import FAMILIES
+from dgen.families.samplers import SAMPLERS, SPACINGS
 from dgen.help import all_rows, topics
 from dgen.lang.directives import directives
 from dgen.lang.functions import functions

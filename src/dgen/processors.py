@@ -89,19 +89,25 @@ Process = Callable[[Any, Any, Bench], Any]
 
 @dataclass(frozen=True, slots=True)
 class Row(PluginRow):
-    """An image processor; `resizes`: what it returns may have another size."""
+    """An image processor; `resizes`: what it returns may have another size. `example` is how it may be written."""
 
     resizes: bool = False
+    example: str = ""
+
+    @property
+    def shown(self) -> str:
+        """How it may be written."""
+        return self.example
 
 
 PROCESSORS: Registry[Row] = Registry("image processor", Processing, takes=3)
 
 
-def image_processor(name: str, options: type, resizes: bool = False) -> Callable[[Process], Process]:
+def image_processor(name: str, options: type, resizes: bool = False, example: str = "") -> Callable[[Process], Process]:
     """Register a function as the image processor of a name; `options` is a `@record` class that joins `Processing`."""
 
     def register(call: Process) -> Process:
-        PROCESSORS.add(Row(name, options, call, resizes))
+        PROCESSORS.add(Row(name, options, call, resizes, example))
         return call
 
     return register

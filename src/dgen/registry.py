@@ -41,6 +41,11 @@ class PluginRow:
         return " ".join(str(self.call.__doc__).strip().partition("\n\n")[0].split())
 
     @property
+    def shown(self) -> str:
+        """How it may be written; nothing where no example is given."""
+        return ""
+
+    @property
     def place(self) -> tuple[Path, int]:
         """The file and the line in which it is written."""
         code = self.call.__code__
@@ -146,6 +151,8 @@ class Registry(Generic[R]):
             for written, argument in row.arguments.items() if names else ():
                 metavar = argument.value.metavar if argument.value is not None else ""
                 yield f"    {written}={metavar}{_shown_default(argument)}: {argument.help}"
+            if names and row.shown:
+                yield f"    For example: {row.shown}"
 
 
 def _shown_default(argument: Option) -> str:
