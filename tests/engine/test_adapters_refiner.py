@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from toybench import INPUTS, Bench, mask, picture, pixels
 
+from dgen.engine.adapters.deepcache import remember_depths
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentLoaded
 from dgen.options.refiner import RefinerUri
@@ -17,6 +18,7 @@ from dgen.plan.steps import steps_of
 from dgen.values.freeu import FreeU
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
+from dgen.values.schedule import Sigmas
 from dgen.values.uri import NamedUri
 
 ENDINGS = {"txt2img": "Pipeline", "img2img": "Img2ImgPipeline", "inpaint": "InpaintPipeline"}
@@ -24,6 +26,9 @@ STARTS: dict[str, dict[str, Any]] = {
     "txt2img": {}, "img2img": {"image": picture(), "strength": 0.8},
     "inpaint": {"image": picture(), "mask_image": mask(), "strength": 0.8},
 }  # fmt: skip
+
+
+LEVELS = (14.0, 9.0, 6.0, 4.0, 2.5, 1.5, 0.9, 0.4)
 
 
 def refined(bench: Bench, toys: Path, mode: str = "txt2img", **said: Any) -> list[bytes]:
@@ -93,19 +98,21 @@ def test_everything_that_a_refiner_is_told_reaches_it(bench: Bench, toys: Path) 
         "second_negative_crops_coords_top_left": Point(1, 2), "second_pag_scale": 2.0,
         "second_pag_adaptive_scale": 0.001, "second_freeu": FreeU(0.9, 0.2, 1.5, 1.6), "num_images_per_prompt": 2,
         "second_scheduler": NamedUri("EulerDiscrete"), "second_unet": UnetUri(model=str(toys / "refiner")),
+        "second_deep_cache_interval": 2, "second_deep_cache_branch_id": 0, "second_sigmas": Sigmas(levels=LEVELS),
     }  # fmt: skip
     second = {
         "prompt": "a blue square", "negative_prompt": "ugly", "guidance_scale": 3.0, "guidance_rescale": 0.4,
         "num_inference_steps": 10, "aesthetic_score": 4.0, "negative_aesthetic_score": 1.0, "original_size": (40, 48),
         "negative_original_size": (32, 24), "target_size": (72, 80), "negative_target_size": (8, 56),
         "crops_coords_top_left": (16, 8), "negative_crops_coords_top_left": (2, 1), "pag_scale": 2.0,
-        "pag_adaptive_scale": 0.001,
+        "pag_adaptive_scale": 0.001, "sigmas": [*LEVELS, 0.0],  # the end that Euler wants
     }  # fmt: skip
 
     def prepare(pipe: Any) -> None:
         from diffusers import EulerDiscreteScheduler
 
         pipe.enable_freeu(0.9, 0.2, 1.5, 1.6)
+        remember_depths(pipe.unet, 2, 0)
         pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
 
     made = refined(bench, toys, **said)

@@ -83,28 +83,25 @@ def branches(unet: Any) -> int:
 
 
 def _depths(unet: Any, branch: int) -> Iterator[tuple[Any, bool]]:
-    """Yield the modules that lie below a skip connection, and whether what they answer is what is kept."""
+    """Yield the modules that lie below a skip connection, and whether what they answer is used."""
     down = list(_down(unet))
     up = [(block, list(_layers(block))) for block in unet.up_blocks]
     last = branches(unet) - 1
-    yield from ((module, False) for module, _ in _far(down, lambda place: place >= branch))
-    below = [(unet.mid_block, True), *_far(up, lambda place: place < last - branch)]
-    yield from ((module, module is below[-1][0] or not is_whole) for module, is_whole in below)
+    yield from ((module, False) for module in _far(down, lambda place: place >= branch))
+    yield unet.mid_block, True
+    yield from ((module, True) for module in _far(up, lambda place: place < last - branch))
 
 
-def _far(blocks: Sequence[Block], is_deep: Callable[[int], bool]) -> Iterator[tuple[Any, bool]]:
-    """Yield the blocks of which all layers are deep, and the deep modules of the one that is deep in part.
-
-    Each comes with whether it is a whole block.
-    """
+def _far(blocks: Sequence[Block], is_deep: Callable[[int], bool]) -> Iterator[Any]:
+    """Yield the blocks of which all layers are deep, and the deep modules of the one that is deep in part."""
     place = 0
     for block, layers in blocks:
         deep = [is_deep(place + index) for index in range(len(layers))]
         place += len(layers)
         if all(deep):
-            yield block, True
+            yield block
         else:
-            yield from ((module, False) for layer, far in zip(layers, deep, strict=True) if far for module in layer)
+            yield from (module for layer, far in zip(layers, deep, strict=True) if far for module in layer)
 
 
 def _down(unet: Any) -> Iterator[Block]:
