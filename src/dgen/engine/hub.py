@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -175,8 +176,8 @@ def here(source: Source) -> Path | None:
         return _inside(_builtin(name, source), source)
     if is_url(name):
         return None
-    path = Path(name).expanduser()
-    if path.exists():
+    path = Path(os.path.expanduser(name))
+    if os.path.exists(path):  # which is not upset by a name that is too long
         return _inside(path, source) if path.is_dir() else path
     if is_local(name):
         raise EngineError("missing-file", f"there is no file or folder `{name}`", source.option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,7 +158,8 @@ def encoder_part(request: Request, layout: Layout) -> Part | None:
 
 def _folder_of(model: str) -> str:
     """Return the folder of a file on this machine; anything else is what holds the folder `image_encoder`."""
-    return str(Path(model).expanduser().parent) if is_local(model) and Path(model).expanduser().is_file() else model
+    path = os.path.expanduser(model)
+    return str(Path(path).parent) if is_local(model) and os.path.isfile(path) else model
 
 
 def replaced_parts(request: Request) -> Iterator[Part]:

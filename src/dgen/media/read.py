@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -42,9 +43,9 @@ class PictureFiles:
         """
         if is_url(path):
             return fetch(Order(url=path, offline=self.offline), self._announce)
-        found = Path(path).expanduser()
-        if not found.is_file():
-            what = "is a folder" if found.is_dir() else "does not exist"
+        found = Path(os.path.expanduser(path))
+        if not os.path.isfile(found):  # which is not upset by a name that is too long
+            what = "is a folder" if os.path.isdir(found) else "does not exist"
             raise BadValue(f"the file `{path}` {what}", code="missing-file")
         return found
 
