@@ -22,7 +22,8 @@ def steps_of(request: Request) -> int:
 def total_steps(expansion: Expansion) -> int:
     """Return the steps of all requests of a statement."""
     in_prompts = any(map(expansion.said_in_prompts, ("num_inference_steps", "strength", "sigmas", "timesteps")))
-    if in_prompts or any(expansion.values("sdxl_refiner")):
+    is_part = any(map(expansion.values, ("denoising_start", "denoising_end")))
+    if in_prompts or is_part or any(expansion.values("sdxl_refiner")):
         return sum(_of_request(request) for request in expansion)
     counts = _counts(expansion)
     has_nets = any(any(expansion.values(name)) for name in STEERING)
@@ -43,7 +44,13 @@ def _of_request(request: Request) -> int:
 
 
 def _with_refiner(steps: int, request: Request) -> int:
-    """Return the steps of a model and of its refiner, which takes the last ones of its own schedule."""
+    """Return the steps of a model and of its refiner, which takes the last ones of its own schedule.
+
+    A part of a schedule has, about, as large a part of the steps.
+    """
+    if request.denoising_start is not None or request.denoising_end is not None:
+        end = 1.0 if request.denoising_end is None else request.denoising_end
+        return max(1, round(steps * (end - (request.denoising_start or 0.0))))
     fraction = request.high_noise_fraction or ROWS["high_noise_fraction"].implied
     if request.sdxl_refiner is None or fraction >= 1:
         return steps
