@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inertness": BASE | {"darkroom", "lang", "options", "plan"},
     "foreign": BASE | {"families", "options"},
     "extracting": BASE | {"config", "foreign", "inertness", "media", "options", "plan", "preflight"},
+    "demand": BASE | {"options"},
     "likeness": BASE,
     "verifying": BASE | {"likeness", "media", "session"},
     "locking": BASE | {"config", "engine", "media", "plan", "planning"},
@@ -72,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
-    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining"}
+    | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "families"}
     | {"extracting", "help", "lang", "locking", "media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
     "__main__": {"cli"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 from toybench import INPUTS, Bench, mask, picture, pixels
 
+from dgen.cli.main import main
 from dgen.families.rows import FAMILIES
-from dgen.options.attachments import ControlNetUri, LoraUri
+from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.plan.resolve import made_size
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
+from dgen.values.uri import OpenUri
 
 SIZE = {"width": 64, "height": 64}
 TEXT = {"prompt": "a red circle", "negative_prompt": "blurry"}
@@ -69,6 +72,7 @@ CELLS = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a toy model of every family of this file."""
+    import toy_adapters
     import toy_families
 
     made = tmp_path_factory.mktemp("families")
@@ -76,6 +80,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")
         for name, make in toy_families.FAMILY_TOYS.items():
             make(made / name)
+        toy_adapters.make_kohya_lora(made / "xl-lora.safetensors", made / "sdxl-pix2pix")
+        for name in ("flux-fill", "flux-kontext"):
+            toy_families.make_transformer_lora(made / f"{name}-lora", made / name)
+        toy_adapters.make_old_word(made / "word.pt", "circle", 1)
     return made
 
 
@@ -152,6 +160,47 @@ def test_lora_of_a_transformer_acts_as_in_a_plain_call_and_leaves_no_trace(
     cell = Cell(toy, "txt2img", pipeline, {**(GUIDED if toy == "sd3" else FLUX), **SIZE})
     assert made == plain(folder, cell, lora=lora)
     assert pixels(bench.render(folder / toy, **size)) == before != made
+
+
+HEAVY = Prompt("a (red:1.9) circle", "blurry")
+ATTACHED = [
+    ("upscaler-x4", "img2img", {"deep_cache": True, "deep_cache_interval": 2}),
+    ("sdxl-pix2pix", "img2img", {"deep_cache": True, "deep_cache_interval": 2}),
+    ("sdxl-pix2pix", "img2img", {"loras": (LoraUri(model="xl-lora.safetensors"),)}),
+    ("sdxl-pix2pix", "img2img", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
+    ("upscaler-x4", "img2img", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
+    ("flux", "txt2img", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
+    ("flux-fill", "inpaint", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
+    ("flux-fill", "inpaint", {"loras": (LoraUri(model="flux-fill-lora"),)}),
+    ("flux-kontext", "img2img", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
+    ("flux-kontext", "img2img", {"loras": (LoraUri(model="flux-kontext-lora"),)}),
+    ("sdxl-pix2pix", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("sd-embed")}),
+]
+
+
+def _called(value: Any) -> str:
+    return value if isinstance(value, str) else "-".join(value)
+
+
+@pytest.mark.parametrize(("toy", "mode", "said"), ATTACHED, ids=_called)
+def test_what_attaches_changes_the_picture_and_leaves_no_trace(
+    folder: Path, bench: Bench, toy: str, mode: str, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    usual = {"output_size": Size(64, 64)} if mode == "txt2img" else {}
+    before = pixels(bench.render(folder / toy, mode, **usual))
+    assert pixels(bench.render(folder / toy, mode, **usual, **said)) != before
+    assert pixels(bench.render(folder / toy, mode, **usual)) == before
+
+
+def test_families_are_listed_with_what_can_be_attached(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["families", "--json"]) == 0
+    listed = {each["family"]: each for each in json.loads(capsys.readouterr().out)}
+    assert listed.keys() == FAMILIES.keys()
+    assert listed["sd3"]["add_ons"]["PAG"] == ["txt2img", "img2img"]
+    assert "LoRA" not in listed["upscaler-x4"]["add_ons"]
+    assert main(["families"]) == 0
+    assert "flux-fill     FLUX.1 Fill: inpaint" in capsys.readouterr().out
 
 
 def size_of(cell: Cell) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, PAG, TXT2IMG, Family
 
+_CACHES = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id", "step_cache")
+
 SDXL_PIX2PIX = Family(
     name="sdxl-pix2pix",
     label="SDXL InstructPix2Pix",
@@ -11,6 +13,7 @@ SDXL_PIX2PIX = Family(
     pipelines={IMG2IMG: "StableDiffusionXLInstructPix2PixPipeline"},
     default_size=768,
     denoiser_channels={IMG2IMG: (8,)},
+    lacks=("freeu",),
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
 )
 
@@ -20,6 +23,7 @@ UPSCALER_X2 = Family(
     package="stable_diffusion",
     pipelines={IMG2IMG: "StableDiffusionLatentUpscalePipeline"},
     multiple_of=64,
+    lacks=("freeu", *_CACHES),
     enlarges=2,
 )
 
@@ -29,6 +33,7 @@ UPSCALER_X4 = Family(
     package="stable_diffusion",
     pipelines={IMG2IMG: "StableDiffusionUpscalePipeline"},
     enlarges=4,
+    lacks=("loras", "lora_fuse_scale", "freeu", "step_cache"),
     as_signed=("noise_level",),
 )
 

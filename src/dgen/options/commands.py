@@ -61,6 +61,13 @@ class ModelsOptions:
     json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
 
 
+@options("families")
+class FamiliesOptions:
+    """Options of `dgen families`."""
+
+    json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
+
+
 @options("plugins")
 class PluginsOptions:
     """Options of `dgen plugins`."""
@@ -147,6 +154,8 @@ COMMANDS: dict[str, Command] = {
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
                 LayoutOptions),
         Command("models", "", "list the models that come with dgen", "dgen.cli.models:run", ModelsOptions),
+        Command("families", "", "list the model families, their modes and what can be attached to their models",
+                "dgen.cli.families:run", FamiliesOptions),
         Command("plugins", "[FILE...]", "list the plugins that come with dgen, or those of plugin files",
                 "dgen.cli.plugins:run", PluginsOptions),
         Command("doctor", "", "say what is installed, what this machine has, and what is missing",

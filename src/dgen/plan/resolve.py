@@ -179,7 +179,7 @@ def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
 
 def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, found: list[str]) -> Diagnostic:
     modes = sorted(set(found), key=MODES.index)
-    able = [f"{f.name} ({', '.join(m)})" for f in FAMILIES.values() if (m := _modes_with(f, row))]
+    able = [f"{f.name} ({', '.join(m)})" for f in FAMILIES.values() if (m := modes_with(f, row))]
     return Diagnostic(
         code="unsupported-option",
         message=f"{facts.family.label} cannot use `{flag}` in {' or '.join(modes)}", span=span,
@@ -187,7 +187,8 @@ def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, found: l
     )  # fmt: skip
 
 
-def _modes_with(family: Family, row: Option) -> list[str]:
+def modes_with(family: Family, row: Option) -> list[str]:
+    """List the modes in which a family can use an option."""
     every = [*family.pipelines.items(), *(pair for v in family.variants.values() for pair in v.items())]
     return [mode for mode in MODES if any(_takes(family, pipeline, row) for m, pipeline in every if m == mode)]
 
