@@ -14,7 +14,7 @@ from PIL import Image
 
 from dgen.cli.main import main
 from dgen.diagnostic import Source
-from dgen.media import ffmpeg, video
+from dgen.media import ffmpeg, record, video
 from dgen.media.ledger import LEDGER
 from dgen.planning import plan_script
 
@@ -175,6 +175,26 @@ def test_animation_that_becomes_shorter_while_it_is_read_ends_there(
     clip = real(film)
     assert clip is not None
     assert clip.frames == len(list(Path("out").glob("*frame*.png"))) == 5
+
+
+def test_sound_of_the_first_animation_goes_along(at_work: Path) -> None:
+    shape = (
+        "-f",
+        "lavfi",
+        "-i",
+        "color=orange:size=32x32:rate=10:duration=0.4",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=0.4",
+    )
+    done = ffmpeg.run((*shape, "-c:v", "mjpeg", "-c:a", "aac", "-y", "loud.mkv"))
+    assert done.returncode == 0
+    words = [*RUN[:7], "--image-seeds", "loud.mkv", "--image-seed-strengths", "1", "--no-frames", "--quiet"]
+    for folder, more in (("loud", ["--keep-audio"]), ("quiet", [])):
+        assert main([*words, *more, "-o", folder]) == 0
+        (film,) = Path(folder).glob("*.mp4")
+        assert record.has_sound(film) == bool(more)
 
 
 def test_disk_that_fills_leaves_what_is_finished(at_work: Path) -> None:
