@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verifying": BASE | {"likeness", "media", "session"},
     "locking": BASE | {"config", "engine", "media", "plan", "planning"},
     "explaining": BASE | {"media", "plan", "planning"},
-    "planning": FLOW | {"calibration", "check", "darkroom", "filming", "session"},
+    "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "session"},
     "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import dgen
 from dgen.cli.main import main
+from dgen.values.amounts import shown_bytes
 
 STORY = """\
 \\exec python3 -c "open('never.txt', 'w')"
@@ -122,6 +123,28 @@ def test_sizes_of_parts_are_those_of_the_loaded_parts(at_work: Path) -> None:
     assert planned == pytest.approx(measured, abs=1024)  # text encoders number their places, in no file
     assert len(planned) == 8
     assert all(p.bytes for p in plan.parts if p.kind in {"lora", "textual_inversion"})
+
+
+@pytest.mark.parametrize(
+    ("words", "offload", "reason"),
+    [
+        ("", "none", "the job runs on the CPU"),
+        ("--device cuda", "none", "if ALL are free on cuda; with PART its parts come one at a time"),
+        ("--device cuda --device-memory 1GiB", "none", "its ALL fit into the 1.0 GiB of `--device-memory`"),
+        ("--device cuda --device-memory 3500KiB", "model", "; its largest part of PART does"),
+        ("--device cuda --device-memory 3000KiB", "group", "its largest part of PART does not fit into the 2.9 MiB"),
+        ("--device cuda --offload sequential", "sequential", "`--offload` says so"),
+        ("--device cuda --model-cpu-offload", "model", "`--model-cpu-offload` says so"),
+    ],
+)
+def test_plan_says_what_memory_a_job_takes_and_why_weights_are_offloaded(
+    at_work: Path, words: str, offload: str, reason: str
+) -> None:
+    plan = dgen.plan(f"toy --prompts a b --seeds 1 --inference-steps 1 --dtype float32 {words}\n")
+    (demand,) = plan.demands
+    sizes = [part.bytes or 0 for part in plan.parts]
+    assert (demand.bytes, demand.largest_bytes, demand.offload) == (sum(sizes), max(sizes), offload)
+    assert reason.replace("ALL", shown_bytes(sum(sizes))).replace("PART", shown_bytes(max(sizes))) in (demand.reason)
 
 
 def test_model_of_another_machine_has_no_size(at_work: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dgen.calibration import read_paces
 from dgen.check.follow import surroundings_kept
 from dgen.darkroom import Darkroom
+from dgen.demand import Demand, demand
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.engine.footprint import Footprint
 from dgen.engine.protocol import Inputs
@@ -55,6 +56,7 @@ class PlannedJob:
     one: Size  # pixels of one picture, in a grid or alone
     seconds: float | None = None  # it takes, as earlier runs tell; None: nobody knows
     is_kept: bool = False  # an earlier run made it
+    demand: Demand | None = None  # of memory
 
     @property
     def size(self) -> Size:
@@ -100,6 +102,12 @@ class Plan:
         """What is free on the disk of the pictures, on the fullest of several; None when there are none."""
         folders = {next(p for p in file.absolute().parents if p.exists()) for file in self.files}
         return min((shutil.disk_usage(folder).free for folder in folders), default=None)
+
+    @property
+    def demands(self) -> list[Demand]:
+        """What the jobs demand of memory, each once, the largest first."""
+        found = dict.fromkeys(planned.demand for planned in self.to_make if planned.demand is not None)
+        return sorted(found, key=lambda d: -d.bytes)
 
     @property
     def weights_bytes(self) -> int:
@@ -222,6 +230,8 @@ class PlanningSession(Session):
         self.pictures = self.planned
         self.darkroom = Darkroom(self.planned)
         self._where = ""
+        self._sizes: dict[str, int] = {}  # of parts, by what the trace calls them
+        self._parts: list[str] = []  # of the job that is planned
         self._files: dict[tuple[int, str], list[Path]] = {}  # by the number of the job, and "image" or "config"
 
     def make_pool(self) -> WriterPool:
@@ -248,8 +258,11 @@ class PlanningSession(Session):
         return _PlanningInterpreter(self.scope, self)
 
     def _hear(self, event: Event) -> None:
+        if isinstance(event, Traced):
+            self._parts.append(event.text.partition(" ")[2])
         match event:
             case Traced(text=text, loads=part) if part is not None:
+                self._sizes[text.partition(" ")[2]] = part.bytes or 0
                 self.plan.loads.append(text.removeprefix("load "))
                 if part not in self.plan.parts:
                     self.plan.parts.append(part)
@@ -294,7 +307,10 @@ class PlanningSession(Session):
         self.plan.jobs.append(planned)
         if planned.is_kept:
             return True
+        self._parts.clear()
         self.engine.render(job, Inputs(), lambda step, steps: None)
+        sizes = [self._sizes.get(name, 0) for name in self._parts]
+        self.plan.jobs[-1] = replace(planned, demand=demand(job.request, sizes, place[1]))
         self._write(job, (None,) * pictures_of(job), shot)
         return False
 

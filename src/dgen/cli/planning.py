@@ -81,6 +81,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     if plan.parts:
         yield "models"
         yield from (f"  {p.kind} of {p.source} ({p.dtype}): {_bytes(p)}" for p in plan.parts)
+        yield from _memory(plan)
     if plan.passed_over:
         yield "passed over, for it touches more than the session"
         yield from (f"  {each}" for each in plan.passed_over)
@@ -89,6 +90,17 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 def _files(job: PlannedJob) -> tuple[Path, ...]:
     return (*job.files, *job.animations, *job.configs)
+
+
+def _memory(plan: Plan) -> Iterator[str]:
+    yield "memory"
+    if plan.demands:
+        most = plan.demands[0]
+        largest = mebibytes(most.largest_bytes)
+        yield f"  on the device: {mebibytes(most.bytes)} of weights for the largest job, {largest} for its largest part"
+    yield f"  on the host: {mebibytes(plan.weights_bytes)} of weights, if nothing is let go"
+    told = dict.fromkeys((d.offload, d.reason) for d in plan.demands)
+    yield from (f"  offload {mode}: {reason}" for mode, reason in told)
 
 
 def _state(plan: Plan, job: PlannedJob, path: Path) -> str:
@@ -152,6 +164,7 @@ def as_object(plan: Plan) -> dict[str, Any]:
     return {
         "invocations": [_invocation(list(group)) for _, group in groupby(plan.jobs, key=lambda p: p.where)],
         "parts": [asdict(part) for part in plan.parts],
+        "memory": [asdict(demand) for demand in plan.demands],
         "lost": {str(path): why for path, why in plan.lost.items()},
         "passed_over": plan.passed_over,
         "warnings": [render([each]) for each in plan.warnings],
