@@ -92,6 +92,7 @@ def _wider(lora: Path, target: Path) -> None:
 def _bad_models(folder: Path) -> None:
     (folder / "no-model").mkdir()
     (folder / "no-model" / "notes.txt").write_text("nothing here\n", encoding="utf-8")
+    shutil.copytree(folder / "toy", folder / "no-unet", ignore=shutil.ignore_patterns("unet"))
     weights = Path("unet") / "diffusion_pytorch_model.safetensors"
     for name in ("cut-weights", "corrupt-weights", "pickle-weights"):
         shutil.copytree(folder / "toy", folder / name)

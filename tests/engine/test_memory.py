@@ -12,6 +12,7 @@ from toybench import Bench, pixels
 from dgen.engine.memory import Budget
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentDropped, ComponentLoaded, ComponentMoved, Event, FileRead
+from dgen.options.submodels import UnetUri
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,24 @@ def test_model_beyond_the_budget_is_refused_with_both_sizes_and_nothing_is_lost(
     assert [h.source for h in bench.engine.holdings()] == [h.source for h in before]
     assert pixels(bench.render(ten[0])) == first
     assert len(bench.of(ComponentLoaded)) == len(before)
+
+
+def test_model_that_lacks_a_part_is_told_before_anything_is_loaded(
+    bench: Bench, ten: list[Path], tmp_path: Path
+) -> None:
+    first = pixels(bench.render(ten[0]))
+    lacking = shutil.copytree(ten[1], tmp_path / "lacking", ignore=shutil.ignore_patterns("unet"))
+    bench.events.clear()
+    with pytest.raises(EngineError) as caught:
+        bench.job(lacking)
+    assert (caught.value.code, caught.value.message) == (
+        "bad-model", f"`{lacking}` has no folder `unet`, which its index names",
+    )  # fmt: skip
+    assert pixels(bench.render(lacking, unet=UnetUri(model=str(ten[2])))) == first
+    with pytest.raises(EngineError, match="offline-mode"):
+        bench.job("nobody/no-such-model", offline_mode=True)
+    assert pixels(bench.render(ten[0])) == first
+    assert {e.source for e in bench.of(ComponentLoaded)} == {str(lacking), str(ten[2])}
 
 
 def test_parts_of_the_same_job_never_push_one_another_out(bench: Bench, toys: Path, ten: list[Path]) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from dgen.builtin import PREFIX, builtin_named
-from dgen.engine.hub import Hub
+from dgen.engine.hub import Hub, here
 from dgen.engine.protocol import EngineError
-from dgen.engine.sources import Layout, config_source, source_of, vae_source
+from dgen.engine.sources import ASKED_BY, Layout, config_source, source_of, vae_source
 from dgen.engine.weights import check_files, weights_of
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder
 from dgen.families.rows import Family, family_named, family_of_class
 from dgen.families.signatures import compatible_schedulers, scheduler_names
-from dgen.options.request import Request
+from dgen.options.request import ROWS, Request
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
 
@@ -86,6 +86,8 @@ class Models:
         if layout.path is not None and layout.is_file:
             check_files([layout.path])
         elif layout.path is not None:
+            if layout.base is None and here(source_of(request)) is not None:
+                _check_parts(layout.path, layout.index, request)
             _check_folder(layout.path, layout.index, request)
         self._check_vae(request)
 
@@ -135,6 +137,18 @@ def base_of(model: str) -> str | None:
     """Return the built-in model whose parts a built-in model shares; None for any other."""
     found = builtin_named(model) if model.startswith(PREFIX) else None
     return PREFIX + found.base if found is not None and found.base else None
+
+
+def _check_parts(folder: Path, index: Any, request: Request) -> None:
+    """Refuse a folder that lacks the folder of a part that its index names and nothing replaces."""
+    replaced = {kind for row in ROWS.values() if row.replaces and getattr(request, row.name) for kind in row.parts}
+    for kind, entry in index.items():
+        is_named = isinstance(entry, list) and entry[:1] not in ([], [None])
+        if is_named and kind not in ASKED_BY and kind not in replaced - {"scheduler"} and not (folder / kind).is_dir():
+            raise EngineError(
+                "bad-model", f"`{request.model}` has no folder `{kind}`, which its index names",
+                help="copy or fetch the whole model again",
+            )  # fmt: skip
 
 
 def _check_folder(folder: Path, index: Any, request: Request) -> None:
