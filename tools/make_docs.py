@@ -14,7 +14,7 @@ from dgen.lang.directives import directives
 from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
 from dgen.plan.abilities import in_words
-from dgen.processors import PROCESSORS, Detection, Processing
+from dgen.processors import PROCESSORS, Detection, Processing, Seeing
 from dgen.schema import Option, rows_of
 from dgen.values.uri import Uri, uris_in
 
@@ -143,8 +143,9 @@ def processor_page() -> str:
         if base is Detection:
             parts.append("\nIt looks for something.\n")
         if row.example:
-            picture = f"![What {name} makes](pictures/processors/{name}.png)"
-            parts.append(f'\n```\n\\image_process photo.png --processors "{row.example}"\n```\n\n{picture}\n')
+            shown = f"\n![What {name} makes](pictures/processors/{name}.png)\n"
+            picture = "" if issubclass(row.options, Seeing) else shown
+            parts.append(f'\n```\n\\image_process photo.png --processors "{row.example}"\n```\n{picture}')
     return "".join(parts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgen.diagnostic import DgenError, Diagnostic, Word
-from dgen.engine.protocol import EngineError, Inputs
+from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, TXT2IMG
 from dgen.media.read import PictureFiles, brought_to
@@ -40,12 +40,15 @@ _KEPT = 24
 class Darkroom:
     """Runs processors, and keeps what the last of them made: a sweep computes an edge map once."""
 
-    def __init__(self, pictures: PictureFiles, allow: Callable[[str, None], None] = lambda path, span: None) -> None:
-        """`allow` refuses files that may not be written.
+    def __init__(
+        self, pictures: PictureFiles, engine: Engine | None = None,
+        allow: Callable[[str, None], None] = lambda path, span: None,
+    ) -> None:  # fmt: skip
+        """`engine` runs the models of processors; `allow` refuses files that may not be written.
 
-        It is given a path, and raises a `DgenError`.
+        `allow` is given a path, and raises a `DgenError`.
         """
-        self.pictures = pictures
+        self.pictures, self._engine = pictures, engine
         self._allow = allow
         self._kept: dict[str, Image] = {}
         self._written: dict[str, Path] = {}
@@ -64,6 +67,12 @@ class Darkroom:
     def processed(self, image: Image, chain: Sequence[NamedUri]) -> Image:
         """Return a picture after the processors that an argument names."""
         return self.develop(image, chains(chain, "")[0]) if chain else image
+
+    def depth(self, image: Image, model: str, device: str | None) -> Any:
+        """Return how near each pixel is, as a depth model sees it: (h, w) float32 in [0, 1], 1 the nearest."""
+        if self._engine is None:
+            raise ValueError("a darkroom without an engine runs no models")
+        return self._engine.see_depth(image, model, device, offline=self.pictures.offline)
 
     # ---- running a chain -----------------------------------------------------------------------------------------
 

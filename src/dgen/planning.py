@@ -228,7 +228,7 @@ class PlanningSession(Session):
         super().__init__(self._tracing, self._hear)
         self.planned = PlannedPictures()
         self.pictures = self.planned
-        self.darkroom = Darkroom(self.planned)
+        self.darkroom = Darkroom(self.planned, self._tracing)
         self._where = ""
         self._sizes: dict[str, int] = {}  # of parts, by what the trace calls them
         self._parts: list[str] = []  # of the job that is planned

@@ -19,6 +19,18 @@ NEXT = "+"
 """The word between the processors of one picture and those of the next."""
 
 
+class Device(Text):
+    """The name of a device."""
+
+    metavar: str = "DEVICE"
+
+    def parse(self, text: str) -> str:
+        """Read `cpu`, `cuda`, `cuda:1` …"""
+        if not re.fullmatch(r"(cpu|cuda|xpu|mps)(:\d+)?", text):
+            raise BadValue(f"expected a device such as `cpu` or `cuda:0`, found `{text}`")
+        return text
+
+
 class ColorText(Text):
     """A colour: a name such as `black`, or `#rrggbb`."""
 
@@ -67,6 +79,14 @@ class Detection(Processing):
     detect_align: int = opt(1, value=Integer(1, 4096), help="Make that size a multiple of this.")
 
 
+@record
+@options("image processor")
+class Seeing(Detection):
+    """What processors take that look through a model."""
+
+    device: str | None = opt(None, value=Device(), help="Where its model computes; by default where models do.")
+
+
 class Bench(Protocol):
     """What a processor can ask for beside its picture."""
 
@@ -80,6 +100,14 @@ class Bench(Protocol):
 
     def processed(self, image: Image, chain: Sequence[NamedUri]) -> Image:
         """Return a picture after other processors."""
+        ...
+
+    def depth(self, image: Image, model: str, device: str | None) -> Any:
+        """Return how near each pixel is, as a depth model sees it: (h, w) float32 in [0, 1], 1 the nearest.
+
+        Raises:
+            EngineError: the model cannot be had, or fails.
+        """
         ...
 
 
@@ -133,7 +161,7 @@ class ProcessorText(OpenUri):
         return NamedUri(value.name, tuple((n, mapped(n, t)) for n, t in value.arguments))
 
     def recorded(self, value: NamedUri) -> NamedUri:
-        """Leave out the files that it writes."""
+        """Leave out where it computes, and the files that it writes."""
         rows = _arguments(value)
 
         def kept(name: str, text: str) -> str:
@@ -148,7 +176,7 @@ class ProcessorText(OpenUri):
         return NamedUri(value.name, tuple(told))
 
 
-_OF_THE_RUN = ("output_file", "output_overwrite")
+_OF_THE_RUN = ("device", "output_file", "output_overwrite")
 
 
 def _arguments(value: NamedUri) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Session:
         self.injected: tuple[Word, ...] = ()
         self.permissions = Permissions()
         self.emit = listener
-        self.darkroom = Darkroom(self.pictures, lambda path, span: self.permissions.require_write(path, span))
+        self.darkroom = Darkroom(self.pictures, engine, lambda path, span: self.permissions.require_write(path, span))
         self.paging = Paging(engine, lambda path: self.pictures.find(path), lambda event: self.emit(event))
         self._pool = self.make_pool()
         self.desk = Desk()

@@ -176,6 +176,14 @@ class Engine(Protocol):
         """
         ...
 
+    def see_depth(self, image: Image, model: str, device: str | None, *, offline: bool) -> Any:
+        """Return how near each pixel of a picture is, as a model sees it: (h, w) float32 in [0, 1], 1 the nearest.
+
+        Raises:
+            EngineError: as `continue_texts`.
+        """
+        ...
+
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""
         ...

@@ -38,6 +38,7 @@ from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.second import Leg, check_second, draw
+from dgen.engine.sights import see_depth
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import ADAPTERS, Layout, Part, adapter_parts, parts_of, source_of
 from dgen.engine.texts import continue_texts
@@ -298,6 +299,17 @@ class LocalEngine:
         silence()
         with _IN_TURNS:
             return continue_texts(order, self.store, self.loader, (place, offline))
+
+    def see_depth(self, image: Any, model: str, device: str | None, *, offline: bool) -> Any:
+        """Return how near each pixel of a picture is, as a model sees it: (h, w) float32 in [0, 1], 1 the nearest.
+
+        Raises:
+            EngineError: as `sights.see_depth`, and `bad-device`.
+        """
+        place = devices.device_named(device)
+        silence()
+        with _IN_TURNS:
+            return see_depth(image, model, (self.store, self.loader), (place, offline))
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""

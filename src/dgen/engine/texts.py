@@ -46,7 +46,7 @@ def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[
 
 def _needs(order: TextOrder, source: Source, loader: Loader) -> tuple[Need, Need]:
     folder = loader.hub.folders(source, [""])
-    class_name = _class_name(folder, source)
+    class_name = named_class(folder, source, "language model")
     key = (order.model, order.dtype)
     parts = (
         Part(kind=_TOKENIZER, key=(_TOKENIZER, order.model), source=source, dtype=order.dtype,
@@ -62,14 +62,18 @@ def _needs(order: TextOrder, source: Source, loader: Loader) -> tuple[Need, Need
     return first, second
 
 
-def _class_name(folder: Path, source: Source) -> str:
-    """Return the class that a model's configuration names."""
+def named_class(folder: Path, source: Source, what: str) -> str:
+    """Return the class that a model's configuration names; `what` it should be.
+
+    Raises:
+        EngineError: `bad-model`.
+    """
     try:
         named: Any = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
     except (OSError, ValueError):
         named = None
     if not isinstance(named, list) or not named:
-        raise EngineError("bad-model", f"`{source.shown}` is no language model: its `config.json` names no class")
+        raise EngineError("bad-model", f"`{source.shown}` is no {what}: its `config.json` names no class")
     return str(named[0])
 
 

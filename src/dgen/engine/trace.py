@@ -137,6 +137,13 @@ class TraceEngine:
         self._tell(f"continue {len(order.texts)} texts with {order.model}")
         return order.texts
 
+    def see_depth(self, image: Any, model: str, device: str | None, *, offline: bool) -> Any:
+        """Tell what would look at a picture, and see nothing near in it."""
+        import numpy as np
+
+        self._tell(f"look at {image.width}x{image.height} with {model}")
+        return np.zeros((image.height, image.width), np.float32)
+
     def _layout(self, request: Request) -> Layout:
         return self._models.layout(request) if self.sees(request) else Layout(path=None, index={})
 
