@@ -50,9 +50,7 @@ class Paste(Processing):
     reverse: bool = opt(False, value=Flag(), help="Put the processed picture over the named one instead.")
 
 
-@image_processor(
-    "paste", Paste, resizes=True, example="paste;image=mark.png;position=4,4;feather=6"
-)
+@image_processor("paste", Paste, resizes=True, example="paste;image=mark.png;position=4,4;feather=6")
 def paste(said: Any, image: "Image", bench: Bench) -> "Image":
     """Put a picture over another one."""
     other = bench.processed(bench.picture(said.image), said.image_processors)
