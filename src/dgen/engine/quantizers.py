@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -42,9 +43,8 @@ def _sdnq(uri: SdnqUri, library: Any) -> Any:
 
 
 def _torchao(uri: TorchAoUri, library: Any) -> Any:
-    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
-
-    return library.TorchAoConfig(Int8WeightOnlyConfig() if uri.type == "int8" else Float8WeightOnlyConfig())
+    made = getattr(import_module("torchao.quantization"), f"{uri.type.capitalize()}WeightOnlyConfig")
+    return library.TorchAoConfig(made())
 
 
 def _quanto(uri: QuantoUri, library: Any) -> Any:
