@@ -13,6 +13,7 @@ from dgen.engine.memory import Budget
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentDropped, ComponentLoaded, ComponentMoved, Event, FileRead
 from dgen.options.submodels import UnetUri
+from dgen.values.scalars import Size
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_model_that_lacks_a_part_is_told_before_anything_is_loaded(
     assert (caught.value.code, caught.value.message) == (
         "bad-model", f"`{lacking}` has no folder `unet`, which its index names",
     )  # fmt: skip
-    assert pixels(bench.render(lacking, unet=UnetUri(model=str(ten[2])))) == first
+    assert pixels(bench.render(lacking, unet=UnetUri(model=str(ten[2])), output_size=Size(64, 64))) == first
     with pytest.raises(EngineError, match="offline-mode"):
         bench.job("nobody/no-such-model", offline_mode=True)
     assert pixels(bench.render(ten[0])) == first
