@@ -188,13 +188,13 @@ class Filming:
         for film in take.films:
             if isinstance(film.page, Written):
                 self._pool.keep(film.page)
-            else:
-                self._pool.submit(shot.count.number, film.page.of(self.recorded(film, film.page, shot)))
+            elif (part := self.recorded(film, film.page, shot)) is not None:
+                self._pool.submit(shot.count.number, film.page.of(part))
 
-    def recorded(self, film: Film, page: Page, shot: Shot) -> Path:
-        """Return the complete file of an animation, which has no name yet."""
+    def recorded(self, film: Film, page: Page, shot: Shot) -> Path | None:
+        """Return the complete file of an animation, which has no name yet; None where an engine draws nothing."""
         if film.recorder is None:
-            raise ValueError("an animation without a frame")
+            return None
         try:
             film.recorder.finish(self._sound(shot))
         except OSError as error:

@@ -210,7 +210,7 @@ class PlannedFilming(Filming):
     def add(self, shot: Shot, images: Sequence[Image | None]) -> None:
         """Leave the frames unwritten."""
 
-    def recorded(self, film: Film, page: Page, shot: Shot) -> Path:
+    def recorded(self, film: Film, page: Page, shot: Shot) -> Path | None:
         """Return what stands for a complete file."""
         return page.folder
 
