@@ -84,6 +84,8 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
         said["image_seed"] = ImageSeed("a.png")
     if "sdxl_refiner" in row.requires:
         said["sdxl_refiner"] = RefinerUri(model="./refiner")
+    for quantizer in {"quantizer", "second_quantizer"} & set(row.requires):
+        said |= {quantizer: data.draw(values_of(ROWS[quantizer].value)), "sdxl_refiner": RefinerUri(model="./refiner")}
     if "num_images_per_prompt" in row.requires:
         said["num_images_per_prompt"] = 2
     if row.stage is Stage.LOAD and name not in {"vae", "scheduler", "t2i_adapters"}:
