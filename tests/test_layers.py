@@ -74,7 +74,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
     | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "families"}
-    | {"extracting", "help", "lang", "locking", "media", "options", "plan", "planning", "registry", "session", "terminal", "verifying"},
+    | {
+        "extracting",
+        "help",
+        "lang",
+        "locking",
+        "media",
+        "options",
+        "plan",
+        "planning",
+        "registry",
+        "session",
+        "terminal",
+        "verifying",
+    },
     "__main__": {"cli"},
 }
 STDLIB_ONLY = {"diagnostic", "schema", "resources", "options", "values"}

@@ -410,9 +410,7 @@ class Session:
         if whole is not None:
             self.filming.start(shot, lambda: self.darkroom.resolve(whole, *place))
 
-    def _write(
-        self, job: Job, images: Sequence[Any], shot: Shot, beside: tuple[configs.Ingredient, ...] = ()
-    ) -> None:
+    def _write(self, job: Job, images: Sequence[Any], shot: Shot, beside: tuple[configs.Ingredient, ...] = ()) -> None:
         """Hand the pictures of a job over to the writers."""
         if job.request.image_format not in TENSOR_FORMATS:
             self.filming.add(shot, images)

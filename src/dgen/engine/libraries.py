@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-
 _TALKATIVE = ("bitsandbytes", "torch.utils._pytree", "torchao")
 """Loggers of packages that the libraries import when they are installed, and that warn of what nobody asked for."""
 

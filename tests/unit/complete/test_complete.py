@@ -56,7 +56,7 @@ def offered(text: str) -> list[str]:
         ("\\print {{ las", "last_images"),
         ("\\setp n le", "len("),
         ("\\unset col", "colour"),
-        ("\\help guid", "--guidance-scales"),
+        ("\\help infer", "--inference-steps"),
         ("\\directives_help pri", "print"),
         ("\\clear_object_cache un", "unet"),
         ("\\save_modules x une", "unet"),

@@ -127,9 +127,7 @@ def add_loras(stack: ExitStack, pipeline: Any, loras: Sequence[Lora], factor: fl
     return changed | whole
 
 
-def _add_lycoris(
-    stack: ExitStack, modules: Mapping[str, Any], loras: Sequence[Lora], factor: float
-) -> frozenset[str]:
+def _add_lycoris(stack: ExitStack, modules: Mapping[str, Any], loras: Sequence[Lora], factor: float) -> frozenset[str]:
     changed: set[str] = set()
     for lora in loras:
         with named_lora(lora.source):
