@@ -104,7 +104,8 @@ def _halved(pixels: "np.ndarray", hole: "np.ndarray") -> "np.ndarray":
 def _halved_hole(hole: "np.ndarray") -> "np.ndarray":
     import numpy as np
 
-    return _squares(np.pad(hole, ((0, hole.shape[0] % 2), (0, hole.shape[1] % 2)), mode="edge")).any(axis=(1, 3))
+    whole = np.pad(hole, ((0, hole.shape[0] % 2), (0, hole.shape[1] % 2)), mode="edge")
+    return np.asarray(_squares(whole).any(axis=(1, 3)))
 
 
 def _squares(pixels: "np.ndarray") -> "np.ndarray":
@@ -192,8 +193,10 @@ class Level:
 
     def improve(self, which: "np.ndarray", candidates: "np.ndarray") -> None:
         """Take candidates, (n, 2), for targets where they are sources and nearer than what was found."""
+        import numpy as np
+
         height, width = self.hole.shape
-        inside = ((candidates >= 0) & (candidates < (height, width))).all(axis=1)
+        inside = np.asarray(((candidates >= 0) & (candidates < (height, width))).all(axis=1))
         inside[inside] = self.free[tuple(candidates[inside].T)]
         which, candidates = which[inside], candidates[inside]
         distance = self.measure(which, candidates)

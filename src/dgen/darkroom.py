@@ -230,11 +230,10 @@ class Darkroom:
         r, seed = job.request, job.request.image_seed
         adapters = tuple(tuple(self._looked_at(i, seed) for i in g) for g in seed.adapter) if seed is not None else ()
         if seed is None or seed.image is None or seed.is_latent:
-            files = tuple(map(self.pictures.find, seed.latent_files)) if seed is not None else ()
-            is_image = seed is not None and seed.is_latent
-            return Inputs(
-                adapters=adapters, latents=() if is_image else files, image_latents=files[0] if is_image else None
-            )
+            files = [self.pictures.find(path) for path in seed.latent_files] if seed is not None else []
+            if seed is not None and seed.is_latent:
+                return Inputs(adapters=adapters, image_latents=files[0])
+            return Inputs(adapters=adapters, latents=tuple(files))
         before = align(seed_size(r, seed, multiple, _Sizes(self, r)), multiple)
         fitting = _Fitting(job, seed, before, _Sizes(self, r).size(seed.image))
         first = self.pictures.picture(seed.image, seed.frame)

@@ -61,7 +61,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     try:
         with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator
-            named = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs)) | together(inputs, taken)
+            begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
+            named = {**begun, **together(inputs, taken)}
             made = pipeline(**{"generator": generators(seed, job.pictures), **named, **leg.named})
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
