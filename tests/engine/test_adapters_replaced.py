@@ -67,6 +67,20 @@ def test_unet_comes_from_a_checkpoint_file_too(bench: Bench, toys: Path) -> None
     assert same == pixels(bench.render(toys / "sd"))
 
 
+@pytest.mark.parametrize("model", NAMES)
+def test_replaced_parts_may_have_a_precision_of_their_own(bench: Bench, toys: Path, model: str) -> None:
+    plain = pixels(bench.render(toys / model))
+    unet = UnetUri(model=str(toys / model), dtype="bfloat16")
+    text = TextEncoderUri(
+        class_name="CLIPTextModel", model=str(toys / model), subfolder="text_encoder", dtype="bfloat16"
+    )
+    mixed: list[dict[str, Any]] = [{"unet": unet}, {"text_encoders": (text,)}]
+    for options in mixed:
+        (made,), (precise,) = pixels(bench.render(toys / model, **options)), plain
+        assert max(abs(a - b) for a, b in zip(made, precise, strict=True)) <= 40  # of 255; a toy is all rounding
+    assert pixels(bench.render(toys / model)) == plain
+
+
 MISFITS: dict[str, tuple[dict[str, Any], str, tuple[str, int]]] = {
     "unet of another family": ({"unet": "sdxl"}, "its `cross_attention_dim` is 80, that of the model's own is 32",
                                ("unet", 0)),

@@ -124,8 +124,8 @@ def keeping_precision(vae: Any) -> Generator[None]:
 
 @contextmanager
 def converting(vae: Any, dtype: Any) -> Generator[None]:
-    """Let a VAE of another precision than its pipeline take tensors of the pipeline's, as long as the block lasts."""
-    if vae is None or dtype is None or getattr(vae, "dtype", dtype) == dtype:
+    """Let a VAE take tensors of any precision and encode in its pipeline's, as long as the block lasts."""
+    if vae is None or dtype is None or not hasattr(vae, "dtype"):
         yield
         return
     kept = {name: getattr(vae, name) for name in ("encode", "decode")}

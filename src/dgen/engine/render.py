@@ -34,6 +34,7 @@ from dgen.engine.models import Models, schedulers_for
 from dgen.engine.offloading import Offload, choose
 from dgen.engine.offloading import attach as attach_offload
 from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
+from dgen.engine.precision import are_mixed, taking_any
 from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
@@ -262,7 +263,10 @@ class LocalEngine:
         vae = modules.get("vae")
         stack.enter_context(keeping_precision(vae))
         stack.enter_context(vae_modes(vae, {"vae_tiling": r.vae_tiling, "vae_slicing": r.vae_slicing}))
-        stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
+        if are_mixed(modules.values()):
+            stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
+            for network in filter(None, (denoiser, modules.get("controlnet"))):
+                stack.enter_context(taking_any(network))
         for kind in ENCODERS:
             if kind in components:
                 stack.enter_context(as_its_own_text_model(modules[kind]))
