@@ -12,6 +12,7 @@ import pytest
 
 from dgen import doctor
 from dgen.cli.main import main
+from dgen.media.ffmpeg import program
 
 
 def doctored(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,13 +80,15 @@ def test_torch_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytes
 
 def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "_version", lambda name: None if name in {"jinja2", "pexpect"} else "99.0")
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "gone"))
+    program.cache_clear()
     found = {(f.section, f.name): f for f in doctor.examine()}
     assert found["libraries", "jinja2"].state == "wrong"
     assert found["libraries", "jinja2"].help == 'pip install "jinja2>=3.1.6"'
     assert (found["extras", "dev"].state, found["extras", "dev"].text) == ("missing", "lacks pexpect")
     assert found["extras", "dev"].help == 'pip install "dgen-lang[dev]"'
     assert found["programs", "ffmpeg"].state == "missing"
+    program.cache_clear()
 
 
 def test_library_older_than_dgen_needs_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "complete": BASE
     | {"builtin", "engine", "families", "help", "lang"}
     | {"options", "plan", "processors", "registry", "upscalers", "refiners", "weighters"},
-    "doctor": BASE | {"cache", "engine"},
+    "doctor": BASE | {"cache", "engine", "media"},
     "inertness": BASE | {"darkroom", "lang", "options", "plan"},
     "foreign": BASE | {"families", "options"},
     "extracting": BASE | {"config", "foreign", "inertness", "media", "options", "plan", "preflight"},

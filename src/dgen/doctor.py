@@ -22,6 +22,8 @@ from typing import Any
 from dgen import __version__
 from dgen.cache import cache_folder
 from dgen.engine.report import FACTS, LIBRARIES
+from dgen.media.ffmpeg import program
+from dgen.schema import BadValue
 
 DISTRIBUTION = "dgen-lang"
 TIME_LIMIT_S = 120.0
@@ -230,10 +232,10 @@ def _disks() -> Iterator[Finding]:
 
 
 def _programs() -> Iterator[Finding]:
-    path = shutil.which("ffmpeg")
-    if path is None:
-        help = "animations need it: get it from your system's packages, or from ffmpeg.org"
-        yield Finding(section="programs", name="ffmpeg", text="not found", state="missing", help=help)
+    try:
+        path = program()
+    except BadValue as error:
+        yield Finding(section="programs", name="ffmpeg", text=error.message, state="missing", help=error.help)
         return
     try:
         done = subprocess.run([path, "-version"], capture_output=True, timeout=10, check=True, stdin=subprocess.DEVNULL)
