@@ -391,10 +391,12 @@ def test_verify_compares_what_is_made_again(at_work: Path, capsys: pytest.Captur
     assert 10 < told[1]["psnr_db"] < 90
     assert 0.9 < told[1]["ssim"] <= 1
     ledger = at_work / "out" / LEDGER
-    ledger.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.0"', ledger.read_text()).replace('"cpu"', '"cuda"'))
+    then = re.sub(r'"torch": "[^"]*"', '"torch": "1.0"', ledger.read_text())
+    ledger.write_text(then.replace('"cpu"', '"cuda"').replace('"native"', '"flash"'))
     assert main(["verify", str(second)]) == 1
     said = capsys.readouterr().out
-    assert f"; `torch` was 1.0, is {metadata.version('torch')}; it was made on `cuda`, now on `cpu`\n" in said
+    assert f"; `torch` was 1.0, is {metadata.version('torch')}; `attention` was flash, is native; " in said
+    assert "; it was made on `cuda`, now on `cpu`\n" in said
     assert sorted(contents(at_work / "out")) == sorted(before)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dgen.diagnostic import Source
 from dgen.likeness import psnr_db, ssim
-from dgen.media.ledger import Entry, read_ledger, versions
+from dgen.media.ledger import Entry, read_ledger, surroundings
 from dgen.media.metadata import read_config
 from dgen.media.write import FORMATS, Page, WriterPool, Written
 from dgen.session import Session
@@ -94,7 +94,7 @@ def _other_surroundings(before: Entry | None, device: str) -> Iterator[str]:
     """Yield what made the picture then and is another thing now."""
     if before is None:
         return
-    now = versions()
+    now = surroundings()
     for name, version in before.versions.items():
         if name != "dgen" and now.get(name) != version:
             yield f"`{name}` was {version}, is {now.get(name, 'missing')}"

@@ -22,6 +22,7 @@ LEDGER = ".dgen-ledger.jsonl"
 PART_PREFIX, PART_SUFFIX = ".dgen-", ".part"
 """How files are called that are not complete yet."""
 
+_ATTENTION = "DIFFUSERS_ATTN_BACKEND"  # by which diffusers chooses the kernels of attention
 _LIBRARIES = ("torch", "diffusers", "transformers", "pillow")
 
 
@@ -61,7 +62,7 @@ class Ledger:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         told: dict[str, Any] = {"job": entry.job, "index": entry.index, "files": dict(entry.files), "at": at}
         if entry.is_complete:
-            told |= {"versions": versions(), "device": entry.made_on}
+            told |= {"versions": surroundings(), "device": entry.made_on}
         with self._adding:
             os.write(self._file, f"\n{json.dumps(told, ensure_ascii=False)}".encode())
 
@@ -136,3 +137,8 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def surroundings() -> dict[str, str]:
+    """Return the versions, and the kernels by which attention is computed."""
+    return versions() | {"attention": os.environ.get(_ATTENTION, "native")}
