@@ -159,6 +159,8 @@ def test_folder_that_is_no_model(bench: Bench, tmp_path: Path) -> None:
 def test_model_without_a_part(bench: Bench, model: Path) -> None:
     index = model / "model_index.json"
     index.write_text(index.read_text(encoding="utf-8").replace('"vae"', '"vaes"'), encoding="utf-8")
+    assert "has no folder `vaes`" in refusal(bench, model).message
+    (model / "vae").rename(model / "vaes")
     error = refusal(bench, model)
     assert (error.code, error.help) == ("bad-model", "did you mean `vaes`?")
 

@@ -39,7 +39,7 @@ def test_menu_offers_what_fits_with_its_help_and_tab_takes_it(start: Start) -> N
 def test_line_below_says_how_a_uri_is_written(start: Start) -> None:
     terminal = start().wait_for_prompt()
     terminal.type("toy --vae AutoencoderKL;model=other-vae;dt").wait_for("CLASS;model=MODEL;[revision=TEXT]")
-    terminal.wait_for("dtype=").press("tab").wait_for("model=other-vae;dtype=")
+    terminal.wait_for("dtype=  Its precision").press("tab").wait_for("model=other-vae;dtype=")
     terminal.type("f").wait_for("Its precision").wait_for("float16")
     terminal.press("ctrl-c").wait_for_prompt()
     terminal.type("toy --scheduler DDIM;sample-max-value=2").wait_for("[sample-max-value=1.0]")
