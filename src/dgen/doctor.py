@@ -24,6 +24,7 @@ from dgen.cache import cache_folder
 from dgen.engine.report import FACTS, LIBRARIES
 from dgen.media.ffmpeg import program
 from dgen.schema import BadValue
+from dgen.values.amounts import shown_bytes
 
 DISTRIBUTION = "dgen-lang"
 TIME_LIMIT_S = 120.0
@@ -172,14 +173,14 @@ def _devices(report: Report) -> Iterator[Finding]:
     if "error" in host:
         yield Finding(section="devices", name="cpu", text=f"memory unknown: {host['error']}", state=_unknown(host))
     else:
-        memory = f"{size(host['free_bytes'])} of {size(host['total_bytes'])} free"
+        memory = f"{shown_bytes(host['free_bytes'])} of {shown_bytes(host['total_bytes'])} free"
         yield Finding(section="devices", name="cpu", text=f"{host['cores']} cores, {memory}", facts=host)
     if "error" in torch:
         yield Finding(section="devices", name="others", text=f"unknown: {torch['error']}", state=_unknown(torch))
         return
     for told in torch["devices"]:
-        free = f"{size(told['free_bytes'])} of " if told["free_bytes"] is not None else ""
-        text = f"{told['name']}, {free}{size(told['total_bytes'])}{' free' if free else ''}"
+        free = f"{shown_bytes(told['free_bytes'])} of " if told["free_bytes"] is not None else ""
+        text = f"{told['name']}, {free}{shown_bytes(told['total_bytes'])}{' free' if free else ''}"
         yield Finding(section="devices", name=told["device"], text=text, facts=told)
     if not torch["devices"]:
         yield Finding(section="devices", name="others", text="none: everything runs on the CPU")
@@ -205,7 +206,7 @@ def _cache(name: str, folder: Path) -> Finding:
             section="caches", name=name, text=f"`{folder}` cannot be written", state="wrong", facts=facts,
             help="set `DGEN_CACHE` to another folder" if name == "dgen" else "set `HF_HUB_CACHE` to another folder",
         )  # fmt: skip
-    return Finding(section="caches", name=name, text=f"{size(held)} in {folder}", facts=facts)
+    return Finding(section="caches", name=name, text=f"{shown_bytes(held)} in {folder}", facts=facts)
 
 
 def folder_bytes(folder: Path) -> int:
@@ -226,7 +227,7 @@ def _disks() -> Iterator[Finding]:
         free = shutil.disk_usage(place).free
         is_low = free < _LEAST_FREE_BYTES
         yield Finding(
-            section="disk", name=name, text=f"{size(free)} free at {place}", state="missing" if is_low else "ok",
+            section="disk", name=name, text=f"{shown_bytes(free)} free at {place}", state="missing" if is_low else "ok",
             help="models take several GiB" if is_low else None, facts={"folder": str(place), "free_bytes": free},
         )  # fmt: skip
 
@@ -255,11 +256,3 @@ def _hub(report: Report) -> Iterator[Finding]:
     yield Finding(section="hub", name="token", text=text)
     if hub["is_offline"]:
         yield Finding(section="hub", name="network", text="off: `HF_HUB_OFFLINE` is set")
-
-
-def size(count: int) -> str:
-    """Write a number of bytes."""
-    for unit, worth in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
-        if count >= worth:
-            return f"{count / worth:.1f} {unit}"
-    return f"{count / 2**10:.1f} KiB"

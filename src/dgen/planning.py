@@ -132,7 +132,9 @@ class Plan:
     def __str__(self) -> str:
         """Say it in a line for each job."""
         lines = [f"{p.job.request.model} {p.job.mode} {p.job.size} {' '.join(map(str, p.files))}" for p in self.jobs]
-        return "\n".join([*lines, f"{len(self.jobs)} jobs, {len(self.files)} pictures, {len(self.models)} models"])
+        totals = {"job": len(self.jobs), "picture": len(self.files), "model": len(self.models)}
+        counted = (f"{count} {noun if count == 1 else noun + 's'}" for noun, count in totals.items())
+        return "\n".join([*lines, ", ".join(counted)])
 
 
 class PlannedPictures(PictureFiles):

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Protocol
 
-from dgen.cli.status import Status, mebibytes, seconds
+from dgen.cli.status import Status, seconds
 from dgen.diagnostic import render, wants_color
 from dgen.events import (
     ComponentDropped,
@@ -32,6 +32,7 @@ from dgen.events import (
     Warned,
     to_json,
 )
+from dgen.values.amounts import shown_bytes
 
 STANDING_S = 10.0
 """How often plain output tells how far a run is, in seconds."""
@@ -70,9 +71,9 @@ def detail(event: Event) -> str | None:
     """Return the line that `--verbose` adds for an event."""
     match event:
         case FileRead():
-            return f"read {event.path} ({mebibytes(event.bytes)})"
+            return f"read {event.path} ({shown_bytes(event.bytes)})"
         case ComponentLoaded():
-            size = mebibytes(event.bytes)
+            size = shown_bytes(event.bytes)
             return f"loaded {event.kind} of {event.source} ({event.class_name}, {size}, {event.seconds:.2f} s)"
         case ComponentReused():
             return f"kept {event.kind} of {event.source}"

@@ -12,11 +12,12 @@ from typing import Any
 
 from dgen.cli.arguments import CommandLine, command_table, read_command_line
 from dgen.cli.commands import refuse, run_session, sources_of
-from dgen.cli.status import mebibytes, seconds
+from dgen.cli.status import seconds
 from dgen.diagnostic import Exit, Source, render, wants_color
 from dgen.engine.footprint import Footprint
 from dgen.plan.steps import steps_of
 from dgen.planning import GB, Limits, Plan, PlannedJob, planned
+from dgen.values.amounts import shown_bytes
 
 
 def run(argv: Sequence[str]) -> int:
@@ -96,9 +97,9 @@ def _memory(plan: Plan) -> Iterator[str]:
     yield "memory"
     if plan.demands:
         most = plan.demands[0]
-        largest = mebibytes(most.largest_bytes)
-        yield f"  on the device: {mebibytes(most.bytes)} of weights for the largest job, {largest} for its largest part"
-    yield f"  on the host: {mebibytes(plan.weights_bytes)} of weights, if nothing is let go"
+        weights, largest = shown_bytes(most.bytes), shown_bytes(most.largest_bytes)
+        yield f"  on the device: {weights} of weights for the largest job, {largest} for its largest part"
+    yield f"  on the host: {shown_bytes(plan.weights_bytes)} of weights, if nothing is let go"
     told = dict.fromkeys((d.offload, d.reason) for d in plan.demands)
     yield from (f"  offload {mode}: {reason}" for mode, reason in told)
 
@@ -117,16 +118,16 @@ def _head(jobs: list[PlannedJob]) -> str:
 def _total(plan: Plan) -> str:
     unknown = sum(part.bytes is None for part in plan.parts)
     more = f" and {_count(unknown, 'part')} of unknown size" if unknown else ""
-    more += f", {mebibytes(plan.download_bytes)} to download" if plan.download_bytes else ""
+    more += f", {shown_bytes(plan.download_bytes)} to download" if plan.download_bytes else ""
     pictures = sum(len(p.files) for p in plan.to_make)
     all_pictures, animations = (sum(map(len, counted)) for counted in _made(plan))
     kept = f" ({_count(all_pictures - pictures, 'more picture')} kept)" if len(plan.to_make) < len(plan.jobs) else ""
     moving = f", {_count(animations, 'animation')}" if animations else ""
-    free = "" if plan.free_bytes is None else f" of {mebibytes(plan.free_bytes)} that are free"
+    free = "" if plan.free_bytes is None else f" of {shown_bytes(plan.free_bytes)} that are free"
     return (
         f"total: {_count(len(plan.to_make), 'job')}, {_count(pictures, 'picture')}{kept}{moving}, "
         f"{_count(_steps(plan), 'step')}, {_time(plan)}, "
-        f"up to {mebibytes(plan.disk_bytes)} on the disk{free}, {mebibytes(plan.weights_bytes)} of models{more}"
+        f"up to {shown_bytes(plan.disk_bytes)} on the disk{free}, {shown_bytes(plan.weights_bytes)} of models{more}"
     )
 
 
@@ -148,8 +149,8 @@ def _time(plan: Plan) -> str:
 
 def _bytes(part: Footprint) -> str:
     if part.bytes is not None:
-        return mebibytes(part.bytes) if part.bytes else "small"
-    return f"to download, {mebibytes(part.download_bytes)}" if part.download_bytes else "not on this machine"
+        return shown_bytes(part.bytes) if part.bytes else "small"
+    return f"to download, {shown_bytes(part.download_bytes)}" if part.download_bytes else "not on this machine"
 
 
 def _count(number: int, noun: str) -> str:

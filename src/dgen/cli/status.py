@@ -17,13 +17,9 @@ from dgen.events import (
     StatementStarted,
     StepDone,
 )
+from dgen.values.amounts import shown_bytes
 
 _STEPS, _JOBS = 20, 5  # how many of the last ones count
-
-
-def mebibytes(count: int) -> str:
-    """Write a number of bytes."""
-    return f"{count / 2**20:.1f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
 
 
 def seconds(duration: float) -> str:
@@ -130,7 +126,7 @@ class Status:
         parts = [
             self.model,
             self.device,
-            mebibytes(self.memory_bytes) if self.memory_bytes else "",
+            shown_bytes(self.memory_bytes) if self.memory_bytes else "",
             f"{self.jobs_left} of {self.jobs} jobs left" if self.is_running else "",
             self.speed,
             f"{seconds(left)} left" if self.is_running and left is not None else "",

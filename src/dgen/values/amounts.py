@@ -35,6 +35,7 @@ class Amount(Kind):
 
 def shown_bytes(count: int) -> str:
     """Write a number of bytes for a reader."""
-    if count < 2**20:
-        return f"{count / 2**10:.1f} KiB"
-    return f"{count / 2**20:.1f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
+    for unit, worth in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
+        if count >= worth:
+            return f"{count / worth:.1f} {unit}"
+    return f"{count / 2**10:.1f} KiB"
