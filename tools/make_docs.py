@@ -9,7 +9,7 @@ from pathlib import Path
 from dgen.diagnostic import CODES
 from dgen.families.rows import FAMILIES
 from dgen.families.samplers import SAMPLERS, SPACINGS
-from dgen.help import all_rows, topics
+from dgen.help import all_rows, short_page, topics
 from dgen.lang.directives import directives
 from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
@@ -204,12 +204,10 @@ before anything is loaded, with those that can.
 
 
 PAGES = {
-    "families.md": family_page,
-    "schedulers.md": scheduler_page,
-    "processors.md": processor_page,
-    "examples.md": example_page,
-    "options.md": option_page, "commands.md": command_page, "errors.md": error_page, "directives.md": directive_page,
-    "functions.md": function_page,
+    "docs/families.md": family_page, "docs/schedulers.md": scheduler_page, "docs/processors.md": processor_page,
+    "docs/examples.md": example_page, "docs/options.md": option_page, "docs/commands.md": command_page,
+    "docs/errors.md": error_page, "docs/directives.md": directive_page, "docs/functions.md": function_page,
+    "src/dgen/help.txt": short_page,
 }  # fmt: skip
 
 
@@ -217,11 +215,11 @@ def main(argv: list[str]) -> int:
     """Write the pages, or check them; return the exit code."""
     stale = 0
     for name, make in PAGES.items():
-        path, text = ROOT / "docs" / name, make()
+        path, text = ROOT / name, make()
         if "--check" not in argv:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            print(f"docs/{name} is not current: run `make docs`", file=sys.stderr)
+            print(f"{name} is not current: run `make docs`", file=sys.stderr)
             stale = 1
     return stale
 

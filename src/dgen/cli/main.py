@@ -49,6 +49,8 @@ def _dispatch(argv: list[str]) -> int:
     if argv == ["--version"]:
         print(f"dgen {__version__}")
         return 0
+    if argv in (["--help"], ["-h"]):
+        return _short_help()
     argv = _without_sub_command(argv)
     if argv[:1] == ["--sub-command-help"]:
         return _help_on_commands(argv[1:])
@@ -63,6 +65,14 @@ def _dispatch(argv: list[str]) -> int:
     command = COMMANDS.get(name, COMMANDS["run"])
     module, _, function = command.entry.partition(":")
     return getattr(import_module(module), function)(argv)
+
+
+def _short_help() -> int:
+    """Show the page that was made of the rows beforehand: to read them takes longer than to show it."""
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "help.txt")
+    with open(path, encoding="utf-8") as file:
+        sys.stdout.write(file.read())
+    return 0
 
 
 def _starts_session(argv: list[str]) -> bool:

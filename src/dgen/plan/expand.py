@@ -25,6 +25,7 @@ class Expansion:
     names: tuple[str, ...]
     pools: tuple[tuple[Any, ...], ...]
     paired_seeds: tuple[int, ...] = ()  # `--seeds-to-images`: seed k goes with image seed k
+    arguments: tuple[tuple[str, Any], ...] = ()  # what prompts themselves say of other options
 
     def __len__(self) -> int:
         return math.prod(len(p) for p in self.pools)
@@ -52,8 +53,7 @@ class Expansion:
 
     def said_in_prompts(self, name: str) -> tuple[Any, ...]:
         """Return the values that prompts themselves give an option."""
-        prompts = (p for n in PROMPTS if n in self.names for p in self.pools[self.names.index(n)])
-        return tuple(value for p in prompts for field, value in p.arguments if field == name)
+        return tuple(value for field, value in self.arguments if field == name)
 
 
 def _decided(request: Request) -> Request:
@@ -82,7 +82,10 @@ def expand(bound: Bound, rng: random.Random | None = None) -> Expansion:
         swept.append((ROWS["seed"], seeds))
     order = list(ROWS)
     swept.sort(key=lambda s: (s[0].sweep, order.index(s[0].name)))
-    return Expansion(fixed, tuple(r.name for r, _ in swept), tuple(v for _, v in swept), seeds if paired else ())
+    names, pools = tuple(r.name for r, _ in swept), tuple(v for _, v in swept)
+    said = {r.name: values for r, values in swept if r.name in PROMPTS}
+    arguments = tuple(pair for name in PROMPTS for prompt in said.get(name, ()) for pair in prompt.arguments)
+    return Expansion(fixed, names, pools, seeds if paired else (), arguments)
 
 
 def _seeds(bound: Bound, rng: random.Random) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from dgen.options.request import ROWS
@@ -15,18 +17,30 @@ def last_variables(bound: Bound | None, expansion: Expansion | None) -> dict[str
 
     Before the first invocation (None) every list is empty and everything else None.
     """
-    variables: dict[str, Any] = {}
-    for row in ROWS.values():
-        if bound is None or expansion is None:
-            value: Any = [] if row.takes_many else None
-        else:
-            value = _last_value(row, bound, expansion)
-        variables.update(dict.fromkeys((row.variable, *row.last), value))
-    return variables
+    if bound is None or expansion is None:
+        return _named((row, [] if row.takes_many else None) for row in ROWS.values())
+    said = {"seed", *bound.given, *expansion.names, *expansion.fixed, *(name for name, _ in expansion.arguments)}
+    rows = (ROWS[name] for name in said if name in ROWS)
+    return _unsaid() | _named((row, _last_value(row, bound, expansion)) for row in rows)
 
 
-def _last_value(row: Option, bound: Bound, expansion: Expansion) -> Any:
-    if row.name in bound and not row.takes_value:
+def _named(values: Iterable[tuple[Option, Any]]) -> dict[str, Any]:
+    return {name: value for row, value in values for name in (row.variable, *row.last)}
+
+
+def _unsaid() -> dict[str, Any]:
+    """Return the variables of a statement that says nothing; the lists belong to whoever asked."""
+    return {name: [*value] if isinstance(value, list) else value for name, value in _defaults().items()}
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    nothing = Expansion({}, (), ())
+    return _named((row, _last_value(row, None, nothing)) for row in ROWS.values())
+
+
+def _last_value(row: Option, bound: Bound | None, expansion: Expansion) -> Any:
+    if bound is not None and row.name in bound and not row.takes_value:
         return True
     said = expansion.values(row.name)
     values = [v for v in (said[0] if row.many and said else said) if v is not None]
