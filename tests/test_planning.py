@@ -49,7 +49,7 @@ def test_plan_as_text_lists_every_file(at_work: Path, capsys: pytest.CaptureFixt
     assert lines[0].endswith("toy: 2 pictures, txt2img 64x64")
     assert lines[1:3] == ["  out/s_1_g_5-0_i_3_step_1.png", "  out/s_2_g_5-0_i_3_step_2.png"]
     assert lines[-1].startswith(
-        "total: 2 jobs, 2 pictures, 6 steps, time unknown: no run of `sd` was timed here, up to 24.0 KiB on the disk of "
+        "total: 2 jobs, 2 pictures, 6 steps, time unknown: no run of `sd` was timed here, up to 24.0 KiB on the disk "
     )
 
 
