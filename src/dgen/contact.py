@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from dgen import config as configs
 from dgen.media.decode import decode
 from dgen.media.video import clip_of, frames_of
-from dgen.media.write import Written, encode, make_folder, publish, trouble
+from dgen.media.write import Written, encode, make_folder, publish, publish_text, trouble
 from dgen.options.request import ROWS, Request
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import Job
@@ -197,11 +197,7 @@ def _page(sheet: ContactSheet, axes: Sequence[Axis], cells: Sequence[Cell], is_d
         "cells": [_told(cell, sheet.target.parent) for cell in cells],
     }  # fmt: skip
     text = page.render(title=sheet.title, sheet=told)
-    publish(sheet.target, partial(_put, text))
-
-
-def _put(text: str, file: BinaryIO) -> None:
-    file.write(text.encode())
+    publish_text(sheet.target, text)
 
 
 def _told(cell: Cell, folder: Path) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
-from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 from dgen.cli.arguments import script_paths
 from dgen.cli.tools import read_tool_line
 from dgen.diagnostic import Exit, Word, fail
 from dgen.extracting import HEAD, extracted
-from dgen.media.write import publish
+from dgen.media.write import publish_text
 from dgen.schema import BadValue
 
 
@@ -32,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
         return Exit.OK
     target = line.bound.value("output_path")
     try:
-        publish(Path(target), partial(shutil.copyfileobj, BytesIO(text.encode())))
+        publish_text(Path(target), text)
     except OSError as error:
         span = line.bound.span_of("output_path")
         raise fail("file-failed", f"`{target}` cannot be written: {error.strerror}", span) from None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 from dgen.check.follow import surroundings_kept
@@ -15,7 +12,7 @@ from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.lang.evaluate import Exited
 from dgen.lang.files import read_script
 from dgen.locking import Lock, LockingSession, drift, read_lock
-from dgen.media.write import publish
+from dgen.media.write import publish_text
 
 _MEANINGLESS = (*LIMITS, "resume", "incremental", "save_failed", "keep_going", "frozen", "json")
 
@@ -32,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
     lock = _made(line, read_script(path, word.span))
     target = _lock_of(path)
     try:
-        publish(target, partial(shutil.copyfileobj, BytesIO(lock.as_text().encode())))
+        publish_text(target, lock.as_text())
     except OSError as error:
         raise fail("file-failed", f"`{target}` cannot be written: {error.strerror}", word.span) from None
     print(f"{target}: {len(lock.files)} files, {len(lock.versions)} versions")

@@ -179,6 +179,11 @@ def new_part(folder: Path) -> Path:
     return Path(part)
 
 
+def publish_text(path: Path, text: str) -> str:
+    """Write a text as `publish` writes a file, in the place of another; return its sha256."""
+    return publish(path, partial(_put, text))
+
+
 def _move_beside(part: str, path: Path) -> None:
     """Give a file its name unless another file has it, which two processes cannot both find out by looking."""
     if os.name == "nt":
@@ -390,7 +395,7 @@ def _publish_page(page: Page, files: Written) -> list[str]:
             raise
         found = [hashlib.sha256(page.encoded()).hexdigest()]
     if files.config is not None and page.config is not None:
-        found.append(publish(files.config, partial(_put, page.config())))
+        found.append(publish_text(files.config, page.config()))
     return found
 
 
