@@ -52,11 +52,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": BASE | {"cache", "events", "media", "plan"},
     "contact": BASE | {"config", "media", "options", "plan"},
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
+    "studio": FLOW | {"config", "contact", "darkroom", "filming", "paging", "patience", "preflight", "telling"},
     "session": FLOW
-    | {"commands", "config", "contact", "darkroom", "fetch", "filming", "help", "inertness", "paging"}
-    | {"patience", "preflight", "telling", "upscaling"},
+    | {"commands", "darkroom", "fetch", "filming", "help", "inertness", "preflight", "studio", "upscaling"},
     "terminal": BASE | {"media"},
-    "repl": BASE | {"cli", "complete", "engine", "events"} | {"lang", "options", "plan", "session", "terminal"},
+    "repl": BASE
+    | {"cli", "complete", "engine", "events"}
+    | {"lang", "options", "plan", "session", "studio", "terminal"},
     "complete": BASE
     | {"builtin", "engine", "families", "help", "lang"}
     | {"options", "plan", "processors", "registry", "upscalers", "refiners", "weighters"},
@@ -70,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "locking": BASE | {"config", "engine", "media", "plan", "planning"},
     "explaining": BASE | {"media", "plan", "planning"},
     "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "session"},
-    "api": FLOW | {"cache", "check", "planning", "preflight", "session"},
+    "api": FLOW | {"cache", "check", "planning", "preflight", "session", "studio"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE
     | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "families"}

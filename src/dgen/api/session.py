@@ -17,6 +17,7 @@ from dgen.events import Event, Listener, serial
 from dgen.lang.evaluate import Exited
 from dgen.lang.modules import load_installed
 from dgen.lang.permissions import Permissions
+from dgen.studio import Cancelled
 
 
 class Run:
@@ -49,7 +50,7 @@ class Run:
     def _run(self) -> None:
         try:
             self.exit_code = self._work()
-        except inner.Cancelled:
+        except Cancelled:
             self.was_cancelled = True
         except BaseException as error:  # raised again in the thread that waits
             self._error = error

@@ -16,7 +16,8 @@ from dgen.lang.evaluate import Exited
 from dgen.lang.journal import Journal
 from dgen.lang.nodes import Comment, Directive, Script, Statement
 from dgen.lang.parse import parse
-from dgen.session import Cancelled, Session
+from dgen.session import Session
+from dgen.studio import Cancelled
 
 _STOPPING = "stopping after this step; Ctrl-C again stops at once"
 
