@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lang": BASE | {"cache", "options", "processors", "registry", "upscalers", "refiners", "weighters"},
     "events": BASE,
     "engine": BASE
-    | {"builtin", "events", "families", "fetch", "options", "plan", "registry", "upscalers", "refiners", "weighters"},
+    | {"builtin", "events", "families", "fetch", "options", "plan", "processors", "registry", "upscalers"}
+    | {"refiners", "weighters"},
     "media": BASE | {"fetch", "options", "plan"},
     "help": BASE | {"options"},
     "config": BASE | {"engine", "lang", "options", "plan", "processors"},

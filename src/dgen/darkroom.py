@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_by, said_in
 from dgen.plan.resolve import Job, align, fit, made_size, resolve, seed_size
-from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Step, chain_of, chains, surplus
+from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Seer, Sight, Step, Unseen, chain_of, chains, surplus
 from dgen.retouching import PADDING, Cut, blended, cut, empty_mask, grown, soft
 from dgen.schema import BadValue
 from dgen.values.image_seed import AdapterImage, ImageSeed
@@ -68,11 +69,11 @@ class Darkroom:
         """Return a picture after the processors that an argument names."""
         return self.develop(image, chains(chain, "")[0]) if chain else image
 
-    def depth(self, image: Image, model: str, device: str | None) -> Any:
-        """Return how near each pixel is, as a depth model sees it: (h, w) float32 in [0, 1], 1 the nearest."""
+    def look(self, sight: Sight, said: Any) -> AbstractContextManager[Seer]:
+        """Give a model for as long as a block lasts."""
         if self._engine is None:
             raise ValueError("a darkroom without an engine runs no models")
-        return self._engine.see_depth(image, model, device, offline=self.pictures.offline)
+        return self._engine.look(sight, said.device, offline=self.pictures.offline, stays=not said.model_offload)
 
     # ---- running a chain -----------------------------------------------------------------------------------------
 
@@ -131,7 +132,10 @@ class Darkroom:
         seen = image
         if issubclass(row.options, Detection) and wanted is not None:
             seen = brought_to(image, fit(Size(*image.size), wanted, said.detect_aspect, said.detect_align))
-        made: Any = row.call(said, seen.copy(), self)
+        try:
+            made: Any = row.call(said, seen.copy(), self)
+        except Unseen:
+            made = seen if row.unseen is None else row.unseen(said, seen)
         if not isinstance(made, Picture):
             raise EngineError("bad-plugin", f"it returned a {type(made).__name__}, not a picture", help=_where(step))
         made = made.convert("RGB")

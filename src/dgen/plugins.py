@@ -15,7 +15,7 @@ from dgen.lang.evaluate import Interpreter
 from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
-from dgen.processors import Bench, ChainText, ColorText, Detection, Processing, Seeing, image_processor
+from dgen.processors import Bench, ChainText, ColorText, Detection, Processing, Seeing, Seer, Sight, image_processor
 from dgen.refiners import Noise, Refining, latents_processor
 from dgen.schema import BadValue, opt, options, record
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
@@ -59,6 +59,8 @@ __all__ = [
     "Real",
     "Refining",
     "Seeing",
+    "Seer",
+    "Sight",
     "Size",
     "SizeText",
     "Span",

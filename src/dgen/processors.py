@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dgen.registry import Chosen, PluginRow, Registry
@@ -85,6 +87,40 @@ class Seeing(Detection):
     """What processors take that look through a model."""
 
     device: str | None = opt(None, value=Device(), help="Where its model computes; by default where models do.")
+    model_offload: bool = opt(False, value=Flag(), help="Bring its model back to the host's memory once it has looked.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A model that a processor looks through: where it is found, what it should be, and how it is made.
+
+    `classes`: how the name of its class may end, of transformers or of a pipeline of diffusers. Without them it is one
+    weights file: `file` is its name in a folder with several. `make` makes the model of its tensors by name, and
+    `open` of the path of a file that holds no code; without both, the tensors by name are the model.
+    """
+
+    noun: str
+    model: str
+    classes: tuple[str, ...] = ()
+    preparing: str = "AutoImageProcessor"  # the class of transformers that prepares pictures; "": none does
+    subfolder: str | None = None
+    file: str = ""
+    make: Callable[[Any], Any] | None = None
+    open: Callable[[Path], Any] | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Seer:
+    """A model that is ready to look: itself, what prepares pictures for it, and the device where both are."""
+
+    model: Any
+    preparing: Any
+    device: str
+
+
+class Unseen(Exception):
+    """Models are not run now, as when a plan is made: the processor's row says what its picture will be like."""
 
 
 class Bench(Protocol):
@@ -102,11 +138,14 @@ class Bench(Protocol):
         """Return a picture after other processors."""
         ...
 
-    def depth(self, image: Image, model: str, device: str | None) -> Any:
-        """Return how near each pixel is, as a depth model sees it: (h, w) float32 in [0, 1], 1 the nearest.
+    def look(self, sight: Sight, said: Any) -> AbstractContextManager[Seer]:
+        """Give a model, which is loaded once, for as long as a block lasts; `said` are arguments that join `Seeing`.
+
+        What fails in the block is told as the model's failure.
 
         Raises:
             EngineError: the model cannot be had, or fails.
+            Unseen: models are not run now.
         """
         ...
 
@@ -117,10 +156,14 @@ Process = Callable[[Any, Any, Bench], Any]
 
 @dataclass(frozen=True, slots=True)
 class Row(PluginRow):
-    """An image processor; `resizes`: what it returns may have another size. `example` is how it may be written."""
+    """An image processor; `resizes`: what it returns may have another size. `example` is how it may be written.
+
+    `unseen` makes what stands for its picture where models are not run; without it that is the picture it was given.
+    """
 
     resizes: bool = False
     example: str = ""
+    unseen: Callable[[Any, Any], Any] | None = None
 
     @property
     def shown(self) -> str:
@@ -131,11 +174,13 @@ class Row(PluginRow):
 PROCESSORS: Registry[Row] = Registry("image processor", Processing, takes=3)
 
 
-def image_processor(name: str, options: type, resizes: bool = False, example: str = "") -> Callable[[Process], Process]:
+def image_processor(
+    name: str, options: type, resizes: bool = False, example: str = "", unseen: Callable[[Any, Any], Any] | None = None
+) -> Callable[[Process], Process]:
     """Register a function as the image processor of a name; `options` is a `@record` class that joins `Processing`."""
 
     def register(call: Process) -> Process:
-        PROCESSORS.add(Row(name, options, call, resizes, example))
+        PROCESSORS.add(Row(name, options, call, resizes, example, unseen))
         return call
 
     return register

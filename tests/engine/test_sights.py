@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from toybench import Bench, picture
+from toybench import Bench, developed, picture
 
 from dgen.cli.main import main
 from dgen.engine.protocol import EngineError
@@ -77,14 +77,19 @@ def seers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plainly(folder: Path, image: Image.Image) -> np.ndarray:
-    """What a plain call of transformers gives: nearness from 0 to 1."""
+def plain_nearness(folder: Path, image: Image.Image) -> np.ndarray:
+    """What a plain call of transformers gives: nearness in the model's own unit."""
     from transformers import pipeline
 
+    seen = pipeline("depth-estimation", model=str(folder), device="cpu")(image)["predicted_depth"].numpy()
+    return -seen if folder.name == "metric" else seen
+
+
+def plainly(folder: Path, image: Image.Image) -> np.ndarray:
+    """The same from 0 to 1."""
     if folder.name == "zoe":
         return zoe_plainly(folder, image)
-    seen = pipeline("depth-estimation", model=str(folder), device="cpu")(image)["predicted_depth"].numpy()
-    near = -seen if folder.name == "metric" else seen
+    near = plain_nearness(folder, image)
     return (near - near.min()) / (near.max() - near.min())
 
 
@@ -105,20 +110,62 @@ def zoe_plainly(folder: Path, image: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 def test_depth_is_what_a_plain_call_sees(bench: Bench, seers: Path, kind: str) -> None:
     image = picture().resize((80, 48))
-    made = bench.engine.see_depth(image, str(seers / kind), "cpu", offline=True)
-    assert (made.shape, made.dtype) == ((48, 80), np.float32)
-    assert (made.min(), made.max()) == (0, 1)
-    assert np.abs(made - plainly(seers / kind, image)).max() < 1e-4
-    assert (bench.engine.see_depth(image, str(seers / kind), None, offline=True) == made).all()
-    assert [e.kind for e in bench.of(ComponentLoaded)] == ["sight_processor", "sight_model"]
+    made = developed(bench, f"depth;model={seers / kind};device=cpu", image)
+    assert (made.min(), made.max()) == (0, 255)
+    assert np.abs(made[..., 0] - plainly(seers / kind, image) * 255).max() <= 0.51
+    assert (developed(bench, f"depth;model={seers / kind}", image) == made).all()
+    assert [e.kind for e in bench.of(ComponentLoaded)] == ["sight_model", "sight_processor"]
 
 
-@pytest.mark.parametrize(("model", "code"), [("sd", "bad-model"), ("gpt2", "bad-model"), ("no/hub", "offline")])
+@pytest.mark.parametrize(
+    ("model", "code"), [("sd", "bad-model"), ("gpt2", "bad-model"), ("no/hub", "offline"), ("none", "missing-file")]
+)
 def test_what_is_no_depth_model_is_told(bench: Bench, toys: Path, model: str, code: str) -> None:
     place = str(toys / model) if "/" not in model else model
     with pytest.raises(EngineError) as caught:
-        bench.engine.see_depth(picture(), place, None, offline=True)
-    assert caught.value.code == code
+        developed(bench, f"mirror depth;model={place}")
+    assert (caught.value.code, caught.value.option, caught.value.index) == (code, "processors", 1)
+    assert caught.value.message.startswith("`depth`: ")
+
+
+def test_midas_draws_where_surfaces_face_as_opencv_sees_the_slope(bench: Bench, seers: Path) -> None:
+    image = picture()
+    made = developed(bench, f"midas;model={seers / 'dpt'};normals=true;alpha=0.5;background-threshold=0.3", image)
+    near = plain_nearness(seers / "dpt", image)
+    flat = (near - near.min()) / (near.max() - near.min()) < 0.3
+    slopes = [np.where(flat, 0, cv2.Sobel(near, cv2.CV_64F, *way, ksize=3)) for way in ((1, 0), (0, 1))]
+    facing = np.dstack([*slopes, np.full(near.shape, 0.5)])
+    facing /= np.linalg.norm(facing, axis=2, keepdims=True)
+    assert flat.any()
+    assert np.abs(made - (facing * 127.5 + 127.5)).max() <= 1.01
+
+
+def test_zoe_is_corrected_and_leres_cut_at_both_ends(bench: Bench, seers: Path) -> None:
+    near = plainly(seers / "dpt", picture())
+    made = developed(bench, f"zoe;model={seers / 'dpt'};gamma-corrected=true")[..., 0]
+    assert np.abs(made - near**2.2 * 255).max() <= 0.51
+    made = developed(bench, f"leres;model={seers / 'dpt'};threshold-near=30;threshold-far=20")[..., 0]
+    middle = (near > 0.21) & (near < 0.69)
+    assert np.abs(made - near * 255)[middle].max() <= 0.51
+    assert (made[near > 0.71] == 255).all()
+    assert (made[near < 0.19] == 0).all()
+
+
+def test_boost_sees_finer_than_one_look(bench: Bench, seers: Path) -> None:
+    """Quarters are brought to the whole by scale and shift, as NumPy's least squares has them, and fade into it."""
+    image, words = picture(), f"leres;model={seers / 'dpt'}"
+    once, boosted = (developed(bench, f"{words};boost={said}", image)[..., 0] for said in ("false", "true"))
+    assert (once != boosted).any()
+    whole = plain_nearness(seers / "dpt", image)
+    corner = image.crop((0, 0, 40, 40))
+    part = plain_nearness(seers / "dpt", corner)
+    columns = np.stack((part.ravel(), np.ones(part.size)), axis=1)
+    slope, shift = np.linalg.lstsq(columns, whole[:40, :40].ravel(), rcond=None)[0]
+    fitted = slope * part + shift if slope > 0 else whole[:40, :40]
+    lone, made = np.s_[:20, :20], boosted.astype(np.float64)  # which no other quarter sees
+    span = np.polyfit(fitted[lone].ravel(), made[lone].ravel(), 1)  # the whole is stretched over [0, 255] afterwards
+    assert span[0] > 0
+    assert np.abs(np.polyval(span, fitted[lone]) - made[lone]).max() < 0.6
 
 
 def test_processors_draw_the_nearest_white(
@@ -127,9 +174,11 @@ def test_processors_draw_the_nearest_white(
     monkeypatch.chdir(tmp_path)
     image = picture()
     image.save("a.png")
-    for name in ("depth", "midas", "zoe"):
-        words = f"{name};model={seers / 'dpt'};device=cpu"
-        assert main(["image-process", "a.png", "-p", words, "-o", f"{name}.png", "--offline-mode"]) == 0
+    names = ("depth", "midas", "zoe", "leres")
+    words = [f"{name};model={seers / 'dpt'};device=cpu;model-offload=true;output-file={name}.png" for name in names]
+    for word in words:
+        assert main(["image-process", "a.png", "-p", word, "-o", "made.png", "-ox", "--offline-mode"]) == 0
+    for name in names:
         made = np.asarray(Image.open(f"{name}.png"))
         assert np.abs(made[..., 0] - plainly(seers / "dpt", image) * 255).max() <= 0.51
     capsys.readouterr()

@@ -5,17 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from dgen.darkroom import Darkroom
 from dgen.engine.protocol import Inputs, Result
 from dgen.engine.render import LocalEngine
 from dgen.events import Event
+from dgen.media.read import PictureFiles
 from dgen.options.request import Request
 from dgen.plan.resolve import Job, resolve
+from dgen.processors import chains
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
+from dgen.values.uri import OpenUri
 
 
 class Pictures:
@@ -73,3 +78,11 @@ class Bench:
 def pixels(result: Result) -> list[bytes]:
     """The pixels of each picture."""
     return [i.tobytes() for i in result.images]
+
+
+def developed(bench: Bench, words: str, image: Image.Image | None = None) -> np.ndarray:
+    """Return the pixels of a picture after the processors of some words, without the network."""
+    (chain,) = chains([OpenUri().parse(word) for word in words.split()], "processors")
+    files = PictureFiles()
+    files.offline = True
+    return np.asarray(Darkroom(files, bench.engine).develop(image or picture(), chain))

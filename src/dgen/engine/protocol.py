@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dgen.families.inspection import ModelFacts
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
+from dgen.processors import Seer, Sight
 from dgen.upscalers import TextOrder
 
 if TYPE_CHECKING:
@@ -176,11 +178,12 @@ class Engine(Protocol):
         """
         ...
 
-    def see_depth(self, image: Image, model: str, device: str | None, *, offline: bool) -> Any:
-        """Return how near each pixel of a picture is, as a model sees it: (h, w) float32 in [0, 1], 1 the nearest.
+    def look(self, sight: Sight, device: str | None, *, offline: bool, stays: bool) -> AbstractContextManager[Seer]:
+        """Give a model of an image processor for as long as a block lasts; then it `stays` on its device.
 
         Raises:
-            EngineError: as `continue_texts`.
+            EngineError: as `continue_texts`, and `missing-file`, `bad-weights`, `unsafe-weights`, `render-failed`.
+            Unseen: this engine runs no models.
         """
         ...
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.prompts import check_weighter
 from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
 from dgen.engine.second import Leg, check_second, draw
-from dgen.engine.sights import see_depth
+from dgen.engine.sights import looking
 from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import ADAPTERS, Layout, Part, adapter_parts, parts_of, source_of
 from dgen.engine.texts import continue_texts
@@ -48,11 +48,12 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
+from dgen.processors import Seer, Sight
 from dgen.upscalers import TextOrder
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
 
-_IN_TURNS = threading.Lock()
+_IN_TURNS = threading.RLock()
 """Held while an engine loads and draws: transformers and accelerate patch torch for the whole process while they
 load, and torch's own random generator is one for the process."""
 
@@ -304,16 +305,17 @@ class LocalEngine:
         with _IN_TURNS:
             return continue_texts(order, self.store, self.loader, (place, offline))
 
-    def see_depth(self, image: Any, model: str, device: str | None, *, offline: bool) -> Any:
-        """Return how near each pixel of a picture is, as a model sees it: (h, w) float32 in [0, 1], 1 the nearest.
+    @contextmanager
+    def look(self, sight: Sight, device: str | None, *, offline: bool, stays: bool) -> Generator[Seer]:
+        """Give a model of an image processor for as long as a block lasts; then it `stays` on its device.
 
         Raises:
-            EngineError: as `sights.see_depth`, and `bad-device`.
+            EngineError: as `sights.looking`, and `bad-device`.
         """
         place = devices.device_named(device)
         silence()
-        with _IN_TURNS:
-            return see_depth(image, model, (self.store, self.loader), (place, offline))
+        with _IN_TURNS, looking(sight, (self.store, self.loader), (place, offline, stays)) as seer:
+            yield seer
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:
         """Name the weights files that a rendered job was made from."""

@@ -1,99 +1,235 @@
-"""Lets models of transformers look at pictures: how far away what they show is."""
+"""Gives image processors the models that they look through: of transformers, of diffusers, or of one weights file."""
 
 from __future__ import annotations
 
-import math
-from contextlib import ExitStack
+import json
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from dgen.diagnostic import DgenError, did_you_mean
+from dgen.engine.adapters import files as adapters
 from dgen.engine.components import Need, Store
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.footprint import footprint
-from dgen.engine.libraries import quiet
+from dgen.engine.libraries import class_named, load_torch, quiet, torch_dtype
 from dgen.engine.loading import Loader
+from dgen.engine.memory import HOST
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part, Source
 from dgen.engine.texts import named_class
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from dgen.engine.weights import weights_of
+from dgen.families.inspection import PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
+from dgen.processors import Seer, Sight
+from dgen.schema import BadValue
 
 _PREPARING, _MODEL = "sight_processor", "sight_model"
 
 
-def see_depth(image: Image, model: str, tools: tuple[Store, Loader], where: tuple[str, bool]) -> Any:
-    """Return how near each pixel of a picture is: (h, w) float32 in [0, 1], 1 the nearest.
+@contextmanager
+def looking(sight: Sight, tools: tuple[Store, Loader], where: tuple[str, bool, bool]) -> Generator[Seer]:
+    """Give a model for as long as a block lasts; what fails in the block is told as its failure.
 
-    `where` is the device, and whether offline.
+    `where` is the device, whether offline, and whether the model stays on the device afterwards.
 
     Raises:
-        EngineError: `bad-model`, `bad-weights`, `offline`, `hub-refused`, `out-of-memory`, `render-failed`.
+        EngineError: `bad-model`, `bad-weights`, `missing-file`, `offline`, `out-of-memory`, `render-failed` …
     """
-    (store, loader), (device, offline) = tools, where
-    source = Source(model=model, offline=offline)
+    (store, loader), (device, offline, stays) = tools, where
+    source = Source(model=sight.model, offline=offline, subfolder=sight.subfolder, file=sight.file or None)
     with ExitStack() as stack, quiet():
-        preparing, found = store.gather(stack, _needs(source, loader))
-        store.bring(found, device)
+        model, *preparing = store.gather(stack, list(_needs(sight, source, loader)))
+        store.bring(model, device)
+        stack.enter_context(load_torch().inference_mode())
         try:
-            return _near(image, preparing.value, found.value, device)
+            yield Seer(model.value, preparing[0].value if preparing else None, device)
+        except (BadValue, DgenError, EngineError):
+            raise
         except Exception as error:
-            if is_short_of_memory(error):
-                message = f"memory ran out while `{source.shown}` looked at {image.width}x{image.height} pixels"
-                raise EngineError("out-of-memory", message, help="try a smaller `detect-resolution`") from error
-            raise EngineError("render-failed", f"`{source.shown}` cannot see: {first_line(error)}") from error
+            raise _failed(sight, source, error) from error
+        finally:
+            if not stays:
+                store.bring(model, HOST)
 
 
-def _needs(source: Source, loader: Loader) -> tuple[Need, Need]:
+def _failed(sight: Sight, source: Source, error: Exception) -> EngineError:
+    if is_short_of_memory(error):
+        message = f"memory ran out while the {sight.noun} `{source.shown}` looked at a picture"
+        return EngineError("out-of-memory", message, help="try a smaller `detect-resolution`")
+    return EngineError("render-failed", f"`{source.shown}` cannot see: {first_line(error)}")
+
+
+def _needs(sight: Sight, source: Source, loader: Loader) -> Iterator[Need]:
+    if not sight.classes:
+        yield _file_need(sight, source, loader)
+        return
+    folder = loader.hub.index(source)
+    if (folder / "model_index.json").is_file():
+        yield _pipeline_need(sight, source, loader)
+        return
+    yield from _model_needs(sight, source, loader)
+
+
+def _key(sight: Sight, *more: str) -> tuple[Any, ...]:
+    return (_MODEL, sight.noun, sight.model, sight.subfolder, sight.file, sight.dtype, *more)
+
+
+# ---- models of transformers -----------------------------------------------------------------------------------------
+
+
+def _model_needs(sight: Sight, source: Source, loader: Loader) -> Iterator[Need]:
     folder = loader.hub.folders(source, [""])
-    class_name = named_class(folder, source, "depth model")
-    if not class_name.endswith("ForDepthEstimation"):
-        raise EngineError("bad-model", f"`{source.shown}` is no depth model but a `{class_name}`")
-    parts = (
-        Part(kind=_PREPARING, key=(_PREPARING, source.model), source=source, dtype="float32", library="transformers",
-             class_name="AutoImageProcessor"),
-        Part(kind=_MODEL, key=(_MODEL, source.model), source=source, dtype="float32", library="transformers",
-             class_name=class_name),
+    class_name = _fitting(sight, source, named_class(folder, source, sight.noun))
+    part = Part(kind=_MODEL, key=_key(sight, class_name), source=source, dtype=sight.dtype, library="transformers",
+                class_name=class_name)  # fmt: skip
+    yield _need(part, partial(loader.load_from, part, folder), footprint(loader.hub, part).bytes or 0)
+    if sight.preparing:
+        key = (_PREPARING, sight.model, sight.subfolder, sight.preparing)
+        part = Part(kind=_PREPARING, key=key, source=source, dtype=sight.dtype, library="transformers",
+                    class_name=sight.preparing)  # fmt: skip
+        yield _need(part, partial(loader.load_from, part, folder))
+
+
+def _fitting(sight: Sight, source: Source, class_name: str) -> str:
+    if not class_name.endswith(sight.classes):
+        raise EngineError("bad-model", f"`{source.shown}` is no {sight.noun} but a `{class_name}`")
+    return class_name
+
+
+def _need(part: Part, load: Any, size: int = 0) -> Need:
+    return Need(key=part.key, kind=part.kind, source=part.source.shown, load=load, bytes=size)
+
+
+# ---- pipelines of diffusers -----------------------------------------------------------------------------------------
+
+
+class Whole:
+    """A pipeline, that the store counts and moves as one."""
+
+    def __init__(self, pipeline: Any, nbytes: int) -> None:
+        """`nbytes`: those of its weights."""
+        self.pipeline, self.nbytes = pipeline, nbytes
+
+    def to(self, device: str) -> None:
+        """Move its parts to a device."""
+        self.pipeline.to(device)
+
+
+def _pipeline_need(sight: Sight, source: Source, loader: Loader) -> Need:
+    index: Any = json.loads((loader.hub.index(source) / "model_index.json").read_text(encoding="utf-8"))
+    class_name = _fitting(sight, source, str(index.get("_class_name")))
+    kinds = [kind for kind, entry in index.items() if isinstance(entry, list) and entry[0] is not None]
+    folder = loader.hub.folders(source, kinds)
+    files = [file for kind in kinds for file in weights_of(folder / kind, None)[0]]
+
+    def load() -> Whole:
+        loader.read(files, source.option)
+        try:
+            pipeline = class_named("diffusers", class_name).from_pretrained(
+                str(folder), torch_dtype=torch_dtype(sight.dtype), local_files_only=True
+            )
+        except Exception as error:
+            message = f"the {sight.noun} `{source.shown}` cannot be loaded: {first_line(error)}"
+            raise EngineError("bad-model", message) from error
+        pipeline.set_progress_bar_config(disable=True)
+        modules = [m for m in pipeline.components.values() if hasattr(m, "parameters")]
+        return Whole(pipeline, sum(p.numel() * p.element_size() for m in modules for p in m.parameters()))
+
+    return Need(
+        key=_key(sight, class_name), kind=_MODEL, source=source.shown, load=load,
+        bytes=sum(file.stat().st_size for file in files),
     )  # fmt: skip
-    sizes = (0, footprint(loader.hub, parts[1]).bytes or 0)
-    first, second = (
-        Need(key=p.key, kind=p.kind, source=source.shown, load=partial(loader.load_from, p, folder), bytes=size)
-        for p, size in zip(parts, sizes, strict=True)
-    )
-    return first, second
 
 
-def _near(image: Image, preparing: Any, model: Any, device: str) -> Any:
-    import torch
-
-    size = (image.height, image.width)
-    given = preparing(images=image, return_tensors="pt").to(device)
-    with torch.inference_mode():
-        seen = model(**given)
-    if model.config.model_type == "zoedepth":
-        depth = _without_margin(seen.predicted_depth, size, preparing.do_pad)
-    else:
-        (found,) = preparing.post_process_depth_estimation(seen, target_sizes=[size])
-        depth = found["predicted_depth"]
-    near = (-depth if _is_metric(model.config) else depth).float().cpu()
-    span = near.max() - near.min()
-    return ((near - near.min()) / span if span > 0 else torch.zeros_like(near)).numpy()
+# ---- models of one file ---------------------------------------------------------------------------------------------
 
 
-def _without_margin(depth: Any, size: tuple[int, int], has_margin: bool) -> Any:
-    """Bring what ZoeDepth saw, (1, h, w), to the size of a picture, whose mirrored margin it saw as well.
+class Tensors(Mapping[str, Any]):
+    """The tensors of a weights file by name, as float32; one that is asked for and missing is told."""
 
-    The margin is `int(3 sqrt(side / 2))` pixels wide, as its authors have it; transformers takes it away with
-    torchvision alone.
-    """
-    import torch
+    def __init__(self, held: Mapping[str, Any], what: str) -> None:
+        """`what` they should be, as a message says it."""
+        self._held = {_plain(k): v.float() for k, v in held.items() if hasattr(v, "is_floating_point")}
+        self._what = what
 
-    margin = tuple(int(math.sqrt(side / 2) * 3) if has_margin else 0 for side in size)
-    whole = tuple(side + 2 * more for side, more in zip(size, margin, strict=True))
-    wide = torch.nn.functional.interpolate(depth.unsqueeze(1), whole, mode="bicubic", align_corners=False)[0, 0]
-    return wide[margin[0] : margin[0] + size[0], margin[1] : margin[1] + size[1]]
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all of them."""
+        return sum(int(t.nbytes) for t in self._held.values())
+
+    def to(self, device: str) -> None:
+        """Move them to a device."""
+        self._held = {k: t.to(device) for k, t in self._held.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a tensor.
+
+        Raises:
+            EngineError: `bad-model`: there is none of the name.
+        """
+        if name not in self._held:
+            raise EngineError("bad-model", f"{self._what}: it has no tensor `{name}`")
+        return self._held[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
 
 
-def _is_metric(config: Any) -> bool:
-    """Whether a model gives distances, where others give their inverse."""
-    return config.model_type == "zoedepth" or getattr(config, "depth_estimation_type", "") == "metric"
+def _plain(name: str) -> str:
+    """Return a tensor's name without what training on several devices puts before it."""
+    return name.removeprefix("module.")
+
+
+def _file_need(sight: Sight, source: Source, loader: Loader) -> Need:
+    path = loader.hub.file(source, lambda names: _chosen(names, sight, source))
+
+    def load() -> Any:
+        if sight.open is not None:
+            return _made(sight, source, sight.open, path)
+        loader.read([path], source.option)
+        held = adapters.read(path, source.option).tensors
+        for outer in ("state_dict", "model"):
+            held = held[outer] if isinstance(held, Mapping) and isinstance(held.get(outer), Mapping) else held
+        if not isinstance(held, Mapping):
+            raise EngineError("bad-model", f"`{path.name}` is no {sight.noun}: it has no tensors by name")
+        if sight.make is not None:
+            return _made(sight, source, sight.make, held)
+        return Tensors(held, f"`{path.name}` is no {sight.noun}")
+
+    return Need(
+        key=_key(sight, str(path)), kind=_MODEL, source=source.shown, load=load, bytes=path.stat().st_size
+    )  # fmt: skip
+
+
+def _made(sight: Sight, source: Source, make: Any, given: Any) -> Any:
+    try:
+        return make(given)
+    except (BadValue, DgenError, EngineError):
+        raise
+    except Exception as error:
+        message = f"`{source.shown}` is no {sight.noun} that can be loaded: {first_line(error)}"
+        raise EngineError("bad-model", message) from error
+
+
+def _chosen(names: Iterable[str], sight: Sight, source: Source) -> str:
+    """Pick the file of a model among the names of a folder: the one it is known by, or the only one."""
+    names = sorted(names)
+    stem = sight.file.rpartition(".")[0]
+    same = next((n for n in (f"{stem}{SAFETENSORS_SUFFIXES[0]}", sight.file) if n in names), None)
+    suffixes = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES) if sight.open is None else (Path(sight.file).suffix,)
+    present = [n for n in names if n.lower().endswith(suffixes)]
+    if same is None and len(present) != 1:
+        listed = "it has " + ", ".join(f"`{n}`" for n in present) if present else ""
+        raise EngineError(
+            "bad-model", f"`{source.shown}` has no file `{sight.file}`, where a {sight.noun} is",
+            help=did_you_mean(sight.file, present, listed or "name the file itself with `model`"),
+        )  # fmt: skip
+    return same or present[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.control import STEERING
 from dgen.plan.resolve import Job
 from dgen.plan.second import second_of
+from dgen.processors import Seer, Sight, Unseen
 from dgen.schema import Stage
 from dgen.upscalers import TextOrder
 from dgen.values.uri import OpenUri
@@ -137,12 +139,14 @@ class TraceEngine:
         self._tell(f"continue {len(order.texts)} texts with {order.model}")
         return order.texts
 
-    def see_depth(self, image: Any, model: str, device: str | None, *, offline: bool) -> Any:
-        """Tell what would look at a picture, and see nothing near in it."""
-        import numpy as np
+    def look(self, sight: Sight, device: str | None, *, offline: bool, stays: bool) -> AbstractContextManager[Seer]:
+        """Tell what would look at a picture, and refuse to.
 
-        self._tell(f"look at {image.width}x{image.height} with {model}")
-        return np.zeros((image.height, image.width), np.float32)
+        Raises:
+            Unseen: always.
+        """
+        self._tell(f"look with {sight.model}")
+        raise Unseen
 
     def _layout(self, request: Request) -> Layout:
         return self._models.layout(request) if self.sees(request) else Layout(path=None, index={})
