@@ -28,6 +28,8 @@ def furnish(folder: Path) -> None:
     toy_models.make_vae(folder / "other-vae")
     _pictures(folder)
     _animations(folder)
+    toy_models.make_gguf(folder / "toy", folder / "unet.gguf")
+    (folder / "cut.gguf").write_bytes((folder / "unet.gguf").read_bytes()[:5000])
     _adapters(folder)
     _bad_models(folder)
     _inpainting_model(folder)

@@ -146,13 +146,18 @@ class Registry(Generic[R]):
             BadValue: `unknown-plugin`, with the name.
         """
         for row in [self.find(name) for name in names] or self.rows().values():
-            yield row.name
-            yield f"    {row.help}"
-            for written, argument in row.arguments.items() if names else ():
-                metavar = argument.value.metavar if argument.value is not None else ""
-                yield f"    {written}={metavar}{_shown_default(argument)}: {argument.help}"
-            if names and row.shown:
-                yield f"    For example: {row.shown}"
+            yield from described(row, full=bool(names))
+
+
+def described(row: PluginRow, *, full: bool) -> Iterator[str]:
+    """Yield the lines that describe a row, `full` with its arguments."""
+    yield row.name
+    yield f"    {row.help}"
+    for written, argument in row.arguments.items() if full else ():
+        metavar = argument.value.metavar if argument.value is not None else ""
+        yield f"    {written}={metavar}{_shown_default(argument)}: {argument.help}"
+    if full and row.shown:
+        yield f"    For example: {row.shown}"
 
 
 def _shown_default(argument: Option) -> str:

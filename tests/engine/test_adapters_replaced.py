@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_models
 from test_adapters import NAMES, alone
 from toybench import Bench, pixels
 
 from dgen.engine.protocol import EngineError
 from dgen.events import ComponentLoaded
+from dgen.options.attachments import LoraUri
 from dgen.options.submodels import TextEncoderUri, UnetUri
 
 ENCODERS = {"text_encoder": "CLIPTextModel", "text_encoder_2": "CLIPTextModelWithProjection"}
@@ -65,6 +67,52 @@ def test_replaced_parts_act_as_in_diffusers(bench: Bench, toys: Path, others: Pa
 def test_unet_comes_from_a_checkpoint_file_too(bench: Bench, toys: Path) -> None:
     same = pixels(bench.render(toys / "sd", unet=UnetUri(model=str(toys / "sd.safetensors"))))
     assert same == pixels(bench.render(toys / "sd"))
+
+
+@pytest.fixture(scope="module")
+def small(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The UNet of the toy model, in few bits."""
+    return toy_models.make_gguf(toys / "sd", tmp_path_factory.mktemp("gguf") / "unet.gguf")
+
+
+def test_gguf_file_acts_as_in_diffusers(bench: Bench, toys: Path, small: Path) -> None:
+    import diffusers
+
+    plain = pixels(bench.render(toys / "sd"))
+    held = {h.kind: h.bytes for h in bench.engine.holdings()}["unet"]
+    bench.events.clear()
+    made = pixels(bench.render(toys / "sd", unet=UnetUri(model=str(small))))
+    (loaded,) = bench.of(ComponentLoaded)
+    assert (loaded.kind, loaded.bytes < held) == ("unet", True)
+    by_hand = diffusers.UNet2DConditionModel.from_single_file(
+        str(small), config=str(toys / "sd"), subfolder="unet", quantization_config=diffusers.GGUFQuantizationConfig()
+    )
+    assert made == alone("StableDiffusionPipeline", toys / "sd", {"unet": by_hand})
+    assert made != plain
+    assert pixels(bench.render(toys / "sd")) == plain
+
+
+def test_gguf_file_holds_the_weights_that_were_put_into_it(bench: Bench, toys: Path, small: Path) -> None:
+    import diffusers
+    import gguf
+    import torch
+
+    unet = diffusers.UNet2DConditionModel.from_pretrained(toys / "sd" / "unet")
+    read = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(small).tensors}
+    unet.load_state_dict({name: torch.tensor(values) for name, values in read.items()})
+    (made,), (whole,) = (
+        pixels(bench.render(toys / "sd", unet=UnetUri(model=str(small)))),
+        alone("StableDiffusionPipeline", toys / "sd", {"unet": unet}),
+    )
+    assert max(abs(a - b) for a, b in zip(made, whole, strict=True)) <= 2  # of 255
+
+
+def test_lora_acts_on_a_gguf_file_and_leaves_no_trace(bench: Bench, toys: Path, small: Path) -> None:
+    unet = UnetUri(model=str(small))
+    first = pixels(bench.render(toys / "sd", unet=unet))
+    loras = (LoraUri(model=str(toys / "sd-lora")),)
+    assert pixels(bench.render(toys / "sd", unet=unet, loras=loras)) != first
+    assert pixels(bench.render(toys / "sd", unet=unet)) == first
 
 
 @pytest.mark.parametrize("model", NAMES)

@@ -44,6 +44,7 @@ WITH = {
         "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-feathers 4 --mask-blur 2",
         "--image-seeds seed.png --outpaint left=32",
         "--unet \"toy;quantizer='sdnq;type=uint4'\"",
+        "--unet unet.gguf",
         "--text-encoders CLIPTextModel;model=toy;subfolder=text_encoder;quantizer=quanto",
         "--quantizer sdnq;type=uint4 --quantizer-map unet",
         "--offload model",

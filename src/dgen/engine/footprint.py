@@ -17,7 +17,7 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.quantizers import bits_of
 from dgen.engine.sources import ADAPTERS, Part
 from dgen.engine.weights import is_safe_format, weights_of
-from dgen.families.inspection import safetensors_header
+from dgen.families.inspection import GGUF_SUFFIX, safetensors_header
 from dgen.schema import BadValue
 
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -75,6 +75,8 @@ def _measured(hub: Hub, part: Part) -> int | None:
         place = hub.index(part.source)
     except EngineError:
         return None
+    if place.suffix.lower() == GGUF_SUFFIX:
+        return place.stat().st_size
     if place.is_file():
         prefixes = _IN_CHECKPOINTS.get(part.kind, ("",) if part.source.option != "model" else ())
         return _bytes_in(place, part.dtype, prefixes) if prefixes and is_safe_format(place) else None

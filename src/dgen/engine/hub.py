@@ -17,7 +17,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.engine.weights import choose
-from dgen.families.inspection import PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
+from dgen.families.inspection import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from dgen.fetch import Order, fetch, is_passing
 from dgen.schema import BadValue
 from dgen.values.scalars import is_local, is_url
@@ -27,6 +27,7 @@ _BLOB = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<repo>[\w.-]+/[\w.-]+)/(?:blob|resolve)/(?P<revision>[^/?#]+)"
     r"/(?P<file>[^?#]+)"
 )
+_CHECKPOINTS = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES, GGUF_SUFFIX)
 _CHECKPOINT_LIMIT = 200 * 2**30
 _TEXTS = ("*.json", "*.txt", "*.model")
 """The small files of a repository: configurations and tokenizers."""
@@ -227,11 +228,11 @@ def _named_by_content(path: Path) -> Path:
 def _check_address(source: Source) -> None:
     """Refuse an address of something else; one without a suffix, as download services have, may be a checkpoint."""
     path = urlsplit(source.model).path
-    is_named = path.lower().endswith((*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES))
+    is_named = path.lower().endswith(_CHECKPOINTS)
     if not is_named and ("." in path.rpartition("/")[2] or not path.strip("/")):
         raise EngineError(
             "bad-model", f"`{source.shown}` is no address of a checkpoint file", source.option,
-            help="its path ends in " + ", ".join(f"`{s}`" for s in SAFETENSORS_SUFFIXES + PICKLE_SUFFIXES),
+            help="its path ends in " + ", ".join(f"`{s}`" for s in _CHECKPOINTS),
         )  # fmt: skip
 
 

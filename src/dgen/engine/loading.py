@@ -172,7 +172,9 @@ def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str 
 
 def _quantization(part: Part) -> dict[str, Any]:
     """Return the keyword that makes a loader quantize a part, when it is to be quantized."""
-    return {"quantization_config": configuration(part.quantizer, part.library)} if part.quantizer is not None else {}
+    if part.quantizer is None:
+        return {}
+    return {"quantization_config": configuration(part.quantizer, part.library, torch_dtype(part.dtype))}
 
 
 def _misfit(cls: Any, folder: Path, files: Sequence[Path]) -> str | None:

@@ -14,7 +14,7 @@ from dgen.families.rows import Family
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
 from dgen.options.memory import quantizer_of
-from dgen.options.quantizers import Quantizer
+from dgen.options.quantizers import Quantizer, quantizer_said
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job, component_key, family_of
 from dgen.values.scalars import is_local, is_url
@@ -178,7 +178,7 @@ def _replacing(request: Request, uri: Any, what: tuple[str, str, str], option: s
         model=uri.model, revision=uri.revision, variant=uri.variant or request.variant, subfolder=uri.subfolder,
         option=option, index=index, token=request.auth_token, offline=request.offline_mode,
     )  # fmt: skip
-    quantizer = quantizer_of(request, kind, uri.quantizer)
+    quantizer = quantizer_of(request, kind, quantizer_said(uri))
     return Part(
         kind=kind, key=(*component_key(request, kind), quantizer), source=source, dtype=uri.dtype or request.dtype,
         library=library, class_name=class_name, quantizer=quantizer,

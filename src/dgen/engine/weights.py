@@ -12,7 +12,7 @@ from typing import IO
 
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
-from dgen.families.inspection import SAFETENSORS_SUFFIXES, safetensors_header
+from dgen.families.inspection import GGUF_SUFFIX, SAFETENSORS_SUFFIXES, safetensors_header
 from dgen.schema import BadValue
 
 _NAME = re.compile(
@@ -67,6 +67,39 @@ def check_header(path: Path, option: str = "model") -> None:
         safetensors_header(path)
     except BadValue as error:
         raise EngineError(error.code, error.message, option, error.help) from None
+
+
+def check_gguf(path: Path, option: str) -> None:
+    """Check that a GGUF file is whole and stands where one can be read.
+
+    Raises:
+        EngineError: `bad-model`, `missing-package`, `bad-weights`.
+    """
+    if option not in GGUF_OPTIONS:
+        raise EngineError(
+            "bad-model", f"`{path.name}` cannot stand here: a `{GGUF_SUFFIX}` file is read as a UNet alone", option,
+            help="name it as `--unet`, or `--second-model-unet`",
+        )  # fmt: skip
+    try:
+        from gguf import GGUFReader
+    except ModuleNotFoundError:
+        raise EngineError(
+            "missing-package", f"`{path.name}` needs the package `gguf`, which is not installed", option,
+            help='`pip install "dgen-lang[quant]"` brings it',
+        ) from None  # fmt: skip
+    try:
+        GGUFReader(path)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:  # what it says of damaged files
+        raise EngineError(
+            "bad-weights",
+            f"`{path.name}` is no GGUF file, or it is cut short",
+            option,
+            help="fetch or copy the file again",
+        ) from error
+
+
+GGUF_OPTIONS = ("unet", "second_unet")
+"""The options that take GGUF files."""
 
 
 def check_pickle(path: Path, option: str = "model") -> None:
@@ -131,6 +164,8 @@ def check_files(paths: Sequence[Path], option: str = "model") -> None:
     for path in paths:
         if is_safe_format(path):
             check_header(path, option)
+        elif path.suffix.lower() == GGUF_SUFFIX:
+            check_gguf(path, option)
         else:
             check_pickle(path, option)
 

@@ -16,6 +16,7 @@ from dgen.values.scalars import Size
 _HEADER_LIMIT = 100_000_000
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
+GGUF_SUFFIX = ".gguf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,11 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
     Raises:
         BadValue: `bad-model` or `bad-weights`: its family cannot be told, or it is damaged.
     """
+    if path.suffix.lower() == GGUF_SUFFIX:
+        raise BadValue(
+            f"`{path.name}` holds one part of a model: a `{GGUF_SUFFIX}` file is never a whole one", code="bad-model",
+            help="name a model, and the file beside it: `MODEL --unet FILE.gguf`",
+        )  # fmt: skip
     family = wanted
     if family is None and path.suffix.lower() in SAFETENSORS_SUFFIXES:
         keys = safetensors_header(path).keys()

@@ -117,6 +117,10 @@ class CommandOptions:
         None, flag="--prompt-upscaler-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the prompt upscalers, with their arguments when they are named.",
     )  # fmt: skip
+    quantizer_help: tuple[str, ...] | None = opt(
+        None, flag="--quantizer-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the quantizers, with their arguments when they are named.",
+    )  # fmt: skip
     templates_help: tuple[str, ...] | None = opt(
         None, flag="--templates-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the variables of templates.",

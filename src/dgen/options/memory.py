@@ -36,7 +36,7 @@ class MemoryOptions:
     quantizer: Quantizer | None = opt(
         None, flag="--quantizer", short="-q", stage=Stage.LOAD, parts=QUANTIZABLE, value=QuantizerText(),
         help="Load weights in few bits: `bitsandbytes`, `sdnq`, `torchao` or `quanto` with its arguments, as in "
-        "`sdnq;type=uint4`; `pip install 'dgen-lang[quant]'` brings them.",
+        "`sdnq;type=uint4`, which `--quantizer-help` describes; `pip install 'dgen-lang[quant]'` brings them.",
     )  # fmt: skip
     quantizer_map: tuple[str, ...] = opt(
         (), flag="--quantizer-map", short="-qm", stage=Stage.LOAD, parts=QUANTIZABLE, many=True,

@@ -65,14 +65,33 @@ class QuantoUri:
     type: str = opt("int8", value=Choice(("int8", "int4", "int2", "float8")), help="The type of a weight.")
 
 
-Quantizer = BitsAndBytesUri | SdnqUri | TorchAoUri | QuantoUri
+@record
+@options("gguf")
+class GgufUri:
+    """Weights that a `.gguf` file holds in few bits already, on any device: `--unet FILE.gguf` says it by itself."""
+
+    name: str = _named("gguf")
+
+
+Quantizer = BitsAndBytesUri | SdnqUri | TorchAoUri | QuantoUri | GgufUri
 
 QUANTIZERS: dict[str, type] = {
-    "bitsandbytes": BitsAndBytesUri, "sdnq": SdnqUri, "torchao": TorchAoUri, "quanto": QuantoUri,
+    "bitsandbytes": BitsAndBytesUri, "sdnq": SdnqUri, "torchao": TorchAoUri, "quanto": QuantoUri, "gguf": GgufUri,
 }  # fmt: skip
 """What can be said of each quantizer, by its name."""
 
-_ALIASES = {"bnb": "bitsandbytes"}
+NAMES = Choice(tuple(QUANTIZERS), {"bnb": "bitsandbytes"})
+"""The names of quantizers."""
+
+
+def is_gguf(model: str) -> bool:
+    """Whether a source of weights is a file in the GGUF format."""
+    return model.partition("?")[0].lower().endswith(".gguf")
+
+
+def quantizer_said(uri: Any) -> Quantizer | None:
+    """Return the quantizer of a part that a URI names: what it says, or what its file is."""
+    return uri.quantizer or (GgufUri(name="gguf") if is_gguf(uri.model) else None)
 
 
 class QuantizerText(Kind):
@@ -88,7 +107,7 @@ class QuantizerText(Kind):
     def parse(self, text: str) -> Any:
         """Read a quantizer's URI."""
         first = next(split_uri(text))
-        name = Choice(tuple(QUANTIZERS), _ALIASES).parse(first.value)
+        name = NAMES.parse(first.value)
         try:
             return Uri(QUANTIZERS[name]).parse(name + text[first.end :])
         except BadValue as error:

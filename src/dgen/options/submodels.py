@@ -31,7 +31,7 @@ class VaeUri:
 @record
 @options("UNet")
 class UnetUri:
-    """A UNet from elsewhere: `SOURCE`, a folder with a UNet or with a whole model, or a checkpoint file."""
+    """A UNet from elsewhere: `SOURCE`, a folder with a UNet or a whole model, a checkpoint file, or a `.gguf` file."""
 
     model: str = opt(..., positional=True, value=ModelSource(kind="UNet"), help="The folder, file or hub repository.")
     revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
@@ -76,7 +76,7 @@ class SubModelOptions:
     )  # fmt: skip
     unet: UnetUri | None = opt(
         None, flag="--unet", short="-un", stage=Stage.LOAD, parts=("unet",), replaces=True, value=Uri(UnetUri),
-        last=("last_unet_uri",), help="Replace the UNet, as in `FOLDER` or `REPOSITORY;subfolder=unet`.",
+        last=("last_unet_uri",), help="Replace the UNet, as in `FOLDER`, `REPOSITORY;subfolder=unet` or `FILE.gguf`.",
     )  # fmt: skip
     text_encoders: tuple[TextEncoder, ...] = opt(
         (), flag="--text-encoders", short="-te", stage=Stage.LOAD, replaces=True, many=True,

@@ -217,9 +217,9 @@ def _check_fit(lora: Lora, state: Mapping[str, Any], modules: Mapping[str, Any])
             weight = getattr(layers.get(layer), "weight", None)
             if weight is None:
                 raise _unfit(lora.source.name, f"the model's {kind} has no layer `{layer}`")
-            axis = 1 if factor == "lora_A" else 0
-            if weight.ndim < 2 or tensor.shape[axis] != weight.shape[axis]:
-                raise _unfit(lora.source.name, _two_shapes(f"{kind}.{layer}", weight.shape, axis, tensor.shape))
+            axis, shape = 1 if factor == "lora_A" else 0, getattr(weight, "quant_shape", weight.shape)  # of a GGUF file
+            if weight.ndim < 2 or tensor.shape[axis] != shape[axis]:
+                raise _unfit(lora.source.name, _two_shapes(f"{kind}.{layer}", shape, axis, tensor.shape))
 
 
 def _factors(kind: str, state: Mapping[str, Any], is_flat: bool) -> Iterator[tuple[str, str, Any]]:

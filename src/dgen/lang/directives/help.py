@@ -110,6 +110,25 @@ def image_processor_help(run: Interpreter, span: Span, *names: Word) -> None:
     _describe_plugins(run, PROCESSORS, names)
 
 
+@directive(
+    "quantizer_help",
+    shows=True,
+)
+def quantizer_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the quantizers, or those of the given names with their arguments."""
+    from dgen.options.quantizers import NAMES, QUANTIZERS
+    from dgen.registry import PluginRow, described
+
+    chosen: list[str] = []
+    for word in names:
+        try:
+            chosen.append(NAMES.parse(word.text))
+        except BadValue as error:
+            raise fail(error.code, error.message, word.span, error.help) from None
+    rows = [PluginRow(name, QUANTIZERS[name], QUANTIZERS[name]) for name in chosen or QUANTIZERS]
+    run.host.write("".join(f"{line}\n" for row in rows for line in described(row, full=bool(names))))
+
+
 def _describe_plugins(run: Interpreter, registry: Registry[Any], names: tuple[Word, ...]) -> None:
     for word in names:
         try:
@@ -128,6 +147,7 @@ _OVERVIEW = """\
 \\latents_processor_help the latents processors
 \\prompt_weighter_help the prompt weighters
 \\prompt_upscaler_help the prompt upscalers
+\\quantizer_help      the quantizers
 """
 
 
