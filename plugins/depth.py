@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from dgen.plugins import Bench, Flag, ModelSource, Real, Seeing, Seer, Sight, image_processor, opt, options, record
+from dgen.plugins import Bench, Flag, Lens, ModelSource, Real, Seeing, Seer, image_processor, opt, options, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ class Depth(Seeing):
 @image_processor("depth", Depth, example="depth;detect-resolution=512")
 def depth(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw how near things are, the nearest white and the farthest black."""
-    with bench.look(_sight(said), said) as seer:
+    with bench.look(_lens(said), said) as seer:
         return _drawn(_from_zero_to_one(_nearness(seer, image)))
 
 
@@ -53,7 +53,7 @@ def midas(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw how near things are, the nearest white and the farthest black, or where their surfaces face."""
     from PIL import Image as Pictures
 
-    with bench.look(_sight(said), said) as seer:
+    with bench.look(_lens(said), said) as seer:
         near = _nearness(seer, image)
     if not said.normals:
         return _drawn(_from_zero_to_one(near))
@@ -74,7 +74,7 @@ class Zoe(Seeing):
 @image_processor("zoe", Zoe, example="zoe")
 def zoe(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw how near things are, the nearest white and the farthest black."""
-    with bench.look(_sight(said), said) as seer:
+    with bench.look(_lens(said), said) as seer:
         near = _from_zero_to_one(_nearness(seer, image))
     return _drawn(near**2.2 if said.gamma_corrected else near)
 
@@ -100,15 +100,15 @@ def leres(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw how near things are, the nearest white and the farthest black; a DPT takes the place of LeReS."""
     import numpy as np
 
-    with bench.look(_sight(said), said) as seer:
+    with bench.look(_lens(said), said) as seer:
         near = _nearness(seer, image)
         near = _from_zero_to_one(_with_detail(near, seer, image) if said.boost else near)
     near = np.where(1 - near <= said.threshold_near / 100, 1, near) if said.threshold_near else near
     return _drawn(np.where(near <= said.threshold_far / 100, 0, near) if said.threshold_far else near)
 
 
-def _sight(said: Any) -> Sight:
-    return Sight(noun="depth model", model=said.model, classes=("ForDepthEstimation",))
+def _lens(said: Any) -> Lens:
+    return Lens(noun="depth model", model=said.model, classes=("ForDepthEstimation",))
 
 
 def _nearness(seer: Seer, image: "Image") -> "np.ndarray":

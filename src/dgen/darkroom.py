@@ -19,7 +19,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_by, said_in
 from dgen.plan.resolve import Job, align, fit, made_size, resolve, seed_size
-from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Seer, Sight, Step, Unseen, chain_of, chains, surplus
+from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains, surplus
 from dgen.retouching import PADDING, Cut, blended, cut, empty_mask, grown, soft
 from dgen.schema import BadValue
 from dgen.values.image_seed import AdapterImage, ImageSeed
@@ -69,11 +69,11 @@ class Darkroom:
         """Return a picture after the processors that an argument names."""
         return self.develop(image, chains(chain, "")[0]) if chain else image
 
-    def look(self, sight: Sight, said: Any) -> AbstractContextManager[Seer]:
+    def look(self, lens: Lens, said: Any) -> AbstractContextManager[Seer]:
         """Give a model for as long as a block lasts."""
         if self._engine is None:
             raise ValueError("a darkroom without an engine runs no models")
-        return self._engine.look(sight, said.device, offline=self.pictures.offline, stays=not said.model_offload)
+        return self._engine.look(lens, said.device, offline=self.pictures.offline, stays=not said.model_offload)
 
     # ---- running a chain -----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from dgen.lang.evaluate import Interpreter
 from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
-from dgen.processors import Bench, ChainText, ColorText, Detection, Processing, Seeing, Seer, Sight, image_processor
+from dgen.processors import Bench, ChainText, ColorText, Detection, Lens, Processing, Seeing, Seer, image_processor
 from dgen.refiners import Noise, Refining, latents_processor
 from dgen.schema import BadValue, opt, options, record
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
@@ -49,6 +49,7 @@ __all__ = [
     "Host",
     "Integer",
     "Interpreter",
+    "Lens",
     "Line",
     "ModelSource",
     "Noise",
@@ -60,7 +61,6 @@ __all__ = [
     "Refining",
     "Seeing",
     "Seer",
-    "Sight",
     "Size",
     "SizeText",
     "Span",

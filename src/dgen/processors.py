@@ -91,7 +91,7 @@ class Seeing(Detection):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Lens:
     """A model that a processor looks through: where it is found, what it should be, and how it is made.
 
     `classes`: how the name of its class may end, of transformers or of a pipeline of diffusers. Without them it is one
@@ -138,7 +138,7 @@ class Bench(Protocol):
         """Return a picture after other processors."""
         ...
 
-    def look(self, sight: Sight, said: Any) -> AbstractContextManager[Seer]:
+    def look(self, lens: Lens, said: Any) -> AbstractContextManager[Seer]:
         """Give a model, which is loaded once, for as long as a block lasts; `said` are arguments that join `Seeing`.
 
         What fails in the block is told as the model's failure.

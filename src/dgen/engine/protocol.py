@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dgen.families.inspection import ModelFacts
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
-from dgen.processors import Seer, Sight
+from dgen.processors import Lens, Seer
 from dgen.upscalers import TextOrder
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Engine(Protocol):
         """
         ...
 
-    def look(self, sight: Sight, device: str | None, *, offline: bool, stays: bool) -> AbstractContextManager[Seer]:
+    def look(self, lens: Lens, device: str | None, *, offline: bool, stays: bool) -> AbstractContextManager[Seer]:
         """Give a model of an image processor for as long as a block lasts; then it `stays` on its device.
 
         Raises:

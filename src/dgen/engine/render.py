@@ -48,7 +48,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
-from dgen.processors import Seer, Sight
+from dgen.processors import Lens, Seer
 from dgen.upscalers import TextOrder
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder")
@@ -306,7 +306,7 @@ class LocalEngine:
             return continue_texts(order, self.store, self.loader, (place, offline))
 
     @contextmanager
-    def look(self, sight: Sight, device: str | None, *, offline: bool, stays: bool) -> Generator[Seer]:
+    def look(self, lens: Lens, device: str | None, *, offline: bool, stays: bool) -> Generator[Seer]:
         """Give a model of an image processor for as long as a block lasts; then it `stays` on its device.
 
         Raises:
@@ -314,7 +314,7 @@ class LocalEngine:
         """
         place = devices.device_named(device)
         silence()
-        with _IN_TURNS, looking(sight, (self.store, self.loader), (place, offline, stays)) as seer:
+        with _IN_TURNS, looking(lens, (self.store, self.loader), (place, offline, stays)) as seer:
             yield seer
 
     def model_files(self, request: Request) -> tuple[ModelFiles, ...]:

@@ -22,14 +22,14 @@ from dgen.engine.sources import Part, Source
 from dgen.engine.texts import named_class
 from dgen.engine.weights import weights_of
 from dgen.families.inspection import PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
-from dgen.processors import Seer, Sight
+from dgen.processors import Lens, Seer
 from dgen.schema import BadValue
 
 _PREPARING, _MODEL = "sight_processor", "sight_model"
 
 
 @contextmanager
-def looking(sight: Sight, tools: tuple[Store, Loader], where: tuple[str, bool, bool]) -> Generator[Seer]:
+def looking(lens: Lens, tools: tuple[Store, Loader], where: tuple[str, bool, bool]) -> Generator[Seer]:
     """Give a model for as long as a block lasts; what fails in the block is told as its failure.
 
     `where` is the device, whether offline, and whether the model stays on the device afterwards.
@@ -38,9 +38,9 @@ def looking(sight: Sight, tools: tuple[Store, Loader], where: tuple[str, bool, b
         EngineError: `bad-model`, `bad-weights`, `missing-file`, `offline`, `out-of-memory`, `render-failed` …
     """
     (store, loader), (device, offline, stays) = tools, where
-    source = Source(model=sight.model, offline=offline, subfolder=sight.subfolder, file=sight.file or None)
+    source = Source(model=lens.model, offline=offline, subfolder=lens.subfolder, file=lens.file or None)
     with ExitStack() as stack, quiet():
-        model, *preparing = store.gather(stack, list(_needs(sight, source, loader)))
+        model, *preparing = store.gather(stack, list(_needs(lens, source, loader)))
         store.bring(model, device)
         stack.enter_context(load_torch().inference_mode())
         try:
@@ -48,53 +48,53 @@ def looking(sight: Sight, tools: tuple[Store, Loader], where: tuple[str, bool, b
         except (BadValue, DgenError, EngineError):
             raise
         except Exception as error:
-            raise _failed(sight, source, error) from error
+            raise _failed(lens, source, error) from error
         finally:
             if not stays:
                 store.bring(model, HOST)
 
 
-def _failed(sight: Sight, source: Source, error: Exception) -> EngineError:
+def _failed(lens: Lens, source: Source, error: Exception) -> EngineError:
     if is_short_of_memory(error):
-        message = f"memory ran out while the {sight.noun} `{source.shown}` looked at a picture"
+        message = f"memory ran out while the {lens.noun} `{source.shown}` looked at a picture"
         return EngineError("out-of-memory", message, help="try a smaller `detect-resolution`")
     return EngineError("render-failed", f"`{source.shown}` cannot see: {first_line(error)}")
 
 
-def _needs(sight: Sight, source: Source, loader: Loader) -> Iterator[Need]:
-    if not sight.classes:
-        yield _file_need(sight, source, loader)
+def _needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
+    if not lens.classes:
+        yield _file_need(lens, source, loader)
         return
     folder = loader.hub.index(source)
     if (folder / "model_index.json").is_file():
-        yield _pipeline_need(sight, source, loader)
+        yield _pipeline_need(lens, source, loader)
         return
-    yield from _model_needs(sight, source, loader)
+    yield from _model_needs(lens, source, loader)
 
 
-def _key(sight: Sight, *more: str) -> tuple[Any, ...]:
-    return (_MODEL, sight.noun, sight.model, sight.subfolder, sight.file, sight.dtype, *more)
+def _key(lens: Lens, *more: str) -> tuple[Any, ...]:
+    return (_MODEL, lens.noun, lens.model, lens.subfolder, lens.file, lens.dtype, *more)
 
 
 # ---- models of transformers -----------------------------------------------------------------------------------------
 
 
-def _model_needs(sight: Sight, source: Source, loader: Loader) -> Iterator[Need]:
+def _model_needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
     folder = loader.hub.folders(source, [""])
-    class_name = _fitting(sight, source, named_class(folder, source, sight.noun))
-    part = Part(kind=_MODEL, key=_key(sight, class_name), source=source, dtype=sight.dtype, library="transformers",
+    class_name = _fitting(lens, source, named_class(folder, source, lens.noun))
+    part = Part(kind=_MODEL, key=_key(lens, class_name), source=source, dtype=lens.dtype, library="transformers",
                 class_name=class_name)  # fmt: skip
     yield _need(part, partial(loader.load_from, part, folder), footprint(loader.hub, part).bytes or 0)
-    if sight.preparing:
-        key = (_PREPARING, sight.model, sight.subfolder, sight.preparing)
-        part = Part(kind=_PREPARING, key=key, source=source, dtype=sight.dtype, library="transformers",
-                    class_name=sight.preparing)  # fmt: skip
+    if lens.preparing:
+        key = (_PREPARING, lens.model, lens.subfolder, lens.preparing)
+        part = Part(kind=_PREPARING, key=key, source=source, dtype=lens.dtype, library="transformers",
+                    class_name=lens.preparing)  # fmt: skip
         yield _need(part, partial(loader.load_from, part, folder))
 
 
-def _fitting(sight: Sight, source: Source, class_name: str) -> str:
-    if not class_name.endswith(sight.classes):
-        raise EngineError("bad-model", f"`{source.shown}` is no {sight.noun} but a `{class_name}`")
+def _fitting(lens: Lens, source: Source, class_name: str) -> str:
+    if not class_name.endswith(lens.classes):
+        raise EngineError("bad-model", f"`{source.shown}` is no {lens.noun} but a `{class_name}`")
     return class_name
 
 
@@ -117,9 +117,9 @@ class Whole:
         self.pipeline.to(device)
 
 
-def _pipeline_need(sight: Sight, source: Source, loader: Loader) -> Need:
+def _pipeline_need(lens: Lens, source: Source, loader: Loader) -> Need:
     index: Any = json.loads((loader.hub.index(source) / "model_index.json").read_text(encoding="utf-8"))
-    class_name = _fitting(sight, source, str(index.get("_class_name")))
+    class_name = _fitting(lens, source, str(index.get("_class_name")))
     kinds = [kind for kind, entry in index.items() if isinstance(entry, list) and entry[0] is not None]
     folder = loader.hub.folders(source, kinds)
     files = [file for kind in kinds for file in weights_of(folder / kind, None)[0]]
@@ -128,17 +128,17 @@ def _pipeline_need(sight: Sight, source: Source, loader: Loader) -> Need:
         loader.read(files, source.option)
         try:
             pipeline = class_named("diffusers", class_name).from_pretrained(
-                str(folder), torch_dtype=torch_dtype(sight.dtype), local_files_only=True
+                str(folder), torch_dtype=torch_dtype(lens.dtype), local_files_only=True
             )
         except Exception as error:
-            message = f"the {sight.noun} `{source.shown}` cannot be loaded: {first_line(error)}"
+            message = f"the {lens.noun} `{source.shown}` cannot be loaded: {first_line(error)}"
             raise EngineError("bad-model", message) from error
         pipeline.set_progress_bar_config(disable=True)
         modules = [m for m in pipeline.components.values() if hasattr(m, "parameters")]
         return Whole(pipeline, sum(p.numel() * p.element_size() for m in modules for p in m.parameters()))
 
     return Need(
-        key=_key(sight, class_name), kind=_MODEL, source=source.shown, load=load,
+        key=_key(lens, class_name), kind=_MODEL, source=source.shown, load=load,
         bytes=sum(file.stat().st_size for file in files),
     )  # fmt: skip
 
@@ -188,48 +188,48 @@ def _plain(name: str) -> str:
     return name.removeprefix("module.")
 
 
-def _file_need(sight: Sight, source: Source, loader: Loader) -> Need:
-    path = loader.hub.file(source, lambda names: _chosen(names, sight, source))
+def _file_need(lens: Lens, source: Source, loader: Loader) -> Need:
+    path = loader.hub.file(source, lambda names: _chosen(names, lens, source))
 
     def load() -> Any:
-        if sight.open is not None:
-            return _made(sight, source, sight.open, path)
+        if lens.open is not None:
+            return _made(lens, source, lens.open, path)
         loader.read([path], source.option)
         held = adapters.read(path, source.option).tensors
         for outer in ("state_dict", "model"):
             held = held[outer] if isinstance(held, Mapping) and isinstance(held.get(outer), Mapping) else held
         if not isinstance(held, Mapping):
-            raise EngineError("bad-model", f"`{path.name}` is no {sight.noun}: it has no tensors by name")
-        if sight.make is not None:
-            return _made(sight, source, sight.make, held)
-        return Tensors(held, f"`{path.name}` is no {sight.noun}")
+            raise EngineError("bad-model", f"`{path.name}` is no {lens.noun}: it has no tensors by name")
+        if lens.make is not None:
+            return _made(lens, source, lens.make, held)
+        return Tensors(held, f"`{path.name}` is no {lens.noun}")
 
     return Need(
-        key=_key(sight, str(path)), kind=_MODEL, source=source.shown, load=load, bytes=path.stat().st_size
+        key=_key(lens, str(path)), kind=_MODEL, source=source.shown, load=load, bytes=path.stat().st_size
     )  # fmt: skip
 
 
-def _made(sight: Sight, source: Source, make: Any, given: Any) -> Any:
+def _made(lens: Lens, source: Source, make: Any, given: Any) -> Any:
     try:
         return make(given)
     except (BadValue, DgenError, EngineError):
         raise
     except Exception as error:
-        message = f"`{source.shown}` is no {sight.noun} that can be loaded: {first_line(error)}"
+        message = f"`{source.shown}` is no {lens.noun} that can be loaded: {first_line(error)}"
         raise EngineError("bad-model", message) from error
 
 
-def _chosen(names: Iterable[str], sight: Sight, source: Source) -> str:
+def _chosen(names: Iterable[str], lens: Lens, source: Source) -> str:
     """Pick the file of a model among the names of a folder: the one it is known by, or the only one."""
     names = sorted(names)
-    stem = sight.file.rpartition(".")[0]
-    same = next((n for n in (f"{stem}{SAFETENSORS_SUFFIXES[0]}", sight.file) if n in names), None)
-    suffixes = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES) if sight.open is None else (Path(sight.file).suffix,)
+    stem = lens.file.rpartition(".")[0]
+    same = next((n for n in (f"{stem}{SAFETENSORS_SUFFIXES[0]}", lens.file) if n in names), None)
+    suffixes = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES) if lens.open is None else (Path(lens.file).suffix,)
     present = [n for n in names if n.lower().endswith(suffixes)]
     if same is None and len(present) != 1:
         listed = "it has " + ", ".join(f"`{n}`" for n in present) if present else ""
         raise EngineError(
-            "bad-model", f"`{source.shown}` has no file `{sight.file}`, where a {sight.noun} is",
-            help=did_you_mean(sight.file, present, listed or "name the file itself with `model`"),
+            "bad-model", f"`{source.shown}` has no file `{lens.file}`, where a {lens.noun} is",
+            help=did_you_mean(lens.file, present, listed or "name the file itself with `model`"),
         )  # fmt: skip
     return same or present[0]

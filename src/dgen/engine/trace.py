@@ -26,7 +26,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.control import STEERING
 from dgen.plan.resolve import Job
 from dgen.plan.second import second_of
-from dgen.processors import Seer, Sight, Unseen
+from dgen.processors import Lens, Seer, Unseen
 from dgen.schema import Stage
 from dgen.upscalers import TextOrder
 from dgen.values.uri import OpenUri
@@ -139,13 +139,13 @@ class TraceEngine:
         self._tell(f"continue {len(order.texts)} texts with {order.model}")
         return order.texts
 
-    def look(self, sight: Sight, device: str | None, *, offline: bool, stays: bool) -> AbstractContextManager[Seer]:
+    def look(self, lens: Lens, device: str | None, *, offline: bool, stays: bool) -> AbstractContextManager[Seer]:
         """Tell what would look at a picture, and refuse to.
 
         Raises:
             Unseen: always.
         """
-        self._tell(f"look with {sight.model}")
+        self._tell(f"look with {lens.model}")
         raise Unseen
 
     def _layout(self, request: Request) -> Layout:
