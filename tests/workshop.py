@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def furnish(folder: Path) -> None:
     _adapters(folder)
     _bad_models(folder)
     _inpainting_model(folder)
+    _transformers(folder)
 
 
 def _inpainting_model(folder: Path) -> None:
@@ -40,6 +42,17 @@ def _inpainting_model(folder: Path) -> None:
     shutil.copytree(folder / "toy", folder / "toy-inpaint")
     config = folder / "toy-inpaint" / "unet" / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace('"in_channels": 4', '"in_channels": 9'))
+
+
+def _transformers(folder: Path) -> None:
+    """Models that have a transformer in the place of a UNet, and a ControlNet for one."""
+    import toy_families
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        toy_families.make_sd3(folder / "toy-sd3")
+        toy_families.make_flux(folder / "toy-flux")
+        toy_families.make_flux_net(folder / "flux-edges", folder / "toy-flux")
 
 
 def _pictures(folder: Path) -> None:

@@ -95,14 +95,14 @@ def make_flux_kontext(folder: Path) -> Path:
     return _flux("FluxKontextPipeline", folder)
 
 
-def make_flux_net(folder: Path) -> Path:
-    """Make a ControlNet for the toy FLUX.1 model."""
+def make_flux_net(folder: Path, model: Path | None = None) -> Path:
+    """Make a ControlNet for the toy FLUX.1 model, which may be there already."""
     from diffusers import FluxControlNetModel, FluxTransformer2DModel
 
-    make_flux(folder.parent / "flux-for-net")
+    model = model or make_flux(folder.parent / "flux-for-net")
     seeded(33)
     net = FluxControlNetModel.from_transformer(
-        FluxTransformer2DModel.from_pretrained(folder.parent / "flux-for-net" / "transformer"),
+        FluxTransformer2DModel.from_pretrained(model / "transformer"),
         num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
     )  # fmt: skip
     _shake(net)

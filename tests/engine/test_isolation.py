@@ -70,12 +70,20 @@ WITH = {
         "--freeu-params 0.6,0.4,1.1,1.2 --pag --deep-cache --loras xl-lora.safetensors",
     ],
     "toy-checked": ["--safety-checker"],
+    "toy-sd3": [
+        "--step-cache 'MagCache;threshold=9;retention-ratio=0.1;mag-ratios=1,1'",
+        "--step-cache 'FasterCache;spatial-attention-timestep-skip-range=0,1000'",
+    ],
+    "toy-flux": [
+        "--step-cache FirstBlock;threshold=9",
+        "--step-cache 'TaylorSeer;cache-interval=3;disable-cache-before-step=1'",
+    ],
 }
 """What B says beside the model, by the model that A is too."""
 
 ELSEWHERE = {
     "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config",  # another model
-    "prompt_3", "max_sequence_length", "step_cache", "noise_level", "image_guidance_scale",  # other families
+    "prompt_3", "max_sequence_length", "noise_level", "image_guidance_scale",  # other families
     "aesthetic_score", "negative_aesthetic_score", "second_aesthetic_score", "second_negative_aesthetic_score",
     "seed", "num_inference_steps", "frame_start", "frame_end",  # in every job, or in none of a picture
     "denoising_start", "latents_processors", "img2img_latents_processors", "latents_post_processors",  # no picture
@@ -104,7 +112,8 @@ class Runs:
     def run(self, model: str, said: str) -> bytes:
         prompt = "" if "--prompts" in said else "--prompts 'a red circle'"
         steps = 4 if said.startswith("--scheduler") else 3  # with 3, some schedulers fail
-        text = f"{model} {prompt} --seeds 7 --inference-steps {steps} {said}\n"
+        size = "--output-size 64x64" if model == "toy-flux" and "--image-seeds" not in said else ""
+        text = f"{model} {prompt} --seeds 7 --inference-steps {steps} {size} {said}\n"
         self.session.run(Source("test", text))
         return self.pictures[-1]
 

@@ -124,7 +124,7 @@ def _blocks() -> st.SearchStrategy[Any]:
 
 def _step_caches() -> st.SearchStrategy[Any]:
     def said(name: str) -> st.SearchStrategy[Any]:
-        kinds = {argument: values_of(kind) for argument, kind in step_cache.CACHES[name].items()}
+        kinds = {name: values_of(a.kind) for name, a in step_cache.CACHES[name].arguments.items()}
         return st.fixed_dictionaries({}, optional=kinds).map(lambda a: step_cache.StepCache(name, tuple(a.items())))
 
     return st.sampled_from(list(step_cache.CACHES)).flatmap(said)
@@ -157,6 +157,7 @@ STRATEGIES: dict[type, Any] = {
     blocks.BlocksText: lambda v: _blocks(),
     encoders.EncoderText: lambda v: st.just("+") | _uris(uri.Uri(v.cls)),
     step_cache.StepCacheText: lambda v: _step_caches(),
+    step_cache.Falloff: lambda v: st.lists(st.floats(0, 1000), min_size=2, max_size=5).map(tuple),
     step_cache.Stretch: lambda v: st.tuples(st.integers(0, 500), st.integers(501, 1000)),
     freeu.FreeUText: lambda v: st.builds(freeu.FreeU, *[_reals(0, 100)] * 4),
     schedule.SigmasText: lambda v: (

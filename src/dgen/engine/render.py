@@ -162,7 +162,7 @@ class LocalEngine:
             pipeline = assemble(job, layout, values)
             changes = attach_loras(stack, job.request, pipeline, adapters["lora"])
             attach_ip(stack, job.request, pipeline, adapters["ip_adapter"], self.ip_adapters)
-            change_denoiser(stack, job.request, pipeline)
+            change_denoiser(stack, job, pipeline)
             states = {k: (*states.get(k, ()), *changes.get(k, ())) for k in components}
             if not leg.is_second:
                 self._remember(components, values["scheduler"])

@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
+
 TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
+
+
+UNET_CACHES = (STEP_CACHE, CROSS_ATTENTION)
+TRANSFORMER_CACHES = (STEP_CACHE, BLOCK_CACHE)
+"""What families have for step caches, by what denoises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

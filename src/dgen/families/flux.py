@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
+from dgen.values.step_cache import MAG_RATIOS
+
+_CAPABILITIES = (*TRANSFORMER_CACHES, MAG_RATIOS)
 
 FLUX = Family(
     name="flux",
@@ -19,6 +22,7 @@ FLUX = Family(
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",
+    capabilities=_CAPABILITIES,
     defaults={"guidance_scale": 3.5},
     controlnet="FluxControlNetModel",
     lacks=("ip_adapters",),
@@ -32,6 +36,7 @@ FLUX_FILL = Family(
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",
+    capabilities=_CAPABILITIES,
     defaults={"guidance_scale": 30.0, "strength": 1.0},
 )
 
@@ -43,6 +48,7 @@ FLUX_KONTEXT = Family(
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",
+    capabilities=_CAPABILITIES,
     defaults={"guidance_scale": 3.5, "strength": 1.0},
     call={"_auto_resize": False},
     lacks=("ip_adapters",),

@@ -13,6 +13,7 @@ from dgen.families.family import (
     PAG,
     T2I_ADAPTER,
     TXT2IMG,
+    UNET_CACHES,
     Family,
 )
 from dgen.schema import BadValue
@@ -55,6 +56,7 @@ SD = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusion",
+    capabilities=UNET_CACHES,
     text_layers={"text_encoder": 0},
 )
 
@@ -95,7 +97,7 @@ SDXL = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusionXL",
-    capabilities=("refiner",),
+    capabilities=("refiner", *UNET_CACHES),
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
 )
 
@@ -105,6 +107,7 @@ PIX2PIX = Family(
     package="stable_diffusion",
     pipelines={IMG2IMG: "StableDiffusionInstructPix2PixPipeline"},
     denoiser_channels={IMG2IMG: (8,)},
+    capabilities=UNET_CACHES,
     text_layers={"text_encoder": 0},
 )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, PAG, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, PAG, TRANSFORMER_CACHES, TXT2IMG, UNET_CACHES, Family
+from dgen.values.step_cache import BATCHED_GUIDANCE
 
-_CACHES = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id", "step_cache")
+_CACHES = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id")
 
 SDXL_PIX2PIX = Family(
     name="sdxl-pix2pix",
@@ -14,6 +15,7 @@ SDXL_PIX2PIX = Family(
     default_size=768,
     denoiser_channels={IMG2IMG: (8,)},
     lacks=("freeu",),
+    capabilities=UNET_CACHES,
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
 )
 
@@ -33,7 +35,7 @@ UPSCALER_X4 = Family(
     package="stable_diffusion",
     pipelines={IMG2IMG: "StableDiffusionUpscalePipeline"},
     enlarges=4,
-    lacks=("loras", "lora_fuse_scale", "freeu", "step_cache"),
+    lacks=("loras", "lora_fuse_scale", "freeu"),
     as_signed=("noise_level",),
 )
 
@@ -56,6 +58,7 @@ SD3 = Family(
     multiple_of=16,
     default_size=1024,
     controlnet="SD3ControlNetModel",
+    capabilities=(*TRANSFORMER_CACHES, BATCHED_GUIDANCE),
     lacks=("ip_adapters",),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dgen.schema import Stage, Sweep, opt, options
 from dgen.values.freeu import FreeU, FreeUText
 from dgen.values.scalars import Integer, Real
-from dgen.values.step_cache import StepCache, StepCacheText
+from dgen.values.step_cache import STEP_CACHE, StepCache, StepCacheText
 
 
 @options("guidance")
@@ -36,9 +36,10 @@ class GuidanceOptions:
     )  # fmt: skip
     step_cache: StepCache | None = opt(
         None, flag="--step-cache", aliases=("--step-caches",), stage=Stage.CALL, sweep=Sweep.ACCELERATOR,
-        value=StepCacheText(), tag="sc", needs="StableDiffusionMixin",
-        help="Repeat what attention layers computed in earlier steps: `PAB;cross-attention-block-skip-range=3`, or "
-        "`TaylorSeer;cache-interval=4`, which extrapolates. Faster, and another picture.",
+        value=StepCacheText(), tag="sc", capability=STEP_CACHE,
+        help="Repeat what attention layers computed in earlier steps: `PAB;spatial-attention-block-skip-range=3`, or "
+        "`TaylorSeer;cache-interval=4`, which extrapolates; in transformers also `FirstBlock;threshold=0.1`, "
+        "`MagCache;max-skip-steps=2` and `FasterCache`, which repeat blocks. Faster, and another picture.",
     )  # fmt: skip
     pag: bool = opt(
         False, flag="--pag", short="-pag", stage=Stage.CALL, needs="PAGMixin",

@@ -14,6 +14,7 @@ from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family, generi
 from dgen.families.signatures import accepts, components, default_of, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
+from dgen.plan.caches import unfit
 from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.schema import BadValue, NamesPaths, Option, Stage
@@ -105,7 +106,7 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
     for row, flag, span in said:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, flag, span, facts, modes))
-    found += (*misfits(bound, facts.family), *beyond(bound, facts.skips))
+    found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
     found += _misaligned(bound, facts.family)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:

@@ -7,21 +7,23 @@ from typing import Any
 
 from dgen.engine.adapters.deepcache import branches, remember_depths
 from dgen.engine.adapters.layers import wholly_as_it_was
-from dgen.engine.adapters.stepcache import add_cache
+from dgen.engine.adapters.stepcache import add_cache, step_cache
 from dgen.engine.protocol import EngineError
 from dgen.options.request import Request
 from dgen.plan.control import no_branch
+from dgen.plan.resolve import Job
 
 DEEP_CACHE_INTERVAL, DEEP_CACHE_BRANCH = 5, 1
 """What DeepCache does when only `--deep-cache` is said."""
 
 
-def change_denoiser(stack: ExitStack, request: Request, pipeline: Any) -> None:
-    """Change the UNet of a pipeline as a job asks, until the stack closes.
+def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
+    """Change the UNet or transformer of a pipeline as a job asks, until the stack closes.
 
     Raises:
         EngineError: `bad-value`: DeepCache is told of a skip connection that the UNet has not.
     """
+    request = job.request
     has_pag = hasattr(pipeline, "pag_applied_layers")
     if not (has_pag or request.freeu or request.step_cache or uses_deep_cache(request)):
         return
@@ -30,7 +32,7 @@ def change_denoiser(stack: ExitStack, request: Request, pipeline: Any) -> None:
     if request.freeu is not None:
         pipeline.enable_freeu(*request.freeu)
     if request.step_cache is not None:
-        add_cache(stack, unet, request.step_cache)
+        add_cache(stack, pipeline, unet, step_cache(job, request.step_cache))
     if uses_deep_cache(request):
         interval, branch = _deep_cache(request)
         if branch >= branches(unet):

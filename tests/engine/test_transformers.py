@@ -1,0 +1,180 @@
+"""What changes how the transformers of SD3 and FLUX.1 work acts as in diffusers alone, and leaves no trace."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toybench import INPUTS, Bench, pixels
+
+from dgen.values.scalars import Size
+from dgen.values.step_cache import StepCacheText
+
+PIPELINES = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}
+GUIDANCE = {"sd3": 5.0, "flux": 3.5}
+SAID: dict[str, Any] = {"num_inference_steps": 6, "output_size": Size(64, 64)}
+NAMES = ("sd3", "flux", "flux-fill", "flux-kontext")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy model of each family of this file."""
+    import toy_families
+
+    made = tmp_path_factory.mktemp("transformers")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in NAMES:
+            toy_families.FAMILY_TOYS[name](made / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """An engine that all tests share: what one leaves behind would show in the next."""
+    return Bench()
+
+
+def plain(folder: Path, toy: str, prepare: Callable[[Any], None], **named: Any) -> list[bytes]:
+    """Call a pipeline of diffusers as its documentation says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import diffusers
+        import torch
+
+        pipe = getattr(diffusers, PIPELINES[toy]).from_pretrained(folder / toy)
+        pipe.set_progress_bar_config(disable=True)
+        prepare(pipe)
+        call = {"prompt": "a red circle", "negative_prompt": "blurry", "guidance_scale": GUIDANCE[toy], "width": 64}
+        made = pipe(
+            **{**call, "height": 64, "num_inference_steps": 6, **named}, generator=torch.Generator("cpu").manual_seed(7)
+        )
+    return [image.convert("RGB").tobytes() for image in made.images]
+
+
+# ---- step caches ----------------------------------------------------------------------------------------------------
+
+
+def pab(pipe: Any, now: Callable[[], float]) -> Any:
+    from diffusers import PyramidAttentionBroadcastConfig
+
+    return PyramidAttentionBroadcastConfig(
+        spatial_attention_block_skip_range=3, spatial_attention_timestep_skip_range=(50, 950),
+        current_timestep_callback=now,
+    )  # fmt: skip
+
+
+def taylor(pipe: Any, now: Callable[[], float]) -> Any:
+    import torch
+    from diffusers import TaylorSeerCacheConfig
+
+    return TaylorSeerCacheConfig(cache_interval=3, disable_cache_before_step=2, taylor_factors_dtype=torch.float32)
+
+
+def first_block(pipe: Any, now: Callable[[], float]) -> Any:
+    from diffusers import FirstBlockCacheConfig
+
+    return FirstBlockCacheConfig(threshold=0.5)
+
+
+RATIOS = (1.0, 1.1, 1.05, 0.99)
+
+
+def mag(pipe: Any, now: Callable[[], float]) -> Any:
+    from diffusers import MagCacheConfig
+
+    return MagCacheConfig(
+        threshold=0.4, max_skip_steps=2, retention_ratio=0.2, num_inference_steps=6, mag_ratios=list(RATIOS)
+    )
+
+
+def faster(pipe: Any, now: Callable[[], float]) -> Any:
+    from diffusers import FasterCacheConfig
+
+    halved = ["hidden_states", "encoder_hidden_states", "timestep", "pooled_projections"]
+    is_halved = hasattr(pipe, "text_encoder_3")  # SD3's batches have an unguided half
+    return FasterCacheConfig(
+        spatial_attention_block_skip_range=2, spatial_attention_timestep_skip_range=(0, 900), tensor_format="BCHW",
+        attention_weight_callback=lambda _: 0.4, is_guidance_distilled=not is_halved, current_timestep_callback=now,
+        unconditional_batch_skip_range=3, _unconditional_conditional_input_kwargs_identifiers=halved,
+    )  # fmt: skip
+
+
+CACHES: dict[str, Callable[[Any, Callable[[], float]], Any]] = {
+    "PAB;spatial-attention-block-skip-range=3;spatial-attention-timestep-skip-range=50,950": pab,
+    "TaylorSeer;cache-interval=3;disable-cache-before-step=2": taylor,
+    "FirstBlock;threshold=0.5": first_block,
+    "MagCache;threshold=0.4;max-skip-steps=2;retention-ratio=0.2;mag-ratios=1,1.1,1.05,0.99": mag,
+    "FasterCache;spatial-attention-timestep-skip-range=0,900;attention-weight=0.4": faster,
+}
+
+
+def by_hand(make: Callable[[Any, Callable[[], float]], Any]) -> Callable[[Any], None]:
+    """Return what puts a cache into a pipeline: SD3's transformer has no method for that, and drops its texts."""
+
+    def prepare(pipe: Any) -> None:
+        from diffusers import CacheMixin
+
+        transformer, last = pipe.transformer, pipe.transformer.transformer_blocks[-1]
+        seen = [0.0]
+
+        def watch(_: Any, args: Any, named: Any) -> None:
+            told = float(named["timestep"][0])
+            seen[0] = told if hasattr(pipe, "text_encoder_3") else told * 1000
+
+        transformer.register_forward_pre_hook(watch, with_kwargs=True)
+        own = last.forward
+        if getattr(last, "context_pre_only", False):
+            last.forward = lambda **named: (named["encoder_hidden_states"], own(**named)[1])
+        for name in ("_cache_config", "is_cache_enabled"):
+            if not hasattr(transformer, name):
+                setattr(transformer, name, None)
+        CacheMixin.enable_cache(transformer, make(pipe, lambda: seen[0]))
+        transformer.held = CacheMixin.cache_context(transformer, "x")  # else it ends with this function
+        transformer.held.__enter__()
+
+    return prepare
+
+
+@pytest.mark.parametrize("word", CACHES, ids=lambda w: w.partition(";")[0])
+@pytest.mark.parametrize("toy", PIPELINES)
+def test_step_cache_acts_as_in_diffusers(folder: Path, bench: Bench, toy: str, word: str) -> None:
+    before = pixels(bench.render(folder / toy, **SAID))
+    said = word + (";unconditional-batch-skip-range=3" if toy == "sd3" and "Faster" in word else "")
+    made = pixels(bench.render(folder / toy, **SAID, step_cache=StepCacheText().parse(said)))
+    assert made == plain(folder, toy, by_hand(CACHES[word]))
+    assert made != before
+    assert pixels(bench.render(folder / toy, **SAID)) == before
+
+
+MODES = (("sd3", "img2img"), ("flux", "inpaint"), ("flux-fill", "inpaint"), ("flux-kontext", "img2img"))
+LOOSE = (
+    "PAB;spatial-attention-block-skip-range=3;spatial-attention-timestep-skip-range=0,1000", "TaylorSeer;"
+    "cache-interval=3;disable-cache-before-step=1", "FirstBlock;threshold=9",
+    "MagCache;threshold=9;retention-ratio=0.1;mag-ratios=1,1.1", "FasterCache;"
+    "spatial-attention-timestep-skip-range=0,1000",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", LOOSE, ids=lambda w: w.partition(";")[0])
+@pytest.mark.parametrize(("toy", "mode"), MODES)
+def test_step_cache_in_other_modes_leaves_no_trace_also_when_it_fails(
+    folder: Path, bench: Bench, toy: str, mode: str, word: str
+) -> None:
+    steps, cache = {"num_inference_steps": 6}, StepCacheText().parse(word)
+    before = pixels(bench.render(folder / toy, mode, **steps))
+    assert pixels(bench.render(folder / toy, mode, **steps, step_cache=cache)) != before
+    transformer = bench.engine.save_modules(["transformer"])["transformer"].value
+    kept = [(n, sorted(vars(m)), len(m._forward_pre_hooks)) for n, m in transformer.named_modules()]
+
+    def stop(step: int, steps: int) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.engine.render(bench.job(folder / toy, mode, **steps, step_cache=cache), INPUTS[mode], stop)
+    assert [(n, sorted(vars(m)), len(m._forward_pre_hooks)) for n, m in transformer.named_modules()] == kept
+    assert pixels(bench.render(folder / toy, mode, **steps)) == before
