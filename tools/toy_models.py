@@ -14,7 +14,7 @@ PIXELS_PER_CELL = 2
 SAMPLE_CELLS = 32
 
 
-def _bytes_as_text() -> list[str]:
+def bytes_as_text() -> list[str]:
     """Return the 256 characters by which byte-level tokenizers write bytes (Radford et al. 2019)."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in plain]
@@ -25,7 +25,7 @@ def make_tokenizer(words: int = 77) -> Any:
     """Make a CLIP tokenizer that knows single bytes and a few merges."""
     from transformers import CLIPTokenizer
 
-    letters = _bytes_as_text()
+    letters = bytes_as_text()
     merges = [("r", "e"), ("re", "d</w>"), ("b", "l"), ("u", "e</w>"), ("bl", "ue</w>"), ("a", "r"), ("s", "t")]
     tokens = [*letters, *(f"{c}</w>" for c in letters), *("".join(m) for m in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
@@ -197,7 +197,7 @@ def make_gpt2(folder: Path) -> Path:
     from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
     seeded(5)
-    tokens = [*_bytes_as_text(), "<|endoftext|>"]
+    tokens = [*bytes_as_text(), "<|endoftext|>"]
     GPT2Tokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=[]).save_pretrained(folder)
     GPT2LMHeadModel(
         GPT2Config(

@@ -20,14 +20,16 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
 
     Sizes become (height, width) and points (y, x), as diffusers wants them.
     """
-    found: dict[str, Any] = {"output_type": "pil"}
+    family = family_of(job)
+    found: dict[str, Any] = {"output_type": "pil", **family.call}
     for row, value in job.call_options():
+        keyword = family.keyword(row.name, str(row.keyword))
         if isinstance(value, Prompt):
-            found[str(row.keyword)] = value.positive
+            found[keyword] = value.positive
         elif isinstance(value, (Size, Point)):
-            found[str(row.keyword)] = (value[1], value[0])
+            found[keyword] = (value[1], value[0])
         else:
-            found[str(row.keyword)] = value
+            found[keyword] = value
     found |= _negatives(job)
     size = made_size(job)
     found |= {"width": size.width, "height": size.height, "max_area": size.width * size.height}
@@ -40,7 +42,6 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found |= _t2i(job, inputs)
     if inputs.adapters:
         found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
-    found |= family_of(job).call
     return {k: v for k, v in found.items() if k in taken and v is not None}
 
 

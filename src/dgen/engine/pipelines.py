@@ -12,6 +12,7 @@ from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.libraries import class_named
 from dgen.engine.offloading import inference
+from dgen.engine.particular import prepared
 from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
@@ -57,7 +58,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     steps = Steps(on_step, job.request.num_inference_steps or 0, latents.window(pipeline, job))
     seed = job.request.seed or 0
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
-    named |= schedule(pipeline.scheduler, job)
+    named = prepared(job, named | schedule(pipeline.scheduler, job))
     try:
         with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator

@@ -9,7 +9,7 @@ from typing import Any
 
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.protocol import EngineError
-from dgen.families.rows import FAMILIES, Family
+from dgen.families.rows import FAMILIES, Family, some_of
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
 from dgen.registry import Chosen
@@ -29,7 +29,7 @@ def check_weighter(request: Request, family: Family) -> None:
         EngineError: `unsupported-option`.
     """
     if request.prompt_weighter is not None and not family.text_layers:
-        able = ", ".join(f.name for f in FAMILIES.values() if f.text_layers)
+        able = some_of([f.name for f in FAMILIES.values() if f.text_layers])
         raise EngineError(
             "unsupported-option", f"the prompts of {family.label} cannot be weighed", OPTION,
             help=f"these families can: {able}",

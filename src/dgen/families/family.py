@@ -9,6 +9,9 @@ from typing import Any
 from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
 
 TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
+SIGNED = ("num_inference_steps", "guidance_scale", "strength")
+"""What the documentation of a pipeline gives beside it: the values in its signature."""
+
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
 
@@ -48,7 +51,13 @@ class Family:
     as_signed: tuple[str, ...] = ()
     """Fields of options whose values, when nobody says one, are those of the signature of the pipeline."""
 
-    call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call
+    keywords: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Fields of options -> what its pipelines call them, where those have a name of their own for it."""
+
+    call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call that does not say them
+    prepares: str = ""
+    """The function `module:name` that gets a job and the keywords of its call, and returns the ones to call with."""
+
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     controlnet: str = "ControlNetModel"  # the class of its ControlNets
     steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
@@ -57,6 +66,10 @@ class Family:
     def pipeline(self) -> str:
         """The class that a model of the family names when nothing else is known."""
         return next(iter(self.pipelines.values()))
+
+    def keyword(self, option: str, usual: str) -> str:
+        """Return the keyword by which its pipelines take an option."""
+        return self.keywords.get(option, usual)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def _skips(unet: dict[str, Any]) -> int | None:
 
 def _vae_factor(folder: Path) -> int:
     vae = _read_json(folder / "vae" / "config.json")
-    channels = vae.get("block_out_channels") if vae else None
+    channels = vae.get("block_out_channels", vae.get("encoder_block_out_channels")) if vae else None
     return 2 ** (len(cast("list[object]", channels)) - 1) if isinstance(channels, list) else 8
 
 

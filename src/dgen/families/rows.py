@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dgen.diagnostic import did_you_mean
-from dgen.families import flux, stability
+from dgen.families import flux, flux2, qwen, sana, stability, today
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -20,7 +22,7 @@ from dgen.schema import BadValue
 
 __all__ = [
     "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "IMG2IMG", "INPAINT", "MODES", "PAG", "PIX2PIX", "SD", "SDXL",
-    "T2I_ADAPTER", "TXT2IMG", "Family", "family_named", "family_of_class", "generic",
+    "T2I_ADAPTER", "TXT2IMG", "Family", "family_named", "family_of_class", "generic", "some_of",
 ]  # fmt: skip
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
@@ -111,7 +113,19 @@ PIX2PIX = Family(
     text_layers={"text_encoder": 0},
 )
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX, *stability.ROWS, *flux.ROWS)}
+FAMILIES: dict[str, Family] = {
+    f.name: f
+    for f in (SD, SDXL, PIX2PIX, *stability.ROWS, *flux.ROWS, *flux2.ROWS, *qwen.ROWS, *sana.ROWS, *today.ROWS)
+}
+
+
+_MOST = 6
+
+
+def some_of(names: Sequence[str]) -> str:
+    """List the families that can do something, the first of them where there are many."""
+    more = " and others, which `dgen families` lists" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
 
 
 def generic(pipeline: str) -> Family:

@@ -16,6 +16,7 @@ from dgen.families.rows import (
     T2I_ADAPTER,
     TXT2IMG,
     Family,
+    some_of,
 )
 from dgen.options.attachments import ControlNetUri
 from dgen.options.request import Request
@@ -91,7 +92,7 @@ def apart(bound: Bound, family: Family, mode: str) -> Diagnostic:
     return Diagnostic(
         code="unsupported-option", span=given[-1].flag.span,
         message=f"{family.label} cannot use `{given[-1].flag.text}` beside `{given[0].flag.text}` in {mode}",
-        help=f"these can: {', '.join(able)}" if able else "leave one of them out",
+        help=f"these can: {some_of(able)}" if able else "leave one of them out",
     )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterat
 def _modes(bound: Bound, nets: Sequence[ControlNetUri], family: Family) -> Iterator[Diagnostic]:
     with_mode = [index for index, net in enumerate(nets) if net.mode is not None]
     if with_mode and CONTROLNET_UNION not in family.variants:
-        able = ", ".join(f.name for f in FAMILIES.values() if CONTROLNET_UNION in f.variants)
+        able = some_of([f.name for f in FAMILIES.values() if CONTROLNET_UNION in f.variants])
         yield Diagnostic(
             code="unsupported-option", message=f"{family.label} has no union ControlNets, which take a `mode`",
             span=bound.span_of("control_nets", with_mode[0]), help=f"these have them: {able}",

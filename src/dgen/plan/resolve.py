@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family, generic
+from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family, generic, some_of
 from dgen.families.signatures import accepts, components, default_of, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
@@ -150,7 +150,7 @@ def _takes(family: Family, pipeline: str, row: Option) -> bool:
     if row.needs:
         return mixes_in(pipeline, row.needs, family.package)
     if row.stage is Stage.CALL and row.keyword:
-        return accepts(pipeline, row.keyword, family.package)
+        return accepts(pipeline, family.keyword(row.name, row.keyword), family.package)
     if row.stage is Stage.LOAD and row.parts:
         return any(p in components(pipeline, family.package) for p in row.parts)
     return True
@@ -174,7 +174,7 @@ def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
     others = [f.name for f in FAMILIES.values() if mode in f.pipelines and f.name != facts.family.name]
     return Diagnostic(
         code="unsupported-mode", message=f"{facts.family.label} has no {mode}", span=span,
-        help=_ASKING_FOR.get(able) or (f"these families have it: {', '.join(others)}" if others else None),
+        help=_ASKING_FOR.get(able) or (f"these families have it: {some_of(others)}" if others else None),
     )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, found: l
     return Diagnostic(
         code="unsupported-option",
         message=f"{facts.family.label} cannot use `{flag}` in {' or '.join(modes)}", span=span,
-        help=f"these can: {', '.join(able)}" if able else None,
+        help=f"these can: {some_of(able)}" if able else None,
     )  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def _decided(row: Option, request: Request, family: Family, pipeline: str) -> An
 def _implied(row: Option, family: Family, pipeline: str) -> Any:
     """Return the value of an option that nobody gave: the family's, or the one that its pipeline's signature has."""
     if row.name in family.as_signed:
-        signed = default_of(pipeline, str(row.keyword), family.package)
+        signed = default_of(pipeline, family.keyword(row.name, str(row.keyword)), family.package)
         return row.implied if signed is None else signed
     return family.defaults.get(row.name, row.implied) if _takes(family, pipeline, row) else row.implied
 

@@ -1,0 +1,22 @@
+"""Rows of FLUX.2, which draws and edits with one pipeline."""
+
+from __future__ import annotations
+
+from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+
+KLEIN = Family(
+    name="flux2-klein",
+    label="FLUX.2 klein",
+    package="flux2",
+    pipelines={
+        TXT2IMG: "Flux2KleinPipeline",
+        IMG2IMG: "Flux2KleinPipeline",
+        INPAINT: "Flux2KleinInpaintPipeline",
+    },
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
+ROWS = (KLEIN,)

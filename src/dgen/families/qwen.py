@@ -1,0 +1,27 @@
+"""Rows of Qwen-Image and of the models that edit with it."""
+
+from __future__ import annotations
+
+from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+
+_GUIDED = {"negative_prompt": " "}
+"""Without a negative prompt these pipelines are not guided; their documentation gives them a space."""
+
+QWEN_IMAGE = Family(
+    name="qwen-image",
+    label="Qwen-Image",
+    package="qwenimage",
+    pipelines={
+        TXT2IMG: "QwenImagePipeline",
+        IMG2IMG: "QwenImageImg2ImgPipeline",
+        INPAINT: "QwenImageInpaintPipeline",
+    },
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    keywords={"guidance_scale": "true_cfg_scale"},
+    call=_GUIDED,
+)
+
+ROWS = (QWEN_IMAGE,)

@@ -1,0 +1,56 @@
+"""Rows of Sana and of PixArt, from which it comes."""
+
+from __future__ import annotations
+
+from dgen.families.family import IMG2IMG, SIGNED, TXT2IMG, Family
+
+_AS_TYPED = {"clean_caption": False}
+"""Otherwise the words that are read depend on which packages are installed."""
+
+SANA = Family(
+    name="sana",
+    label="Sana",
+    package="sana",
+    pipelines={TXT2IMG: "SanaPipeline"},
+    multiple_of=32,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    call=_AS_TYPED,
+)
+
+SANA_SPRINT = Family(
+    name="sana-sprint",
+    label="Sana Sprint",
+    package="sana",
+    pipelines={TXT2IMG: "SanaSprintPipeline", IMG2IMG: "SanaSprintImg2ImgPipeline"},
+    multiple_of=32,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    call=_AS_TYPED,
+    prepares="dgen.engine.particular:in_sana_sprint",
+    lacks=("timesteps",),
+)
+
+PIXART_SIGMA = Family(
+    name="pixart-sigma",
+    label="PixArt-Σ",
+    package="pixart_alpha",
+    pipelines={TXT2IMG: "PixArtSigmaPipeline"},
+    default_size=1024,
+    as_signed=SIGNED,
+    call=_AS_TYPED,
+)
+
+PIXART_ALPHA = Family(
+    name="pixart-alpha",
+    label="PixArt-α",
+    package="pixart_alpha",
+    pipelines={TXT2IMG: "PixArtAlphaPipeline"},
+    default_size=1024,
+    as_signed=SIGNED,
+    call=_AS_TYPED,
+)
+
+ROWS = (SANA, SANA_SPRINT, PIXART_SIGMA, PIXART_ALPHA)

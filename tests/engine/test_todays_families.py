@@ -1,0 +1,116 @@
+"""Today's image families make in every mode what a plain call of their diffusers pipeline makes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_families import SIZE, Cell, plain
+from toybench import INPUTS, Bench, pixels
+
+from dgen.families.rows import FAMILIES
+from dgen.options.attachments import LoraUri
+from dgen.options.request import ROWS
+from dgen.plan.resolve import made_size, modes_with
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+
+SAID = {"prompt": "a red circle", "negative_prompt": "blurry"}
+ALONE = {"prompt": "a red circle"}
+SPRINT = {**ALONE, "guidance_scale": 4.5}
+CELLS = (
+    Cell("qwen-image", "txt2img", "QwenImagePipeline", {**SAID, "true_cfg_scale": 4.0}),
+    Cell("qwen-image", "img2img", "QwenImageImg2ImgPipeline", {**SAID, "true_cfg_scale": 4.0, "strength": 0.6}),
+    Cell("qwen-image", "inpaint", "QwenImageInpaintPipeline", {**SAID, "true_cfg_scale": 4.0, "strength": 0.6}),
+    Cell(
+        "qwen-image", "txt2img", "QwenImagePipeline",
+        {**ALONE, "negative_prompt": " ", "true_cfg_scale": 2.0},
+        {"prompt": Prompt("a red circle"), "guidance_scale": 2.0},
+    ),
+    Cell("z-image", "txt2img", "ZImagePipeline", {**SAID, "guidance_scale": 5.0}),
+    Cell("z-image", "img2img", "ZImageImg2ImgPipeline", {**SAID, "guidance_scale": 5.0, "strength": 0.6}),
+    Cell("z-image", "inpaint", "ZImageInpaintPipeline", {**SAID, "guidance_scale": 5.0, "strength": 1.0}),
+    Cell("flux2-klein", "txt2img", "Flux2KleinPipeline", {**ALONE, "guidance_scale": 4.0}),
+    Cell("flux2-klein", "img2img", "Flux2KleinPipeline", {**ALONE, "guidance_scale": 4.0}),
+    Cell("flux2-klein", "inpaint", "Flux2KleinInpaintPipeline", {**ALONE, "guidance_scale": 8.0, "strength": 0.8}),
+    Cell("chroma", "txt2img", "ChromaPipeline", {**SAID, "guidance_scale": 5.0}),
+    Cell("chroma", "img2img", "ChromaImg2ImgPipeline", {**SAID, "guidance_scale": 5.0, "strength": 0.9}),
+    Cell("sana", "txt2img", "SanaPipeline", {**SAID, "guidance_scale": 4.5}),
+    Cell("sana-sprint", "txt2img", "SanaSprintPipeline", {**SPRINT, "intermediate_timesteps": None}),
+    Cell(
+        "sana-sprint", "txt2img", "SanaSprintPipeline",
+        {**SPRINT, "num_inference_steps": 2}, {"num_inference_steps": 2},
+    ),
+    Cell(
+        "sana-sprint", "img2img", "SanaSprintImg2ImgPipeline",
+        {**SPRINT, "strength": 0.6, "intermediate_timesteps": None},
+    ),
+    Cell("pixart-sigma", "txt2img", "PixArtSigmaPipeline", {**SAID, "guidance_scale": 4.5}),
+    Cell("pixart-alpha", "txt2img", "PixArtAlphaPipeline", {**SAID, "guidance_scale": 4.5}),
+    Cell("lumina2", "txt2img", "Lumina2Pipeline", {**SAID, "guidance_scale": 4.0}),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy model of every family of this file."""
+    import toy_today
+
+    made = tmp_path_factory.mktemp("today")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in toy_today.TODAY.items():
+            make(made / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """An engine that all cells share: what a family leaves behind would show in the next one."""
+    return Bench()
+
+
+def said_of(cell: Cell) -> dict[str, Any]:
+    """What a cell says to dgen: a size where no picture has one, and what stands in it."""
+    size = {"output_size": Size(64, 64)} if cell.mode == "txt2img" else {}
+    return {"num_inference_steps": 3, **size, **cell.said}
+
+
+def with_size(cell: Cell) -> Cell:
+    """The cell with the size and the steps that every plain call is given."""
+    return replace(cell, call={**SIZE, "num_inference_steps": 3, **cell.call})
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, bench: Bench, cell: Cell) -> None:
+    job = bench.job(folder / cell.toy, cell.mode, **said_of(cell))
+    made = bench.engine.render(job, INPUTS[cell.mode], lambda step, steps: None)
+    assert (job.family, job.pipeline) == (cell.toy, cell.pipeline)
+    assert pixels(made) == plain(folder, with_size(cell))
+    assert {image.size for image in made.images} == {tuple(made_size(job))}
+
+
+def first_of(toy: str) -> Cell:
+    """The first cell of a family: what it draws from text, or else from a picture."""
+    return next(cell for cell in CELLS if cell.toy == toy)
+
+
+def learning(option: str) -> list[str]:
+    """The families of this file that can use an option."""
+    return [toy for toy in dict.fromkeys(cell.toy for cell in CELLS) if modes_with(FAMILIES[toy], ROWS[option])]
+
+
+@pytest.mark.parametrize("toy", learning("loras"))
+def test_lora_acts_as_in_a_plain_call_and_leaves_no_trace(folder: Path, bench: Bench, toy: str) -> None:
+    from toy_families import make_transformer_lora
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lora, cell = make_transformer_lora(folder / f"{toy}-lora", folder / toy), first_of(toy)
+    before = pixels(bench.render(folder / toy, cell.mode, **said_of(cell)))
+    made = pixels(bench.render(folder / toy, cell.mode, loras=(LoraUri(model=str(lora)),), **said_of(cell)))
+    assert made == plain(folder, with_size(cell), lora=lora)
+    assert pixels(bench.render(folder / toy, cell.mode, **said_of(cell))) == before != made

@@ -1,0 +1,82 @@
+"""Makes toy text encoders and tokenizers of the kinds that today's image models read prompts with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toy_models import bytes_as_text
+
+WIDTH = 16
+"""The width of every text that these encoders read, unless another one is said."""
+
+_ROLES = (
+    "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>",
+    "<|video_pad|>",
+)  # fmt: skip
+_CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def qwen_tokenizer() -> Any:
+    """Make a Qwen tokenizer that knows single bytes and the marks of a talk."""
+    from transformers import Qwen2Tokenizer
+
+    vocab = {token: number for number, token in enumerate(bytes_as_text())}
+    return Qwen2Tokenizer(vocab=vocab, merges=[], extra_special_tokens=list(_ROLES), chat_template=_CHAT)
+
+
+def _sizes(width: int, layers: int) -> dict[str, Any]:
+    return {
+        "vocab_size": len(qwen_tokenizer()), "hidden_size": width, "intermediate_size": 2 * width,
+        "num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8,
+        "pad_token_id": 0, "bos_token_id": None, "eos_token_id": None,
+    }  # fmt: skip
+
+
+def qwen3(layers: int = 2, *, speaks: bool = False) -> Any:
+    """Make a Qwen 3 language model; one that `speaks` has a head for the next token."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3Model
+
+    return (Qwen3ForCausalLM if speaks else Qwen3Model)(Qwen3Config(**_sizes(WIDTH, layers)))
+
+
+def qwen_vl(width: int = WIDTH) -> Any:
+    """Make a Qwen 2.5 model that reads pictures and text."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    tokens = {name: qwen_tokenizer().convert_tokens_to_ids(f"<|{name}|>") for name in ("image_pad", "video_pad")}
+    marks = {n: qwen_tokenizer().convert_tokens_to_ids(f"<|vision_{n}|>") for n in ("start", "end")}
+    rope = {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"}
+    vision = {
+        "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": width,
+        "fullatt_block_indexes": [0],
+    }  # fmt: skip
+    return Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(
+            text_config=_sizes(width, 2) | {"rope_scaling": rope, "num_attention_heads": width // 8},
+            vision_config=vision, image_token_id=tokens["image_pad"], video_token_id=tokens["video_pad"],
+            vision_start_token_id=marks["start"], vision_end_token_id=marks["end"], bos_token_id=None,
+            eos_token_id=None, pad_token_id=0,
+        )
+    )  # fmt: skip
+
+
+_MARKS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
+
+
+def gemma_tokenizer() -> Any:
+    """Make a Gemma tokenizer that knows single characters and bytes."""
+    from transformers import GemmaTokenizer
+
+    pieces = [*_MARKS, *(f"<0x{n:02X}>" for n in range(256)), "▁", *map(chr, range(33, 127))]
+    return GemmaTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=[])
+
+
+def gemma(width: int = WIDTH) -> Any:
+    """Make a Gemma 2 language model."""
+    from transformers import Gemma2Config, Gemma2Model
+
+    sizes = _sizes(width, 2) | {"vocab_size": len(gemma_tokenizer())}
+    return Gemma2Model(Gemma2Config(**sizes | {"eos_token_id": 1, "bos_token_id": 2}))
