@@ -76,6 +76,8 @@ WITH = {
     ],
     "toy-flux": [
         "--step-cache FirstBlock;threshold=9",
+        "--tea-cache --tea-cache-rel-l1-thresholds 1",
+        "--tea-cache --control-nets flux-edges --image-seeds seed.png",
         "--step-cache 'TaylorSeer;cache-interval=3;disable-cache-before-step=1'",
     ],
 }

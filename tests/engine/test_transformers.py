@@ -159,14 +159,17 @@ LOOSE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("word", LOOSE, ids=lambda w: w.partition(";")[0])
-@pytest.mark.parametrize(("toy", "mode"), MODES)
-def test_step_cache_in_other_modes_leaves_no_trace_also_when_it_fails(
-    folder: Path, bench: Bench, toy: str, mode: str, word: str
+SPED = [(*mode, {"step_cache": StepCacheText().parse(word)}) for word in LOOSE for mode in MODES]
+SPED += [(toy, mode, {"tea_cache": True}) for toy, mode in MODES if toy != "sd3"]
+
+
+@pytest.mark.parametrize(("toy", "mode", "said"), SPED, ids=lambda v: v if isinstance(v, str) else str(*v.values()))
+def test_what_speeds_up_in_other_modes_leaves_no_trace_also_when_it_fails(
+    folder: Path, bench: Bench, toy: str, mode: str, said: dict[str, Any]
 ) -> None:
-    steps, cache = {"num_inference_steps": 6}, StepCacheText().parse(word)
+    steps = {"num_inference_steps": 6}
     before = pixels(bench.render(folder / toy, mode, **steps))
-    assert pixels(bench.render(folder / toy, mode, **steps, step_cache=cache)) != before
+    assert pixels(bench.render(folder / toy, mode, **steps, **said)) != before
     transformer = bench.engine.save_modules(["transformer"])["transformer"].value
     kept = [(n, sorted(vars(m)), len(m._forward_pre_hooks)) for n, m in transformer.named_modules()]
 
@@ -175,6 +178,75 @@ def test_step_cache_in_other_modes_leaves_no_trace_also_when_it_fails(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bench.engine.render(bench.job(folder / toy, mode, **steps, step_cache=cache), INPUTS[mode], stop)
+        bench.engine.render(bench.job(folder / toy, mode, **steps, **said), INPUTS[mode], stop)
     assert [(n, sorted(vars(m)), len(m._forward_pre_hooks)) for n, m in transformer.named_modules()] == kept
     assert pixels(bench.render(folder / toy, mode, **steps)) == before
+
+
+# ---- TeaCache -------------------------------------------------------------------------------------------------------
+
+
+class Tea:
+    """FLUX.1's transformer as a plain loop, after the method's paper; keeps which of its calls were whole."""
+
+    def __init__(self, transformer: Any, threshold: float, steps: int) -> None:
+        self.own, self.threshold, self.steps = transformer, threshold, steps
+        self.sum, self.before, self.added = 0.0, None, None
+        self.whole: list[bool] = []
+
+    def skips(self, modulated: Any) -> bool:
+        import numpy as np
+
+        count, before, self.before = len(self.whole), self.before, modulated
+        if count in (0, self.steps - 1):
+            self.sum = 0.0
+            return False
+        change = ((modulated - before).abs().mean() / before.abs().mean()).item()
+        fitted = [4.98651651e02, -2.83781631e02, 5.58554382e01, -3.82021401e00, 2.64230861e-01]
+        self.sum += float(np.poly1d(fitted)(change))
+        if self.sum < self.threshold:
+            return True
+        self.sum = 0.0
+        return False
+
+    def __call__(self, hidden_states: Any, timestep: Any, guidance: Any, **named: Any) -> Any:
+        import torch
+
+        own = self.own
+        hidden, texts = own.x_embedder(hidden_states), own.context_embedder(named["encoder_hidden_states"])
+        emb = own.time_text_embed(timestep * 1000, guidance * 1000, named["pooled_projections"])
+        rotary = own.pos_embed(torch.cat((named["txt_ids"], named["img_ids"])))
+        skips = self.skips(own.transformer_blocks[0].norm1(hidden, emb=emb)[0])
+        self.whole.append(not skips)
+        start = hidden
+        if skips:
+            hidden = hidden + self.added
+        else:
+            for block in (*own.transformer_blocks, *own.single_transformer_blocks):
+                texts, hidden = block(
+                    hidden_states=hidden, encoder_hidden_states=texts, temb=emb, image_rotary_emb=rotary
+                )
+            self.added = hidden - start
+        return (own.proj_out(own.norm_out(hidden, emb)),)
+
+
+@pytest.mark.parametrize("threshold", [0.4, 1.0])
+def test_tea_cache_is_the_loop_of_the_paper(folder: Path, bench: Bench, threshold: float) -> None:
+    loops: list[Tea] = []
+
+    def prepare(pipe: Any) -> None:
+        loops.append(Tea(pipe.transformer, threshold, 6))
+        pipe.transformer.forward = loops[0]
+
+    before = pixels(bench.render(folder / "flux", **SAID))
+    made = pixels(bench.render(folder / "flux", **SAID, tea_cache_rel_l1_threshold=threshold))
+    assert made == plain(folder, "flux", prepare)
+    assert (False in loops[0].whole, True in loops[0].whole[1:-1]) == (True, threshold < 1)
+    assert made != before
+    assert pixels(bench.render(folder / "flux", **SAID)) == before
+
+
+@pytest.mark.parametrize("offload", ["model", "sequential"])
+def test_tea_cache_goes_with_offloading(folder: Path, bench: Bench, offload: str) -> None:
+    made = pixels(bench.render(folder / "flux", **SAID, tea_cache=True))
+    assert pixels(bench.render(folder / "flux", **SAID, tea_cache=True, offload=offload)) == made

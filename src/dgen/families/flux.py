@@ -5,7 +5,7 @@ from __future__ import annotations
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
 from dgen.values.step_cache import MAG_RATIOS
 
-_CAPABILITIES = (*TRANSFORMER_CACHES, MAG_RATIOS)
+_CAPABILITIES = (*TRANSFORMER_CACHES, MAG_RATIOS, "tea_cache")
 
 FLUX = Family(
     name="flux",

@@ -41,6 +41,17 @@ class GuidanceOptions:
         "`TaylorSeer;cache-interval=4`, which extrapolates; in transformers also `FirstBlock;threshold=0.1`, "
         "`MagCache;max-skip-steps=2` and `FasterCache`, which repeat blocks. Faster, and another picture.",
     )  # fmt: skip
+    tea_cache: bool = opt(
+        False, flag="--tea-cache", short="-tc", stage=Stage.CALL, capability="tea_cache", excludes=("step_cache",),
+        help="TeaCache (Liu et al. 2024): leave all blocks of the transformer out while its input hardly changes. "
+        "Faster, and another picture.",
+    )  # fmt: skip
+    tea_cache_rel_l1_threshold: float | None = opt(
+        None, flag="--tea-cache-rel-l1-thresholds", short="-tcr", stage=Stage.CALL, sweep=Sweep.ACCELERATOR,
+        value=Real(0, 1), tag="tcr", capability="tea_cache", excludes=("step_cache",),
+        help="How much TeaCache lets the input change before blocks are computed again, 0.6 by default; 0.25 is closer "
+        "and slower, 0 leaves nothing out. It switches TeaCache on.",
+    )  # fmt: skip
     pag: bool = opt(
         False, flag="--pag", short="-pag", stage=Stage.CALL, needs="PAGMixin",
         help="Perturbed attention guidance (Ahn et al. 2024): steer away from what the model draws without its "

@@ -8,6 +8,7 @@ from typing import Any
 from dgen.engine.adapters.deepcache import branches, remember_depths
 from dgen.engine.adapters.layers import wholly_as_it_was
 from dgen.engine.adapters.stepcache import add_cache, step_cache
+from dgen.engine.adapters.teacache import skip_blocks
 from dgen.engine.protocol import EngineError
 from dgen.options.request import Request
 from dgen.plan.control import no_branch
@@ -15,6 +16,9 @@ from dgen.plan.resolve import Job
 
 DEEP_CACHE_INTERVAL, DEEP_CACHE_BRANCH = 5, 1
 """What DeepCache does when only `--deep-cache` is said."""
+
+TEA_CACHE_THRESHOLD = 0.6
+"""What TeaCache allows when only `--tea-cache` is said."""
 
 
 def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
@@ -25,7 +29,8 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     """
     request = job.request
     has_pag = hasattr(pipeline, "pag_applied_layers")
-    if not (has_pag or request.freeu or request.step_cache or uses_deep_cache(request)):
+    is_cached = request.step_cache or uses_deep_cache(request) or uses_tea_cache(request)
+    if not (has_pag or request.freeu or is_cached):
         return
     unet = getattr(pipeline, "unet", None) or pipeline.transformer
     stack.enter_context(wholly_as_it_was(unet))  # guidance leaves its processors behind in a job that fails
@@ -33,6 +38,9 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
         pipeline.enable_freeu(*request.freeu)
     if request.step_cache is not None:
         add_cache(stack, pipeline, unet, step_cache(job, request.step_cache))
+    if uses_tea_cache(request):
+        threshold = request.tea_cache_rel_l1_threshold
+        skip_blocks(pipeline, unet, TEA_CACHE_THRESHOLD if threshold is None else threshold)
     if uses_deep_cache(request):
         interval, branch = _deep_cache(request)
         if branch >= branches(unet):
@@ -43,6 +51,11 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
 def uses_deep_cache(request: Request) -> bool:
     """Whether a job uses DeepCache."""
     return request.deep_cache or request.deep_cache_interval is not None or request.deep_cache_branch_id is not None
+
+
+def uses_tea_cache(request: Request) -> bool:
+    """Whether a job uses TeaCache."""
+    return request.tea_cache or request.tea_cache_rel_l1_threshold is not None
 
 
 def _deep_cache(request: Request) -> tuple[int, int]:
