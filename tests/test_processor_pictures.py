@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from dgen.darkroom import Darkroom
 from dgen.media.read import PictureFiles
-from dgen.processors import PROCESSORS, Row, Seeing, chains
+from dgen.processors import PROCESSORS, Computing, Row, chains
 from dgen.values.uri import OpenUri
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -18,7 +18,7 @@ PICTURES = DOCS / "pictures" / "processors"
 FIRST_PARTY = [
     row
     for row in PROCESSORS.rows().values()
-    if row.place[0].parent.name == "plugins" and not issubclass(row.options, Seeing)
+    if row.place[0].parent.name == "plugins" and not issubclass(row.options, Computing)
 ]
 
 

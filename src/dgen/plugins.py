@@ -15,7 +15,18 @@ from dgen.lang.evaluate import Interpreter
 from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
-from dgen.processors import Bench, ChainText, ColorText, Detection, Lens, Processing, Seeing, Seer, image_processor
+from dgen.processors import (
+    Bench,
+    ChainText,
+    ColorText,
+    Computing,
+    Detection,
+    Lens,
+    Processing,
+    Seeing,
+    Seer,
+    image_processor,
+)
 from dgen.refiners import Noise, Refining, latents_processor
 from dgen.schema import BadValue, opt, options, record
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
@@ -40,6 +51,7 @@ __all__ = [
     "ChainText",
     "Choice",
     "ColorText",
+    "Computing",
     "Detection",
     "DgenError",
     "Encoded",

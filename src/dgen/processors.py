@@ -83,11 +83,17 @@ class Detection(Processing):
 
 @record
 @options("image processor")
-class Seeing(Detection):
-    """What processors take that look through a model."""
+class Computing(Processing):
+    """What processors take that run a model."""
 
     device: str | None = opt(None, value=Device(), help="Where its model computes; by default where models do.")
     model_offload: bool = opt(False, value=Flag(), help="Bring its model back to the host's memory once it has looked.")
+
+
+@record
+@options("image processor")
+class Seeing(Detection, Computing):
+    """What processors take that look through a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +102,14 @@ class Lens:
 
     `classes`: how the name of its class may end, of transformers or of a pipeline of diffusers. Without them it is one
     weights file: `file` is its name in a folder with several. `make` makes the model of its tensors by name, and
-    `open` of the path of a file that holds no code; without both, the tensors by name are the model.
+    `open` of the path of a file that holds no code; without both, the tensors by name are the model. `instead` says
+    by which class one that a model names is loaded.
     """
 
     noun: str
     model: str
     classes: tuple[str, ...] = ()
+    instead: tuple[tuple[str, str], ...] = ()
     preparing: str = "AutoImageProcessor"  # the class of transformers that prepares pictures; "": none does
     subfolder: str | None = None
     file: str = ""
@@ -139,7 +147,7 @@ class Bench(Protocol):
         ...
 
     def look(self, lens: Lens, said: Any) -> AbstractContextManager[Seer]:
-        """Give a model, which is loaded once, for as long as a block lasts; `said` are arguments that join `Seeing`.
+        """Give a model, which is loaded once, for as long as a block lasts; `said` are arguments that join `Computing`.
 
         What fails in the block is told as the model's failure.
 

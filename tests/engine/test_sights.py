@@ -123,7 +123,7 @@ def test_depth_is_what_a_plain_call_sees(bench: Bench, seers: Path, kind: str) -
 def test_what_is_no_depth_model_is_told(bench: Bench, toys: Path, model: str, code: str) -> None:
     place = str(toys / model) if "/" not in model else model
     with pytest.raises(EngineError) as caught:
-        developed(bench, f"mirror depth;model={place}")
+        developed(bench, ("mirror", f"depth;model={place}"))
     assert (caught.value.code, caught.value.option, caught.value.index) == (code, "processors", 1)
     assert caught.value.message.startswith("`depth`: ")
 

@@ -80,9 +80,10 @@ def pixels(result: Result) -> list[bytes]:
     return [i.tobytes() for i in result.images]
 
 
-def developed(bench: Bench, words: str, image: Image.Image | None = None) -> np.ndarray:
-    """Return the pixels of a picture after the processors of some words, without the network."""
-    (chain,) = chains([OpenUri().parse(word) for word in words.split()], "processors")
+def developed(bench: Bench, words: str | tuple[str, ...], image: Image.Image | None = None) -> np.ndarray:
+    """Return the pixels of a picture after the processors of a word or several, without the network."""
+    each = (words,) if isinstance(words, str) else words
+    (chain,) = chains([OpenUri().parse(word) for word in each], "processors")
     files = PictureFiles()
     files.offline = True
     return np.asarray(Darkroom(files, bench.engine).develop(image or picture(), chain))

@@ -95,7 +95,7 @@ def _model_needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
 def _fitting(lens: Lens, source: Source, class_name: str) -> str:
     if not class_name.endswith(lens.classes):
         raise EngineError("bad-model", f"`{source.shown}` is no {lens.noun} but a `{class_name}`")
-    return class_name
+    return dict(lens.instead).get(class_name, class_name)
 
 
 def _need(part: Part, load: Any, size: int = 0) -> Need:
