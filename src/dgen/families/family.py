@@ -13,6 +13,7 @@ SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 """What the documentation of a pipeline gives beside it: the values in its signature."""
 
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
+HI_DIFFUSION = "hi-diffusion"  # what `capabilities` of families with a UNet like that of the paper say
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
 
 

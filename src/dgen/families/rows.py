@@ -9,6 +9,7 @@ from dgen.families import flux, flux2, qwen, sana, stability, today
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
+    HI_DIFFUSION,
     IMG2IMG,
     INPAINT,
     MODES,
@@ -58,7 +59,7 @@ SD = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusion",
-    capabilities=UNET_CACHES,
+    capabilities=(HI_DIFFUSION, *UNET_CACHES),
     text_layers={"text_encoder": 0},
 )
 
@@ -99,7 +100,7 @@ SDXL = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusionXL",
-    capabilities=("refiner", *UNET_CACHES),
+    capabilities=("refiner", HI_DIFFUSION, *UNET_CACHES),
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
 )
 

@@ -18,6 +18,22 @@ class GuidanceOptions:
         help="FreeU (Si et al. 2023): weaken what skips the UNet's depths by S1 and S2, strengthen what comes from "
         "there by B1 and B2, as in `0.9,0.2,1.2,1.4`; 1,1,1,1 changes next to nothing.",
     )  # fmt: skip
+    hi_diffusion: bool = opt(
+        False, flag="--hi-diffusion", short="-hd", stage=Stage.CALL, capability="hi-diffusion",
+        excludes=("t2i_adapters", "step_cache"),
+        help="HiDiffusion (Zhang et al. 2023): draw pictures of twice or four times the width and height that the "
+        "model was made for without drawing things twice, and with less attention to what is far away.",
+    )  # fmt: skip
+    hi_diffusion_no_win_attn: bool = opt(
+        False, flag="--hi-diffusion-no-win-attn", stage=Stage.CALL, capability="hi-diffusion",
+        requires=("hi_diffusion",), excludes=("hi_diffusion_no_raunet",),
+        help="Leave out what makes HiDiffusion fast: attention in windows, where maps are largest.",
+    )  # fmt: skip
+    hi_diffusion_no_raunet: bool = opt(
+        False, flag="--hi-diffusion-no-raunet", stage=Stage.CALL, capability="hi-diffusion",
+        requires=("hi_diffusion",), help="Leave out what keeps HiDiffusion from drawing things twice: small depths in "
+        "the early steps.",
+    )  # fmt: skip
     deep_cache: bool = opt(
         False, flag="--deep-cache", short="-dc", stage=Stage.CALL, needs="StableDiffusionMixin",
         help="DeepCache (Ma et al. 2023): compute the UNet's depths only in every few steps. Faster, and another "

@@ -15,6 +15,7 @@ ADD_ONS = {
     "PAG": "pag",
     "FreeU": "freeu",
     "DeepCache": "deep_cache",
+    "HiDiffusion": "hi_diffusion",
     "TeaCache": "tea_cache",
     "weighted prompts": "prompt_weighter",
     "refiner": "sdxl_refiner",

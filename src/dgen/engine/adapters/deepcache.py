@@ -20,13 +20,14 @@ class _Clock:
     """Counts the calls of a UNet, and says which are whole."""
 
     interval: int
+    phase: Callable[[], object]
     calls: int = 0
     is_whole: bool = True
-    shape: tuple[int, ...] = ()
+    shape: tuple[object, ...] = ()
 
     def tick(self, _: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """Begin a call; one of another shape than the last whole one is whole."""
-        shape = tuple((args[0] if args else named["sample"]).shape)
+        """Begin a call; one of another shape, or phase, than the last whole one is whole."""
+        shape = (*(args[0] if args else named["sample"]).shape, self.phase())
         self.is_whole = self.calls % self.interval == 0 or shape != self.shape
         self.calls = 1 if self.is_whole else self.calls + 1
         self.shape = shape
@@ -66,12 +67,13 @@ def _hollow(tensor: Any) -> Any:
     return tensor.new_zeros(()).expand(tensor.shape)
 
 
-def remember_depths(unet: Any, interval: int, branch: int) -> None:
+def remember_depths(unet: Any, interval: int, branch: int, phase: Callable[[], object] = lambda: None) -> None:
     """Let a UNet compute what lies below skip connection `branch` only in every `interval`-th call.
 
-    The caller restores the attributes and hooks of the UNet and of every module in it.
+    It computes all of it as well when `phase` answers otherwise than before: the maps there are of another size. The
+    caller restores the attributes and hooks of the UNet and of every module in it.
     """
-    clock = _Clock(interval)
+    clock = _Clock(interval, phase)
     unet.register_forward_pre_hook(clock.tick, with_kwargs=True)
     for module, is_used in _depths(unet, branch):
         vars(module)["forward"] = _Remembered(clock, module.forward, is_used)

@@ -1,4 +1,4 @@
-"""Changes how a denoiser works for the time of a job: FreeU, perturbed attention guidance, caches."""
+"""Changes how a denoiser works for the time of a job: FreeU, perturbed attention guidance, HiDiffusion, caches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from dgen.engine.adapters.deepcache import branches, remember_depths
+from dgen.engine.adapters.hidiffusion import Phase, shrink_depths, window_attention
 from dgen.engine.adapters.layers import wholly_as_it_was
 from dgen.engine.adapters.stepcache import add_cache, step_cache
 from dgen.engine.adapters.teacache import skip_blocks
@@ -30,12 +31,13 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     request = job.request
     has_pag = hasattr(pipeline, "pag_applied_layers")
     is_cached = request.step_cache or uses_deep_cache(request) or uses_tea_cache(request)
-    if not (has_pag or request.freeu or is_cached):
+    if not (has_pag or request.freeu or request.hi_diffusion or is_cached):
         return
     unet = getattr(pipeline, "unet", None) or pipeline.transformer
     stack.enter_context(wholly_as_it_was(unet))  # guidance leaves its processors behind in a job that fails
     if request.freeu is not None:
         pipeline.enable_freeu(*request.freeu)
+    phase = _add_hi_diffusion(stack, request, pipeline) if request.hi_diffusion else None
     if request.step_cache is not None:
         add_cache(stack, pipeline, unet, step_cache(job, request.step_cache))
     if uses_tea_cache(request):
@@ -45,7 +47,23 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
         interval, branch = _deep_cache(request)
         if branch >= branches(unet):
             raise EngineError("bad-value", no_branch(branch, branches(unet)), "deep_cache_branch_id")
-        remember_depths(unet, interval, branch)
+        remember_depths(unet, interval, branch, lambda: phase and phase.factor)
+
+
+def _add_hi_diffusion(stack: ExitStack, request: Request, pipeline: Any) -> Phase:
+    """Let a pipeline draw larger pictures than it was trained for; its UNet is restored by the caller."""
+    held = pipeline.components.get("controlnet")
+    nets = getattr(held, "nets", [held] if held is not None else [])
+    phase = Phase(pipeline.unet.config.sample_size or 64, pipeline.scheduler)  # None: of an old checkpoint
+    for network in (pipeline.unet, *nets):
+        if network is not pipeline.unet:
+            stack.enter_context(wholly_as_it_was(network))
+        network.register_forward_pre_hook(phase.tick, with_kwargs=True)
+        if not request.hi_diffusion_no_raunet:
+            shrink_depths(network, phase)  # what ControlNets add to the depths is of their size
+    if not request.hi_diffusion_no_win_attn:
+        window_attention(pipeline.unet, phase)
+    return phase
 
 
 def uses_deep_cache(request: Request) -> bool:
