@@ -1,9 +1,12 @@
-"""Golden files: what a script does (`lang`), what one mistake looks like (`errors`), what `check` and `fmt` make."""
+"""Golden files: what scripts do (`lang`), what mistakes look like (`errors`), what commands, `check` and `fmt` tell."""
 
 from __future__ import annotations
 
+import os
 import random
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -148,3 +151,26 @@ def test_layout_is_exactly_this(path: Path, pytestconfig: pytest.Config) -> None
     text = lay_out(Source(path.name, path.read_text(encoding="utf-8")))
     compare(text, path.with_suffix(".fmt"), pytestconfig.getoption("--update-golden"))
     assert lay_out(Source(path.name, text)) == text
+
+
+def answer(line: str, capfd: pytest.CaptureFixture[str]) -> str:
+    """What a line says and how it ends: of dgen in this process, of anything else in a shell."""
+    code = main(shlex.split(line)[1:]) if line.startswith("dgen ") else subprocess.run(line, shell=True).returncode
+    out, err = capfd.readouterr()
+    assert "Traceback" not in out + err
+    return f"$ {line}\n{out}{err}" + (f"[{int(code)}]\n" if code else "")
+
+
+@pytest.mark.parametrize("path", sorted((GOLDEN / "commands").glob("*.txt")), ids=lambda p: p.stem)
+def test_command_line_answers_exactly_this(
+    path: Path,
+    at_work: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
+) -> None:
+    lines = [line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("$ ")]
+    with open(os.devnull, encoding="utf-8") as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        told = "".join(answer(line, capfd) for line in lines)
+    compare(told.replace(str(at_work), "…"), path, pytestconfig.getoption("--update-golden"))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from workshop import figure
 
 from dgen.cli.arguments import command_words
 from dgen.cli.main import main
@@ -167,7 +168,7 @@ def outside(folder: Path) -> dict[str, int]:
 def attempt(engine: LocalEngine, texts: dict[str, str]) -> tuple[list[str], str]:
     """Replay a picture, extract it and run what comes of it in the sandbox; return what ran, and all that was told.
 
-    At last run what it carries as a script, which may read the user's variables, and nothing more.
+    At last run what it carries as a script.
     """
     told: list[str] = []
 
@@ -192,14 +193,14 @@ def attempt(engine: LocalEngine, texts: dict[str, str]) -> tuple[list[str], str]
         session.run(Source("attack.dgen", next(iter(read_texts(path).values()))))
 
     for what in (replay, extract, trust):
-        before = [*told, *(p.read_bytes().decode("latin-1") for p in Path().glob("out/*") if p.is_file())]
         try:
             what()
             ran.append(what.__name__)
         except (DgenError, BadValue) as error:
             told.append(str(error))
     session.close()
-    return ran, "\n".join(before)
+    made = (p.read_bytes().decode("latin-1") for p in Path().glob("out/*") if p.is_file())
+    return ran, "\n".join((*told, *made))
 
 
 def test_hostile_files_do_nothing(
@@ -239,7 +240,7 @@ def test_hostile_files_do_nothing(
             wrong.append(f"{name}: {watch.seen} {set(after) ^ set(before)} {leaks}")
             before = after
     assert wrong == []
-    assert count >= 180
+    assert count == figure("attacks tried")
     assert min(done[what] for what in ("replay", "extract")) >= 20, done
 
 

@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "families": BASE | {"registry"},
     "plan": BASE | {"families", "options"},
     "cache": set(),
-    "fetch": BASE | {"cache"},
+    "addresses": BASE,
+    "fetch": BASE | {"addresses", "cache"},
     "lang": BASE | {"cache", "options", "processors", "registry", "upscalers", "refiners", "weighters"},
     "events": BASE,
     "engine": BASE
@@ -55,7 +56,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
     "studio": FLOW | {"config", "contact", "darkroom", "filming", "paging", "patience", "preflight", "telling"},
     "session": FLOW
-    | {"commands", "darkroom", "fetch", "filming", "help", "inertness", "preflight", "studio", "upscaling"},
+    | {
+        "addresses",
+        "commands",
+        "darkroom",
+        "fetch",
+        "filming",
+        "help",
+        "inertness",
+        "preflight",
+        "studio",
+        "upscaling",
+    },
     "terminal": BASE | {"media"},
     "repl": BASE
     | {"cli", "complete", "engine", "events"}

@@ -26,18 +26,21 @@ def story(at_work: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     shutil.copy(at_work / "seed.png", at_work / "in" / "own.png")
     (at_work / "s.dgen").write_text(STORY)
     assert main(["lock", "s.dgen"]) == 0
-    assert capsys.readouterr().out == "s.dgen.lock: 5 files, 5 versions\n"
+    assert capsys.readouterr().out == "s.dgen.lock: 12 files, 5 versions\n"
     assert not (at_work / "out").exists()
     return at_work
 
 
 def test_lock_names_every_file_with_its_digest_and_a_locked_script_runs(story: Path) -> None:
     told = json.loads((story / "s.dgen.lock").read_text())
-    assert sorted(told["files"]) == [
-        "input in/own.png", "model lora.safetensors: lora.safetensors",
-        "model own: text_encoder/model.safetensors", "model own: unet/diffusion_pytorch_model.safetensors",
-        "model own: vae/diffusion_pytorch_model.safetensors",
+    own = [
+        "model_index.json", "scheduler/scheduler_config.json", "text_encoder/config.json",
+        "text_encoder/model.safetensors", "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json",
+        "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
     ]  # fmt: skip
+    inputs = ["input in/own.png", "model lora.safetensors: lora.safetensors"]
+    assert sorted(told["files"]) == [*inputs, *(f"model own: {name}" for name in own)]
     assert all(len(fact["sha256"]) == 64 and fact["bytes"] for fact in told["files"].values())
     assert str(story) not in (story / "s.dgen.lock").read_text()
     assert main(["s.dgen", "--frozen", "--quiet"]) == 0
@@ -55,6 +58,11 @@ def other_weights(story: Path) -> None:
     file.write_bytes(data)
 
 
+def other_settings(story: Path) -> None:
+    file = story / "own" / "scheduler" / "scheduler_config.json"
+    file.write_text(file.read_text().replace("0.012", "0.013"))
+
+
 def other_version(story: Path) -> None:
     file = story / "s.dgen.lock"
     told = json.loads(file.read_text())
@@ -70,13 +78,15 @@ def other_script(story: Path) -> None:
     [
         (other_input, ["the input in/own.png is another one: its size was "]),
         (other_weights, ["the model own: vae/diffusion_pytorch_model.safetensors is another one: its sha256 was "]),
+        (other_settings, ["the model own: scheduler/scheduler_config.json is another one: its sha256 was "]),
         (other_version, ["`torch` was 1.0, is "]),
         (other_script, ["the model lora.safetensors: lora.safetensors is not used any more",
+                        "the model other-vae: config.json is not in the lock",
                         "the model other-vae: diffusion_pytorch_model.safetensors is not in the lock"]),
         (lambda story: (story / "s.dgen.lock").unlink(), ["there is no `s.dgen.lock`"]),
         (lambda story: (story / "s.dgen.lock").write_text("[]"), ["`s.dgen.lock` is no lock"]),
     ],
-    ids=["input", "weights", "version", "script", "no lock", "damaged lock"],
+    ids=["input", "weights", "settings", "version", "script", "no lock", "damaged lock"],
 )  # fmt: skip
 def test_frozen_run_refuses_what_drifted_before_anything_starts(
     story: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None], messages: list[str]

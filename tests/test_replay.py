@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from workshop import figure
 
 from dgen.cli.arguments import command_words
 from dgen.engine.render import LocalEngine
@@ -51,7 +52,12 @@ def engine() -> LocalEngine:
 
 
 @given(argv=invocations())
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=figure("random jobs replayed"),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_random_job_is_replayed_to_the_same_bytes(
     at_work: Path, tmp_path_factory: pytest.TempPathFactory, engine: LocalEngine, argv: list[str]
 ) -> None:
@@ -64,6 +70,7 @@ def test_random_job_is_replayed_to_the_same_bytes(
     maker.invoke(words, words[0].span.to(words[-1].span))
     made = [p for p in (folder / "made").iterdir() if not p.name.startswith(".")]
     assert made
-    assert [verifier.verify(path).same_bytes for path in made] == [True] * len(made)
+    different = sum(not verifier.verify(path).same_bytes for path in made)
+    assert different == figure("bytes that differ after a replay")
     maker.close()
     verifier.close()

@@ -37,6 +37,13 @@ def test_the_command_line_names_the_folder(at_work: Path) -> None:
         ("\\download x http://127.0.0.1:9/a.png", "use the network"),
         ("\\print {{ download('http://127.0.0.1:9/a.png') }}", "use the network"),
         ("\\setp x download('http://127.0.0.1:9/a.png')", "use the network"),
+        ("\\print $HOME", "see the environment"),
+        ("\\print {{ env.HOME }}", "see the environment"),
+        ("\\setp x env['HOME']", "see the environment"),
+        ("\\print {{ path.expanduser('~') }}", "see the environment"),
+        ("\\ls ~", "see the environment"),
+        ("\\env", "see or change the environment"),
+        ("\\unset_env HF_TOKEN", "see or change the environment"),
         ("\\mkdir elsewhere", "write `elsewhere`"),
         ("\\include part.dgen as p", "write `elsewhere`"),
         ("{% if true %}\n\\mkdir elsewhere\n{% endif %}", "write `elsewhere`"),
@@ -56,6 +63,7 @@ def test_anything_else_is_refused(at_work: Path, capfd: pytest.CaptureFixture[st
     [
         (["exec"], "\\exec python3 --version"),
         (["plugins"], "\\import math"),
+        (["env"], "\\print $HOME {{ env.HOME }}"),
         (["net,exec", "plugins"], "\\import math"),
         (["write=elsewhere"], "\\mkdir elsewhere/deep -p"),
         (["write=elsewhere"], f"toy {FAST} --output-path elsewhere"),
@@ -71,6 +79,7 @@ def test_doors_open_one_by_one(at_work: Path, allow: list[str], script: str) -> 
     [
         ("\\exec python3 --version", "exec"),
         ("\\import math", "plugins"),
+        ("\\print $HOME", "env"),
         ("\\mkdir elsewhere", "write=FOLDER"),
         ("\\download x http://127.0.0.1:9/a.png", "net"),
         (f"toy {FAST} --image-seeds http://127.0.0.1:9/a.png --image-seed-strengths 1", "net"),
@@ -80,7 +89,7 @@ def test_doors_open_one_by_one(at_work: Path, allow: list[str], script: str) -> 
 def test_refusal_names_the_door_that_it_takes(
     at_work: Path, capfd: pytest.CaptureFixture[str], script: str, door: str
 ) -> None:
-    others = ",".join({"net", "exec", "plugins"} - {door})
+    others = ",".join({"net", "exec", "plugins", "env"} - {door})
     assert run(f"{script}\n", "--allow", others) == 2
     assert f"  = help: `--allow {door}` allows it, if you trust what it comes from\n" in capfd.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -84,9 +85,16 @@ def _examples() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted((ROOT / "tests" / "golden" / "errors").glob("*.err")):
         text = path.read_text(encoding="utf-8").strip()
-        code = text.partition("[")[2].partition("]")[0]
-        found.setdefault(code, text)
+        found.setdefault(_code_of(text), text)
+    for path in sorted((ROOT / "tests" / "golden" / "commands").glob("*.txt")):
+        for block in re.split(r"^\$ .*\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            if block.startswith("error["):
+                found.setdefault(_code_of(block), re.split(r"^(?:\[\d+\]$|error\[)", block, flags=re.M)[0].strip())
     return found
+
+
+def _code_of(rendering: str) -> str:
+    return rendering.partition("[")[2].partition("]")[0]
 
 
 def directive_page() -> str:

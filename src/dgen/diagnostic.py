@@ -6,7 +6,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 TAB_WIDTH = 4
@@ -48,6 +48,7 @@ CODES: dict[str, str] = {
     "bad-weights": "A weights file is damaged, truncated, or does not fit its model.",
     "unsafe-weights": "A weights file is a pickle of more than plain weights; it is never opened.",
     "offline": "Something has to be fetched from the network, but `--offline-mode` forbids it or it is out of reach.",
+    "inner-address": "What is not trusted, or a public server, may not reach this machine or its network.",
     "hub-refused": "The model hub has no such repository or revision, or wants a token for it.",
     "bad-device": "A device does not exist on this machine.",
     "out-of-memory": "The device's memory is too small for the job, after everything was tried.",
@@ -231,6 +232,11 @@ class DgenError(Exception):
     def __str__(self) -> str:
         """Give the plain rendering."""
         return render(self.diagnostics)
+
+    def placed(self, span: Span) -> DgenError:
+        """Return this error at a place, where it knows none of its own."""
+        found = (d if d.span is not None else replace(d, span=span) for d in self.diagnostics)
+        return DgenError(*found, exit_code=self.exit_code)
 
 
 def fail(

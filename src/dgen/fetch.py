@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from dgen.addresses import Gate
 from dgen.cache import cache_folder
 from dgen.schema import BadValue
 
@@ -53,7 +54,7 @@ def fetch(order: Order, announce: Callable[[str], None] = lambda what: None) -> 
 
     Raises:
         BadValue: `offline`: the network is forbidden or out of reach; `bad-file`: the answer is refused, too
-            large or of the wrong type.
+            large or of the wrong type; `inner-address`: who asks or who sends it on may not reach that place.
     """
     target = order.target
     if target.exists():
@@ -143,7 +144,11 @@ def _stream(order: Order, part: _Part) -> None:
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": part.mark}
     timeout = httpx.Timeout(30.0, connect=10.0)
-    with httpx.stream("GET", order.url, headers=headers, follow_redirects=True, timeout=timeout) as answer:
+    gate = Gate()
+    with (
+        httpx.Client(event_hooks={"request": [gate.asked], "response": [gate.seen]}, timeout=timeout) as client,
+        client.stream("GET", order.url, headers=headers, follow_redirects=True) as answer,
+    ):
         if have and answer.status_code == 206 and answer.headers.get("content-range", "").startswith(f"bytes {have}-"):
             _accept(order, 200, answer.headers, have)
         else:

@@ -7,6 +7,7 @@ import random
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgen import help as helps
+from dgen.addresses import public_only
 from dgen.darkroom import processor_mistakes
 from dgen.diagnostic import DgenError, Source, Span, Word, fail
 from dgen.engine.protocol import Engine, EngineError
@@ -116,7 +118,8 @@ class Session(Studio):
         """
         words, _ = inert(source)
         offline = () if network else (_no_network("replay"),)
-        self.invoke((*words, *offline, *self.injected), words[0].span.to(words[-1].span))
+        with public_only():
+            self.invoke((*words, *offline, *self.injected), words[0].span.to(words[-1].span))
 
     def invoke(self, words: tuple[Word, ...], span: Span) -> None:
         """Run one invocation.
@@ -126,7 +129,8 @@ class Session(Studio):
         """
         before = self.failures
         try:
-            self._invoke(words, span)
+            with self._wary():
+                self._invoke(words, span)
         except DgenError as error:
             self.unmade.append((os.getcwd(), words))
             raise self.permissions.hinted(error) from error.__cause__
@@ -155,6 +159,9 @@ class Session(Studio):
                 bound, expansion = changed, expand(changed, self.rng)
             self._remember(bound, expansion)
             self._render_all(bound, expansion, (facts, device))
+
+    def _wary(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.permissions.is_trusting else public_only()
 
     def _writer(self, bound: Bound) -> EngineWriter:
         return EngineWriter(self.engine, bound.value("device"), offline=bool(bound.value("offline_mode")))
@@ -321,7 +328,8 @@ class Session(Studio):
         """
         from dgen.commands import run_command
 
-        run_command(self, name, words, span)
+        with self._wary():
+            run_command(self, name, words, span)
 
     def download(self, url: str, path: str | None, *, overwrite: bool, text: bool) -> str:
         """Fetch a URL into the cache, or to a path, and return where it lies."""
@@ -331,7 +339,8 @@ class Session(Studio):
         if path is not None and Path(path).exists() and not overwrite:
             return path
         order = Order(url=url, folder="text" if text else "web", types=(), text=text, limit_bytes=DOWNLOAD_BYTES)
-        found = fetch(order, lambda what: self.emit(Fetching(what=what)))
+        with self._wary():
+            found = fetch(order, lambda what: self.emit(Fetching(what=what)))
         if path is None:
             return str(found)
         with found.open("rb") as file:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain, count, pairwise
 from pathlib import Path
 
@@ -13,12 +15,13 @@ from dgen.cli.arguments import CommandLine, command_table, command_words, is_scr
 from dgen.cli.fronts import Front, make_front
 from dgen.cli.interrupts import Interrupts
 from dgen.cli.unmade import check, settle_failures
-from dgen.diagnostic import DgenError, Exit, Source, Word, fail
+from dgen.diagnostic import DgenError, Exit, Source, Word, fail, suggest
 from dgen.engine.render import LocalEngine
 from dgen.events import serial
 from dgen.lang.evaluate import Exited
 from dgen.lang.files import read_script
 from dgen.lang.permissions import Permissions
+from dgen.options.commands import COMMANDS
 from dgen.plan.bind import request_table
 from dgen.session import Session
 
@@ -111,10 +114,25 @@ def run_session(session: Session, line: CommandLine, sources: list[Source]) -> i
             for source in sources:
                 session.run(source, keep_going="keep_going" in line.asked)
         else:
-            session.invoke((*line.positional, *line.rest), line.span)
+            with _meaning_a_command(line):
+                session.invoke((*line.positional, *line.rest), line.span)
     except Exited as stop:
         return stop.code
     return Exit.JOB_FAILED if session.failed else Exit.OK
+
+
+@contextmanager
+def _meaning_a_command(line: CommandLine) -> Generator[None]:
+    """Where an invocation is wrong whose model is none, say which command is called nearly so."""
+    try:
+        yield
+    except DgenError as error:
+        first = line.positional[0].text if line.positional else ""
+        near = None if not first or Path(first).exists() else suggest(first, COMMANDS)
+        if near is None:
+            raise
+        told = replace(error.diagnostics[0], help=f"did you mean the command `{near}`?")
+        raise DgenError(told, *error.diagnostics[1:], exit_code=error.exit_code) from error.__cause__
 
 
 def settle(session: Session, line: CommandLine) -> None:

@@ -1,4 +1,4 @@
-"""Names the weights files that a job's model consists of, so that a picture can say what it was made from."""
+"""Names the files that a job's model consists of, so that a picture can say what it was made from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from dgen.engine.sources import ADAPTERS, Layout, attached_sources, encoder_part
 from dgen.engine.weights import weights_of
 from dgen.options.request import Request
 from dgen.plan.second import refiner_request
+
+_SETTINGS = ("config.json", "model_index.json", "tokenizer.json", "vocab.json", "merges.txt", ".model", "_map.json")
+"""How files end that say what to do with the weights: classes, schedules, words."""
 
 
 def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
@@ -43,4 +46,5 @@ def _files(place: Path, variant: str | None) -> Iterator[Path]:
         yield place
         return
     for folder in (place, *sorted(p for p in place.iterdir() if p.is_dir())):
+        yield from (file for file in sorted(folder.iterdir()) if file.name.endswith(_SETTINGS))
         yield from weights_of(folder, variant)[0]

@@ -111,7 +111,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The weights files of a model, and its commit when it comes from the hub."""
+    """The files of a model, weights and settings, and its commit when it comes from the hub."""
 
     name: str
     commit: str | None

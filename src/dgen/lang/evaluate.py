@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Span, Word
 from dgen.lang.directives import call_directive, find_directive
-from dgen.lang.expand import expand_environment
+from dgen.lang.expand import expand_environment, expand_home, variable_names
 from dgen.lang.files import script_file
 from dgen.lang.functions import bind_functions
 from dgen.lang.host import Host
@@ -103,15 +103,15 @@ class Interpreter:
         if not isinstance(statement, Invocation | Directive):
             return ()
         plain = split_plain(statement.body if isinstance(statement, Directive) else statement.span)
-        return plain if plain is not None else split(expand_environment(self.render(statement), raw=False))
+        return plain if plain is not None else split(self._expanded(statement, raw=False), home=self._home)
 
     def words_and_operators(self, statement: Directive) -> tuple[Word | Operator, ...]:
         """Render, expand and split a statement in which `|`, `<` and `>` mean something outside quotes."""
-        return split_operators(expand_environment(self.render(statement), raw=False))
+        return split_operators(self._expanded(statement, raw=False), home=self._home)
 
     def text(self, statement: Directive) -> Line:
         """Return what follows a directive's name as raw text: rendered, and with its environment variables."""
-        return expand_environment(self.render(statement), raw=True).strip()
+        return self._expanded(statement, raw=True).strip()
 
     def render(self, statement: Statement) -> Line:
         """Return the text of a statement on one line, rendered."""
@@ -119,6 +119,20 @@ class Interpreter:
         if line is None:
             return Line("", ())
         return self.renderer.render(line) if _TEMPLATE.search(line.text) else line
+
+    def _expanded(self, statement: Statement, *, raw: bool) -> Line:
+        line = self.render(statement)
+        if not self.permissions.environment:
+            for _, start, end in variable_names(line):
+                self._require_environment(line.at(start, end))
+        return expand_environment(line, raw=raw)
+
+    def _home(self, text: str, span: Span) -> str:
+        self._require_environment(span)
+        return expand_home(text)
+
+    def _require_environment(self, span: Span | None = None) -> None:
+        self.permissions.require("environment", span, "see the environment")
 
     def forget_functions(self) -> None:
         """Look the functions of templates up anew: a plugin has brought some."""
@@ -128,7 +142,7 @@ class Interpreter:
     @cached_property
     def calls(self) -> Mapping[str, Any]:
         """The functions and namespaces of templates and expressions."""
-        return bind_functions(self.host)
+        return bind_functions(self.host, self._require_environment)
 
     @cached_property
     def renderer(self) -> Renderer:

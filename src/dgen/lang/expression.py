@@ -94,8 +94,8 @@ class _Evaluator:
             self.meter.step()
             result = visit(self, node)
             return self.meter.keep(result) if isinstance(node, _MADE_HERE + _COMPREHENSIONS) else result
-        except DgenError:
-            raise
+        except DgenError as error:
+            raise error.placed(self._span(node)) from error.__cause__
         except Exception as error:
             text = str(error)
             message = text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"

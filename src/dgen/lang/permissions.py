@@ -17,6 +17,7 @@ class Permissions:
     programs: bool = True
     network: bool = True
     plugins: bool = True
+    environment: bool = True
     writes_in: tuple[Path, ...] | None = None
 
     @staticmethod
@@ -25,6 +26,11 @@ class Permissions:
         doors = {name: door in allowed for door, name in DOORS.items()}
         more = (Path(door.removeprefix(WRITE)).expanduser() for door in allowed if door.startswith(WRITE))
         return Permissions(**doors, writes_in=(folder.resolve(), *(each.resolve() for each in more)))
+
+    @property
+    def is_trusting(self) -> bool:
+        """Whether there is no sandbox."""
+        return self.writes_in is None
 
     def require(self, name: str, span: Span | None, what: str) -> None:
         """Refuse what a permission is missing for; `what` is what the script asks.

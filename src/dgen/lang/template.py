@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -144,9 +144,7 @@ class Renderer:
 
 def _placed(error: DgenError, line: Line, place: _Place) -> DgenError:
     """Return the error of a function that knows no place, with the piece of the template that called it."""
-    span = line.at(place.start, place.end) if place.known else line.at(0, len(line.text))
-    found = [d if d.span is not None else replace(d, span=span) for d in error.diagnostics]
-    return DgenError(*found, exit_code=error.exit_code)
+    return error.placed(line.at(place.start, place.end) if place.known else line.at(0, len(line.text)))
 
 
 def _decode(line: Line, chunk: str, place: _Place) -> Iterator[Line | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -79,8 +80,16 @@ def split_plain(body: Span) -> tuple[Word, ...] | None:
     return tuple(words)
 
 
-def split(line: Line, *, expand: bool = True) -> tuple[Word, ...]:
-    """Split a rendered line; `expand` says whether home folders and globs are expanded.
+Home = Callable[[str, Span], str]
+"""Replaces a leading `~` of a word that stands somewhere."""
+
+
+def _home(text: str, span: Span) -> str:
+    return expand_home(text)
+
+
+def split(line: Line, *, expand: bool = True, home: Home = _home) -> tuple[Word, ...]:
+    """Split a rendered line; `expand` says whether home folders and globs are expanded, `home` how.
 
     Raises:
         DgenError: `bad-syntax` for a quote that is never closed, `missing-file` for a glob without a match.
@@ -94,14 +103,14 @@ def split(line: Line, *, expand: bool = True) -> tuple[Word, ...]:
         if shape != "space":
             draft.parts.append(_Part(_unescape(match[0], shape), match.start(), match.end(), shape))
         elif draft.parts:
-            words += _finish(draft, line, expand)
+            words += _finish(draft, line, home if expand else None)
             draft = _Draft()
     if draft.parts:
-        words += _finish(draft, line, expand)
+        words += _finish(draft, line, home if expand else None)
     return tuple(words)
 
 
-def split_operators(line: Line) -> tuple[Word | Operator, ...]:
+def split_operators(line: Line, *, home: Home = _home) -> tuple[Word | Operator, ...]:
     """Split a rendered line in which the operators of a shell stand, outside quotes and what `quote()` made.
 
     Raises:
@@ -114,10 +123,10 @@ def split_operators(line: Line) -> tuple[Word | Operator, ...]:
         for match in found:
             if any(low <= match.start() < high for low, high in line.verbatim):
                 continue
-            words += split(line.cut(place, match.start()))
+            words += split(line.cut(place, match.start()), home=home)
             words.append(Operator(match[0], line.at(match.start(), match.end())))
             place = match.end()
-    return (*words, *split(line.cut(place, len(line.text))))
+    return (*words, *split(line.cut(place, len(line.text)), home=home))
 
 
 def unquote(text: str) -> str:
@@ -154,19 +163,19 @@ def _inner_escaped(match: re.Match[str]) -> str:
     return match[0] if match["char"] in ("\\", '"', "'") else _escaped(match)
 
 
-def _finish(draft: _Draft, line: Line, expand: bool) -> list[Word]:
+def _finish(draft: _Draft, line: Line, expand: Home | None) -> list[Word]:
     parts = draft.parts
     span = line.at(draft.start, draft.end)
     if len(parts) == 1 and parts[0].shape == "quoted":
         return [_quoted_word(parts[0], line, span)]
     text = "".join(part.text for part in parts)
-    home = expand and parts[0].shape == "text" and text.startswith("~")
-    magic = expand and any(part.shape == "magic" for part in parts) and "://" not in text
+    home = expand is not None and parts[0].shape == "text" and text.startswith("~")
+    magic = expand is not None and any(part.shape == "magic" for part in parts) and "://" not in text
     if magic:
         pattern = "".join(_glob_part(part) for part in parts)
-        found = expand_glob(expand_home(pattern) if home else pattern, span)
-    elif home:
-        found = [expand_home(text)]
+        found = expand_glob(expand(pattern, span) if expand and home else pattern, span)
+    elif expand and home:
+        found = [expand(text, span)]
     else:
         return [Word(text, span, _pieces(parts, line, span), line.became)]
     return [Word(path, span, (Piece(0, len(path), span, exact=False),), line.became) for path in found]

@@ -76,12 +76,13 @@ class CommandOptions:
     )  # fmt: skip
     sandbox: bool = opt(
         False, flag="--sandbox",
-        help="Run no programs, no Python and no network, and write nowhere but in the output folder.",
+        help="Run no programs, no Python and no network, read no environment variables, and write nowhere but in the "
+        "output folder.",
     )  # fmt: skip
     allow: tuple[tuple[str, ...], ...] = opt(
         (), flag="--allow", many=True, value=DoorsText(),
-        help="Run in the sandbox, with doors open: the network, programs, plugins, or another folder to write in. For "
-        "a replay, which is always in the sandbox, too.",
+        help="Run in the sandbox, with doors open: the public network, programs, plugins, the variables of the "
+        "environment, or another folder to write in. For a replay, which is always in the sandbox, too.",
     )  # fmt: skip
     sub_command: str | None = opt(
         None, flag="--sub-command", value=Text(metavar="NAME"),

@@ -1,11 +1,11 @@
-"""What a sandboxed script may do nevertheless: `net,exec,plugins,write=FOLDER`."""
+"""What a sandboxed script may do nevertheless: `net,exec,plugins,env,write=FOLDER`."""
 
 from __future__ import annotations
 
 from dgen.diagnostic import did_you_mean
 from dgen.schema import BadValue, Kind
 
-DOORS = {"net": "network", "exec": "programs", "plugins": "plugins"}
+DOORS = {"net": "network", "exec": "programs", "plugins": "plugins", "env": "environment"}
 """The words that open a permission, and what it is called."""
 
 WRITE = "write="
@@ -14,7 +14,7 @@ WRITE = "write="
 class DoorsText(Kind):
     """Words with commas between them."""
 
-    metavar: str = "net,exec,plugins,write=FOLDER"
+    metavar: str = "net,exec,plugins,env,write=FOLDER"
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Read the words.

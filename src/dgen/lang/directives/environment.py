@@ -21,6 +21,7 @@ def env(run: Interpreter, span: Span, *assignments: Word) -> None:
     """Set environment variables, or write them all."""
     from dgen.lang.words import unquote
 
+    run.permissions.require("environment", span, "see or change the environment")
     pairs = [(word, *word.text.partition("=")) for word in assignments]
     for word, name, equals, _ in pairs:
         if not equals or not name.isidentifier():
@@ -41,6 +42,7 @@ def env(run: Interpreter, span: Span, *assignments: Word) -> None:
 )
 def unset_env(run: Interpreter, span: Span, name: Word, *names: Word) -> None:
     """Forget environment variables; one that is not set is left alone."""
+    run.permissions.require("environment", span, "see or change the environment")
     for each in (name, *names):
         if not each.text or "=" in each.text or "\0" in each.text:
             raise fail("bad-name", f"`{each.text}` is not the name of an environment variable", each.span)

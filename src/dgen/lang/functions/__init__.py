@@ -94,12 +94,15 @@ def forget_functions(names: frozenset[str]) -> None:
         del _ROWS[name]
 
 
-def bind_functions(host: Host) -> dict[str, Any]:
-    """Return every function and namespace as a template calls it, by name."""
+def bind_functions(host: Host, require: Callable[[], None]) -> dict[str, Any]:
+    """Return every function and namespace as a template calls it, by name.
+
+    `require` refuses the environment where a script may not see it.
+    """
     from dgen.lang.functions.namespaces import namespaces
 
     calls = {row.name: _bound(row, host) if row.asks_host else row.call for row in functions().values()}
-    return {**calls, **namespaces()}
+    return {**calls, **namespaces(require)}
 
 
 def _bound(row: Function, host: Host) -> Callable[..., Any]:

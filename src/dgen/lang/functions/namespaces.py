@@ -37,12 +37,36 @@ _PATH = """
 """
 
 
-def namespaces() -> dict[str, Namespace]:
-    """Return the namespaces by name."""
+class _Environment(Mapping[str, str]):
+    """The environment variables, for those who may see them."""
+
+    def __init__(self, require: Callable[[], None]) -> None:
+        self._require = require
+
+    def __getitem__(self, name: str) -> str:
+        self._require()
+        return os.environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._require()
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+
+def namespaces(require: Callable[[], None] = lambda: None) -> dict[str, Namespace]:
+    """Return the namespaces by name; `require` refuses the environment where a script may not see it."""
+
+    def expanduser(path: str) -> str:
+        require()
+        return os.path.expanduser(path)
+
+    paths = {name: getattr(os.path, name) for name in _PATH.split()} | {"expanduser": expanduser}
     return {
         "glob": Namespace("glob", _glob_members()),
-        "path": Namespace("path", {name: getattr(os.path, name) for name in _PATH.split()}),
-        "env": Namespace("environment variables", os.environ),
+        "path": Namespace("path", paths),
+        "env": Namespace("environment variables", _Environment(require)),
     }
 
 
