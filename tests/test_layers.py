@@ -54,7 +54,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": BASE | {"cache", "events", "media", "plan"},
     "contact": BASE | {"config", "media", "options", "plan"},
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
-    "studio": FLOW | {"config", "contact", "darkroom", "filming", "paging", "patience", "preflight", "telling"},
+    "footage": BASE | {"engine", "events", "media", "paging", "plan"},
+    "studio": FLOW
+    | {"config", "contact", "darkroom", "filming", "footage", "paging", "patience", "preflight", "telling"},
     "session": FLOW
     | {
         "addresses",
@@ -81,10 +83,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "extracting": BASE | {"config", "foreign", "inertness", "media", "options", "plan", "preflight"},
     "demand": BASE | {"options"},
     "likeness": BASE,
-    "verifying": BASE | {"likeness", "media", "session"},
+    "verifying": BASE | {"footage", "likeness", "media", "session"},
     "locking": BASE | {"config", "engine", "media", "plan", "planning"},
     "explaining": BASE | {"media", "plan", "planning"},
-    "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "session"},
+    "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "footage", "session"},
     "api": FLOW | {"cache", "check", "planning", "preflight", "session", "studio"},
     "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
     "cli": BASE

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dgen import config as configs
 from dgen.media.decode import decode
+from dgen.media.names import FRAMES_ALONE, format_of
 from dgen.media.video import clip_of, frames_of
 from dgen.media.write import Written, encode, make_folder, publish, publish_text, trouble
 from dgen.options.request import ROWS, Request
@@ -75,9 +76,9 @@ class ContactSheet:
     def add(self, number: int, files: Written) -> None:
         """Take a picture or an animation that is on disk; this may be on another thread."""
         job = self._jobs.get(number)
-        if job is None:
-            return
         moves = files.kind == "animation"
+        if job is None or (job.frames is not None and not moves and format_of(job.request) != FRAMES_ALONE):
+            return  # of a video its animation is shown
         values = tuple(_shown(job.request, name) for name in self.axes)
         own = (*values, "all" if moves else _frame(job), str(files.index))
         cell = Cell((number, files.index), files.image, _thumb(files.image), own, _command(job), moves)

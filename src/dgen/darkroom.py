@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from dgen.diagnostic import DgenError, Diagnostic, Word
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, TXT2IMG
+from dgen.families.rows import FAMILIES, TXT2IMG, VID2VID
 from dgen.media.read import PictureFiles, brought_to
 from dgen.media.write import FORMATS, Names, encode, publish
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_by, said_in
-from dgen.plan.resolve import Job, align, fit, made_size, resolve, seed_size
+from dgen.plan.resolve import Job, align, family_of, fit, made_size, resolve, seed_size
+from dgen.plan.shots import Moving
+from dgen.plan.video import take_of
 from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains, surplus
 from dgen.retouching import PADDING, Cut, blended, cut, empty_mask, grown, soft
 from dgen.schema import BadValue
@@ -253,7 +255,21 @@ class Darkroom:
         ]  # fmt: skip
         start = None if job.mode == TXT2IMG else image
         batch = tuple(self._fitted(path, _first_chain(r), fitting, "image") for path in seed.batch)
-        return Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:], adapters)
+        made = Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:], adapters)
+        if job.frames is None:
+            return made
+        last = None if seed.last is None else self._fitted(seed.last, _first_chain(r), fitting, "last frame")
+        return replace(made, last=last) if job.mode != VID2VID else replace(made, image=None, video=self._video(job))
+
+    def _video(self, job: Job) -> tuple[Image, ...]:
+        """Return the frames of the video that a job starts from, processed, at its size."""
+        r, seed = job.request, job.request.image_seed
+        clip = self.pictures.clip(seed.image) if seed is not None and seed.image is not None else None
+        if seed is None or seed.image is None or clip is None:
+            return ()
+        take, path = take_of(r, family_of(job), clip), seed.image
+        frames = (self.pictures.picture(path, take.first + n) for n in range(take.count))
+        return tuple(brought_to(self._brought(each, _first_chain(r), job.size), job.size) for each in frames)
 
     def _looked_at(self, image: AdapterImage, seed: ImageSeed) -> Image:
         """Return a picture for an adapter: of its own size, or of the one that is said for it alone."""
@@ -333,6 +349,10 @@ class _Sizes:
         if seed is None or not is_first or not _resizes(early):
             return self.room.pictures.size(path)
         return Size(*self.room.develop(self.room.pictures.picture(path, seed.frame), early).size)
+
+    def clip(self, path: str) -> Moving | None:
+        """Return what is known of an animation."""
+        return self.room.pictures.clip(path)
 
 
 def _with_sides(size: Size, sides: Sides, sign: int = 1) -> Size:

@@ -152,6 +152,7 @@ class JobKept(Event):
     number: int
     steps: int
     paths: tuple[str, ...]
+    animations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

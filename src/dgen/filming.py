@@ -11,12 +11,11 @@ from typing import Any
 from dgen.diagnostic import Diagnostic, fail
 from dgen.events import AnimationStarted, FrameDone, Listener
 from dgen.media.decode import brought_to
-from dgen.media.names import animation_stems
+from dgen.media.names import FRAMES_ALONE, animation_stems, format_of
 from dgen.media.read import PictureFiles
 from dgen.media.record import WITH_SOUND, Recorder, Sound
 from dgen.media.video import Ended, is_video
 from dgen.media.write import Page, WriterPool, Written, trouble
-from dgen.options.request import Request
 from dgen.paging import Paging
 from dgen.plan.bind import Bound
 from dgen.plan.expand import Expansion
@@ -25,28 +24,25 @@ from dgen.plan.resolve import Job
 from dgen.plan.shots import Reel, Shot, reel_of, said_slice
 from dgen.values.scalars import Size
 
-DEFAULT_FORMAT = "mp4"
-FRAMES_ALONE = "frames"
 LOSSLESS = ("png",)
 """The formats of frames from which an animation that was stopped can go on with the same bytes."""
 
 
-def format_of(request: Request) -> str:
-    """Return the format of a request's animations."""
-    return request.animation_format or DEFAULT_FORMAT
-
-
 def reels_of(
-    bound: Bound, expansion: Expansion, pictures: PictureFiles, warn: Callable[[Diagnostic], None]
-) -> tuple[Reel | None, ...]:
+    bound: Bound, expansion: Expansion, pictures: PictureFiles, warn: Callable[[Diagnostic], None], *,
+    makes_video: bool = False,
+) -> tuple[Reel | None, ...]:  # fmt: skip
     """Return the frames of each image seed of a statement, None for those that don't move; warn of damaged files.
+
+    A job that makes a video takes what moves as a whole.
 
     Raises:
         BadValue: an animation can't be read, or a slice lies outside of it.
         DgenError: an animation of latents.
     """
     seeds = [*enumerate(expansion.values("image_seed"))]
-    reels = tuple(reel_of(seed, said_slice(bound), pictures.clip) for _, seed in seeds)
+    whole = None if makes_video else said_slice(bound)
+    reels = tuple(None if whole is None else reel_of(seed, whole, pictures.clip) for _, seed in seeds)
     film = next((index for index, reel in enumerate(reels) if reel is not None), None)
     if film is not None and writes_latents(bound):
         message = "an animation is made of pictures, and latents are written"

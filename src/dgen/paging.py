@@ -11,7 +11,7 @@ from typing import Any
 from dgen import config as configs
 from dgen.engine.protocol import Engine
 from dgen.events import FileLost, JobKept, Listener
-from dgen.media.names import pictures_of, stems_of
+from dgen.media.names import FileName, has_config, names_of, stems_of
 from dgen.media.resume import Find, Resumption, Wanted
 from dgen.media.write import Page, Written
 from dgen.plan.resolve import Job
@@ -33,16 +33,18 @@ class Paging:
         if self.resumption is None:
             return ()
         text = self._config_maker(job)
-        stems = stems_of(job, count.step, pictures_of(job))
-        finds = [self._find(job, index, stem, text) for index, stem in enumerate(stems, 1)]
-        whole = [find for find in finds if find is not None and find.is_whole]
-        if len(whole) < len(stems):
+        names = names_of(job, count.step)
+        finds = [(name, self._find(job, name, text)) for name in names]
+        whole = [(name, find) for name, find in finds if find is not None and find.is_whole]
+        if len(whole) < len(names):
             return ()
-        for find in whole:
+        for _, find in whole:
             self.resumption.take(find)
-        paths = tuple(str(find.written.image) for find in whole)
-        self._emit(JobKept(number=count.number, steps=steps_of(job.request), paths=paths))
-        return tuple(find.written for find in whole)
+        written = tuple(replace(find.written, kind=name.kind) for name, find in whole)
+        paths = {kind: tuple(str(w.image) for w in written if w.kind == kind) for kind in ("image", "animation")}
+        steps = steps_of(job.request)
+        self._emit(JobKept(number=count.number, steps=steps, paths=paths["image"], animations=paths["animation"]))
+        return written
 
     def pages(
         self, job: Job, images: Sequence[Any], step: int, beside: tuple[configs.Ingredient, ...] = ()
@@ -51,36 +53,54 @@ class Paging:
 
         `step` counts the combinations of a statement from 1; `beside` tells of jobs that were made at once with it.
         """
-        r = job.request
         text = self._config_maker(job, beside)
-        for index, (image, name) in enumerate(zip(images, stems_of(job, step, len(images)), strict=True), 1):
-            before = self._name_before(job, index, name, text)
-            if before is not None and before.is_whole:  # the run was killed between two pictures of a batch
-                yield before.written
-                continue
-            yield Page(
-                image=image, folder=Path(r.output_path), stem=name, ending=r.image_format, config=text,
-                embeds_config=not r.no_output_metadata, index=index,
-                writes_config=r.output_configs, overwrite=r.output_overwrite,
-                parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
-                job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
-                is_unfinished=before is not None and not before.entry.is_complete,
-            )  # fmt: skip
+        for index, (image, stem) in enumerate(zip(images, stems_of(job, step, len(images)), strict=True), 1):
+            name = FileName(index=index, stem=stem, ending=job.request.image_format)
+            page = self._page(job, name, text)
+            yield page if isinstance(page, Written) else page.showing(image)
+
+    def outputs(self, job: Job, step: int) -> Iterator[tuple[FileName, Page | Written]]:
+        """Yield the names of everything that a job with frames becomes, with pages that are still empty.
+
+        What an earlier run finished has its files in the place of a page.
+        """
+        text = self._config_maker(job)
+        for name in names_of(job, step):
+            page = self._film_page(job, name, text) if name.kind == "animation" else self._page(job, name, text)
+            yield name, page
+
+    def _page(self, job: Job, name: FileName, text: Callable[[], str]) -> Page | Written:
+        """Return the page of a picture, which is not on it yet."""
+        r = job.request
+        before = self._name_before(job, name, text)
+        if before is not None and before.is_whole:  # the run was killed between two pictures of a batch
+            return before.written
+        return Page(
+            folder=Path(r.output_path), stem=name.stem, ending=name.ending, config=text,
+            embeds_config=not r.no_output_metadata, index=name.index,
+            writes_config=has_config(job, name), overwrite=r.output_overwrite,
+            parameters=configs.a1111_parameters(job) if r.output_auto1111_metadata else None,
+            job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
+            is_unfinished=before is not None and not before.entry.is_complete,
+        )  # fmt: skip
 
     def film(self, job: Job, name: tuple[int, str], ending: str) -> Page | Written:
         """Return the page that an animation becomes, or its files when an earlier run finished it.
 
         `name` is its number among those of the job, from 1, and the stem of its file.
         """
-        r, text = job.request, self._config_maker(job)
         index, stem = name
-        before = self._name_before(job, index, stem, text)
+        return self._film_page(job, FileName(index=index, stem=stem, ending=ending), self._config_maker(job))
+
+    def _film_page(self, job: Job, name: FileName, text: Callable[[], str]) -> Page | Written:
+        r = job.request
+        before = self._name_before(job, name, text)
         if before is not None and before.is_whole:
             return replace(before.written, kind="animation")
         return Page(
-            folder=Path(r.output_path), stem=stem, ending=ending, config=text, index=index,
-            writes_config=r.output_configs, overwrite=r.output_overwrite, job=lambda: configs.job_key(text()),
-            name=before.stem if before is not None else None,
+            is_film=True, folder=Path(r.output_path), stem=name.stem, ending=name.ending, config=text,
+            index=name.index, writes_config=r.output_configs, overwrite=r.output_overwrite,
+            job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
             is_unfinished=before is not None and not before.entry.is_complete,
         )  # fmt: skip
 
@@ -92,7 +112,7 @@ class Paging:
         """
         return self._config_maker(job)()
 
-    def _find(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
+    def _find(self, job: Job, name: FileName, text: Callable[[], str]) -> Find | None:
         if self.resumption is None:
             return None
         try:
@@ -100,18 +120,18 @@ class Paging:
         except BadValue:  # in a plan: it starts from a picture that is not made yet
             return None
         wanted = Wanted(
-            job=key, index=index, stem=stem, has_config=job.request.output_configs,
+            job=key, index=name.index, stem=name.stem, has_config=has_config(job, name),
             any_name=self.resumption.any_name,
         )  # fmt: skip
         return self.resumption.find(Path(job.request.output_path), wanted)
 
-    def _name_before(self, job: Job, index: int, stem: str, text: Callable[[], str]) -> Find | None:
+    def _name_before(self, job: Job, name: FileName, text: Callable[[], str]) -> Find | None:
         """Return where an earlier run put a picture that is made again, and tell what is wrong with its files."""
-        find = self._find(job, index, stem, text)
+        find = self._find(job, name, text)
         if find is not None and self.resumption is not None:
             self.resumption.take(find)
-            for name, why in find.wrong:
-                self._emit(FileLost(path=str(find.folder / name), why=why))
+            for file, why in find.wrong:
+                self._emit(FileLost(path=str(find.folder / file), why=why))
         return find
 
     def _config_maker(self, job: Job, beside: tuple[configs.Ingredient, ...] = ()) -> Callable[[], str]:

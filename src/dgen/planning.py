@@ -19,6 +19,7 @@ from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import Event, Failed, FileLost, FileSaved, JobKept, Warned
 from dgen.families.inspection import ModelFacts
 from dgen.filming import Film, Filming
+from dgen.footage import Footage, PlannedFootage, rate_of
 from dgen.lang.directives import find_directive
 from dgen.lang.evaluate import Exited, Interpreter
 from dgen.lang.nodes import Directive, Statement
@@ -57,6 +58,13 @@ class PlannedJob:
     seconds: float | None = None  # it takes, as earlier runs tell; None: nobody knows
     is_kept: bool = False  # an earlier run made it
     demand: Demand | None = None  # of memory
+
+    @property
+    def clip(self) -> Clip | None:
+        """What its animations show."""
+        if self.job.frames is not None:
+            return Clip(size=self.size, frames=self.job.frames, rate=rate_of(self.job))
+        return Clip(size=self.size, frames=len(self.reel), rate=self.reel.rate) if self.reel is not None else None
 
     @property
     def size(self) -> Size:
@@ -244,6 +252,10 @@ class PlanningSession(Session):
         """Make what records nothing."""
         return PlannedFilming(self._pool, self.paging, lambda path: self.pictures.find(path), self._hear)
 
+    def make_footage(self) -> Footage:
+        """Make what writes no video."""
+        return PlannedFootage(self._pool, self.paging, self._hear)
+
     def open_desk(self, bound: Bound, expansion: Expansion) -> None:
         """Lay nothing out."""
 
@@ -276,6 +288,7 @@ class PlanningSession(Session):
                 self.plan.lost[Path(event.path)] = event.why
             case JobKept():
                 self._files[event.number, "image"] = [*map(Path, event.paths)]
+                self._files[event.number, "animation"] = [*map(Path, event.animations)]
             case FileSaved():
                 self._files.setdefault((event.number, event.kind), []).append(Path(event.path))
             case _:
@@ -286,15 +299,14 @@ class PlanningSession(Session):
         self._where, first = str(span), len(self.plan.jobs)
         super().invoke(words, span)
         for number, planned in enumerate(self.plan.jobs[first:], 1):
-            files, configs = (tuple(self._files.pop((number, kind), ())) for kind in ("image", "config"))
+            kinds = ("image", "config", "animation")
+            files, configs, films = (tuple(self._files.pop((number, kind), ())) for kind in kinds)
             if planned.is_kept and planned.job.request.output_configs:
-                configs = tuple(path.with_suffix(".dgen") for path in files)
-            films = tuple(self._files.pop((number, "animation"), ()))
+                configs = tuple(path.with_suffix(".dgen") for path in (planned.job.frames and films) or files)
             whole = replace(planned, files=files, configs=configs, animations=films)
             self.plan.jobs[first + number - 1] = whole
             self.planned.planned.update(dict.fromkeys((f.absolute() for f in (*files, *films)), whole.size))
-            if whole.reel is not None:
-                clip = Clip(size=whole.size, frames=len(whole.reel), rate=whole.reel.rate)
+            if (clip := whole.clip) is not None:
                 self.planned.planned_clips.update(dict.fromkeys((f.absolute() for f in films), clip))
 
     def _render_one(self, shot: Shot, place: tuple[ModelFacts, str]) -> bool:
@@ -313,7 +325,10 @@ class PlanningSession(Session):
         self.engine.render(job, Inputs(), lambda step, steps: None)
         sizes = [self._sizes.get(name, 0) for name in self._parts]
         self.plan.jobs[-1] = replace(planned, demand=demand(job.request, sizes, place[1]))
-        self._write(job, (None,) * pictures_of(job), shot)
+        if job.frames is not None:
+            self._write_films(job, (), shot)
+        else:
+            self._write(job, (None,) * pictures_of(job), shot)
         return False
 
 

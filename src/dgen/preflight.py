@@ -23,6 +23,7 @@ from dgen.plan.expand import Expansion
 from dgen.plan.latents import latents_mistakes
 from dgen.plan.resolve import check_support
 from dgen.plan.shots import film_mistakes, reel_of, said_slice
+from dgen.plan.video import moves_in
 from dgen.processors import ProcessorText
 from dgen.refiners import NEXT, REFINERS
 from dgen.registry import Registry
@@ -44,7 +45,7 @@ def look_into(
         facts = engine.inspect(first)
     except EngineError as error:
         return None, [*found, engine_diagnostic(error, bound)]
-    found += check_support(bound, facts)
+    found += check_support(bound, facts, moves_in(pictures.clip))
     found += check_schedulers(engine, bound, first, (facts, expansion.values("scheduler")))
     return facts, found
 

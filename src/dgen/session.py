@@ -207,7 +207,8 @@ class Session(Studio):
 
     def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
         started = time.monotonic()
-        reels = self._patiently(lambda: self._reels(bound, expansion))
+        makes_video = place[0].family.makes_video
+        reels = self._patiently(lambda: self._reels(bound, expansion, place[0]))
         total = calls_of(expansion, reels)
         self.emit(
             StatementStarted(
@@ -218,7 +219,7 @@ class Session(Studio):
         self.open_desk(bound, expansion)
         rendered = kept = 0
         try:
-            for pack in packs(shots(expansion, reels), bound.value("batch_jobs") or 1):
+            for pack in packs(shots(expansion, reels, makes_video=makes_video), bound.value("batch_jobs") or 1):
                 kept += self._attempt_pack(bound, pack, place)
                 rendered = pack[-1].count.number
         except KeyboardInterrupt:
@@ -232,10 +233,10 @@ class Session(Studio):
         took = round(time.monotonic() - started, 3)
         self.emit(StatementFinished(jobs=total, files=len(files), seconds=took, kept=kept))
 
-    def _reels(self, bound: Bound, expansion: Expansion) -> tuple[Reel | None, ...]:
+    def _reels(self, bound: Bound, expansion: Expansion, facts: ModelFacts) -> tuple[Reel | None, ...]:
         """Return the frames of each image seed, None for those that don't move; nothing when no pictures are named."""
         with blaming(bound):
-            return reels_of(bound, expansion, self.pictures, lambda odd: self.emit(Warned(diagnostic=odd)))
+            return reels_of(bound, expansion, self.pictures, self.warn, makes_video=facts.family.makes_video)
 
     # ---- variables ---------------------------------------------------------------------------------------------
 

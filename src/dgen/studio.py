@@ -11,10 +11,11 @@ from dgen import config as configs
 from dgen.contact import Desk
 from dgen.darkroom import Darkroom
 from dgen.diagnostic import DgenError, Diagnostic
-from dgen.engine.protocol import Engine
+from dgen.engine.protocol import Engine, Frames
 from dgen.events import Failed, Fetching, FileSaved, JobKept, Listener, Warned
 from dgen.families.inspection import ModelFacts
 from dgen.filming import LOSSLESS, Filming
+from dgen.footage import Footage
 from dgen.lang.permissions import Permissions
 from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
@@ -56,6 +57,7 @@ class Studio:
         self._pool = self.make_pool()
         self.desk = Desk()
         self.filming = self.make_filming()
+        self.footage = self.make_footage()
         self._stop, self._stop_between = threading.Event(), threading.Event()
         self.patience = Patience(self.warn, self._wait)
 
@@ -66,6 +68,10 @@ class Studio:
     def make_filming(self) -> Filming:
         """Make what records animations."""
         return Filming(self._pool, self.paging, lambda path: self.pictures.find(path), lambda event: self.emit(event))
+
+    def make_footage(self) -> Footage:
+        """Make what writes the videos of jobs."""
+        return Footage(self._pool, self.paging, lambda event: self.emit(event))
 
     def close(self) -> None:
         """End the writer's threads, after what they are writing."""
@@ -198,10 +204,18 @@ class Studio:
         telling = Telling(self.engine, self.emit, self.heed, job, number, total)
         telling.start()
         result = self._patiently(lambda: self.engine.render(job, inputs, telling.on_step(), telling.preview()))
+        if job.frames is not None:
+            telling.rendered(self._write_films(job, result.films, shot))
+            return False
         images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images)
         self._write(job, images or result.latents, shot)
         return False
+
+    def _write_films(self, job: Job, films: Sequence[Frames], shot: Shot) -> tuple[Any, ...]:
+        """Write the videos of a job; return what stands for them, a picture of the first frame."""
+        first = self.footage.write(job, films, shot.count, lambda image: self.darkroom.finished(job, (image,))[0])
+        return () if first is None else (first,)
 
     def _start_film(self, shot: Shot, place: tuple[ModelFacts, str]) -> None:
         whole = shot.whole

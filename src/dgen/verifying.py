@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dgen.diagnostic import Source
+from dgen.footage import Footage
 from dgen.likeness import psnr_db, ssim
 from dgen.media.ledger import Entry, read_ledger, surroundings
 from dgen.media.metadata import read_config
@@ -50,6 +51,12 @@ class VerifyingSession(Session):
         """Make what writes nothing."""
         self.unwritten = _Unwritten(lambda number, files: None, workers=1)
         return self.unwritten
+
+    def make_footage(self) -> Footage:
+        """Make what takes the frames of videos alone: animations carry no config."""
+        footage = super().make_footage()
+        footage.records = False
+        return footage
 
     def make_folder(self, folder: Path) -> None:
         """Leave the folder as it is."""

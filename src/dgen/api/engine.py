@@ -30,7 +30,8 @@ class _Jobs(inner.Session):
         """Leave the folder unmade."""
 
     def _render_all(self, bound: Bound, expansion: Expansion, place: tuple[ModelFacts, str]) -> None:
-        made = shots(expansion, self._reels(bound, expansion))
+        reels = self._reels(bound, expansion, place[0])
+        made = shots(expansion, reels, makes_video=place[0].family.makes_video)
         self.found += [self.darkroom.resolve(shot.request, *place) for shot in made]
 
 
@@ -70,7 +71,8 @@ class Engine:
         try:
             with blaming(bind(words, request_table(), span)):
                 made = self._engine.render(job, session.darkroom.inputs_of(job), on_step)
-                images = session.darkroom.finished(job, made.images)
+                shown = (*made.images, *(frame for film in made.films for frame in film))
+                images = session.darkroom.finished(job, shown)
         finally:
             session.close()
         return Pictures([Picture(image, job) for image in images])

@@ -45,7 +45,7 @@ _UNKNOWN = object()
 _FOLDER = ROWS["output_path"].default
 _COUNTED = {
     "control-images": (*STEERING, "image_seed"), "adapter-images": ("ip_adapters", "image_seed"),
-    "missing-option": (*STEERING, "ip_adapters"),
+    "missing-option": (*STEERING, "ip_adapters"), "unsupported-mode": ("image_seed",),
 }  # fmt: skip
 """Mistakes that are none when there is something unknown among the values of an option."""
 _OF_SCHEDULES = ("sigmas", "timesteps", "prompt_weighter")

@@ -34,6 +34,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     size = made_size(job)
     found |= {"width": size.width, "height": size.height, "max_area": size.width * size.height}
     found |= {"image": inputs.image, "mask_image": inputs.mask, "control_mask": inputs.mask}
+    if job.frames is not None:
+        found |= _video(job, inputs)
     if inputs.batch:
         found |= _batch(found, inputs)
     if job.request.control_nets:
@@ -43,6 +45,14 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     if inputs.adapters:
         found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
     return {k: v for k, v in found.items() if k in taken and v is not None}
+
+
+def _video(job: Job, inputs: Inputs) -> dict[str, Any]:
+    """Return the keywords of what makes a video, whose frames come as a tensor."""
+    found: dict[str, Any] = {"output_type": "pt", "fps": job.request.fps, "frame_rate": job.request.fps}
+    if inputs.last is not None:
+        found[family_of(job).ends] = inputs.last
+    return found | {"video": list(inputs.video) or None}
 
 
 def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def joined(results: list[Result]) -> Result:
         results[0],
         images=tuple(image for each in results for image in each.images),
         flagged=tuple(flag for each in results for flag in each.flagged),
+        films=tuple(film for each in results for film in each.films),
         latents=tuple(held for each in results for held in each.latents),
         parts=tuple(count for each in results for count in each.parts),
     )

@@ -10,6 +10,7 @@ from dgen.engine import latents
 from dgen.engine.batching import together
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
+from dgen.engine.frames import films_of
 from dgen.engine.libraries import class_named
 from dgen.engine.offloading import inference
 from dgen.engine.particular import prepared
@@ -73,6 +74,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
         return Result((), latents=(made.images,))
     if latents.makes_latents(job):
         return Result((), latents=latents.finished(pipeline, job, made.images))
+    if job.frames is not None:
+        return Result((), films=films_of(made.frames))
     flagged = getattr(made, "nsfw_content_detected", None) or ()
     return Result(tuple(i.convert("RGB") for i in made.images), tuple(map(bool, flagged)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,20 +79,36 @@ class Inputs:
     batch_masks: tuple[Image, ...] = ()  # one for each of them; without, they share the first mask
     adapters: tuple[tuple[Image, ...], ...] = ()  # for each IP-adapter, pictures of any size
     latents: tuple[Path, ...] = ()  # files of latents to start from in place of noise
+    video: tuple[Image, ...] = ()  # the frames that a video starts from
+    last: Image | None = None  # what a video ends with
     image_latents: Path | None = None  # a file of latents in place of the image
     pack: tuple[Job, ...] = ()  # jobs to render at once, the first one among them; they share these inputs
+
+
+class Frames(Protocol):
+    """The frames of a video, which are given out one after another: RGB pictures of the job's size."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __iter__(self) -> Iterator[Image]:
+        """Give them, from the first one on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a job made: RGB pictures of the job's size, and which of them a safety checker blacked out.
 
+    A job that makes videos makes no pictures, but the frames of each.
     A job that writes latents makes no pictures, but something with `write(file, ending, texts)` for each.
     """
 
     images: tuple[Image, ...]
     flagged: tuple[bool, ...] = ()
     latents: tuple[Any, ...] = ()
+    films: tuple[Frames, ...] = ()
     parts: tuple[int, ...] = ()  # how many jobs of a pack were made at once, one number for each time
 
 

@@ -217,7 +217,8 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
         if kind == "image_encoder" and job.request.ip_adapters:
             yield encoder_part(job.request, layout) or _own(kind, _ENCODER, job.request)
             continue
-        if may_lack and kind in ASKED_BY and not (asked and getattr(job.request, asked)):
+        is_wanted = kind in family_of(job).wants and layout.index.get(kind) is not None
+        if may_lack and kind in ASKED_BY and not is_wanted and not (asked and getattr(job.request, asked)):
             continue
         if kind in _STEERING:
             yield from _STEERING[kind](job.request, family_of(job))

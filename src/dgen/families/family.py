@@ -8,7 +8,9 @@ from typing import Any
 
 from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
 
-TXT2IMG, IMG2IMG, INPAINT = MODES = ("txt2img", "img2img", "inpaint")
+TXT2IMG, IMG2IMG, INPAINT = PICTURE_MODES = ("txt2img", "img2img", "inpaint")
+TXT2VID, IMG2VID, VID2VID = VIDEO_MODES = ("txt2vid", "img2vid", "vid2vid")
+MODES = (*PICTURE_MODES, *VIDEO_MODES)
 SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 """What the documentation of a pipeline gives beside it: the values in its signature."""
 
@@ -61,7 +63,20 @@ class Family:
 
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     controlnet: str = "ControlNetModel"  # the class of its ControlNets
+    wants: tuple[str, ...] = ()  # parts that its pipelines can do without, and that a model brings to be used
+    frame_group: int = 1  # its videos have so many frames, or a multiple of that,
+    frame_rest: int = 0  # and so many more
+    counts_groups: bool = False  # whether its models name their frames in groups
+    continues: bool = False  # whether a video goes on where its source ends, instead of showing it anew
+    ends: str = ""  # the keyword for a picture that the video ends with
+    ends_seen: tuple[str, str] | None = None
+    """Settings of a denoiser: one that has the first needs a last frame when it has the second, and else takes none."""
     steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
+
+    @property
+    def makes_video(self) -> bool:
+        """Whether its jobs make videos."""
+        return any(mode in VIDEO_MODES for mode in self.pipelines)
 
     @property
     def pipeline(self) -> str:

@@ -28,6 +28,8 @@ class ModelFacts:
     default_size: Size  # pixels
     parts: tuple[str, ...] = ()  # component kinds the model brings; () when unknown
     denoiser_channels: int | None = None  # of its UNet's or transformer's input; None when unknown
+    ends: bool | None = None  # whether it must, or cannot, be told the last frame of a video
+    default_frames: int | None = None  # of its videos; None: as the family says
     skips: int | None = None  # how many skip connections its UNet has; None when unknown
 
     def has_mode(self, mode: str) -> bool:
@@ -56,6 +58,7 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     size, channels = _denoiser(folder, family)
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
+        default_frames=_frames(folder), ends=_ends(folder, family),
         skips=_skips(_read_json(folder / "unet" / "config.json") or {}),
     )  # fmt: skip
 
@@ -126,10 +129,33 @@ def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
         config = _read_json(folder / part / "config.json")
         if config is not None:
             sample, channels = config.get("sample_size"), config.get("in_channels")
-            if isinstance(sample, int) and sample > 0:
-                size = Size(sample * _vae_factor(folder), sample * _vae_factor(folder))
+            if sides := _sides(config, sample):
+                size = Size(*(side * _vae_factor(folder) for side in sides))
             return size, channels if isinstance(channels, int) else None
     return size, None
+
+
+def _sides(config: dict[str, Any], sample: Any) -> tuple[int, int] | None:
+    """Return the width and the height in latent cells that a denoiser was made for."""
+    found = (config.get("sample_width", sample), config.get("sample_height", sample))
+    return found if all(isinstance(side, int) and side > 0 for side in found) else None
+
+
+def _ends(folder: Path, family: Family) -> bool | None:
+    """Return whether a model must, or cannot, be told a last frame; None when it may."""
+    config = _read_json(folder / "transformer" / "config.json") or {}
+    if family.ends_seen is None or config.get(family.ends_seen[0]) is None:
+        return None
+    return config.get(family.ends_seen[1]) is not None
+
+
+def _frames(folder: Path) -> int | None:
+    """Return how many frames the videos have that a model was made for."""
+    for part, name in (("unet", "num_frames"), ("transformer", "sample_frames")):
+        found = (_read_json(folder / part / "config.json") or {}).get(name)
+        if isinstance(found, int):
+            return found
+    return None
 
 
 def _skips(unet: dict[str, Any]) -> int | None:

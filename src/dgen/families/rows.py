@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
-from dgen.families import flux, flux2, qwen, sana, stability, today
+from dgen.families import flux, flux2, qwen, sana, stability, today, video
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
     HI_DIFFUSION,
     IMG2IMG,
+    IMG2VID,
     INPAINT,
     MODES,
     PAG,
     T2I_ADAPTER,
     TXT2IMG,
+    TXT2VID,
     UNET_CACHES,
+    VID2VID,
     Family,
 )
 from dgen.schema import BadValue
 
 __all__ = [
-    "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "IMG2IMG", "INPAINT", "MODES", "PAG", "PIX2PIX", "SD", "SDXL",
-    "T2I_ADAPTER", "TXT2IMG", "Family", "family_named", "family_of_class", "generic", "some_of",
+    "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "IMG2IMG", "IMG2VID", "INPAINT", "MODES", "PAG", "PIX2PIX", "SD",
+    "SDXL", "T2I_ADAPTER", "TXT2IMG", "TXT2VID", "VID2VID", "Family", "family_named", "family_of_class", "generic",
+    "some_of",
 ]  # fmt: skip
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
@@ -116,8 +120,10 @@ PIX2PIX = Family(
 
 FAMILIES: dict[str, Family] = {
     f.name: f
-    for f in (SD, SDXL, PIX2PIX, *stability.ROWS, *flux.ROWS, *flux2.ROWS, *qwen.ROWS, *sana.ROWS, *today.ROWS)
-}
+    for f in (
+        SD, SDXL, PIX2PIX, *stability.ROWS, *flux.ROWS, *flux2.ROWS, *qwen.ROWS, *sana.ROWS, *today.ROWS, *video.ROWS,
+    )
+}  # fmt: skip
 
 
 _MOST = 6

@@ -4,15 +4,70 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from dgen.options.request import ROWS
+from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
 
+DEFAULT_FORMAT = "mp4"
+FRAMES_ALONE = "frames"
 
-def stem(job: Job, step: int, image: int | None = None) -> str:
-    """Return the name of a job's file without its ending; `image` counts a batch's pictures from 1."""
-    parts = [*_head(job), *_tags(job), *_frame(job), f"step_{step}"]
+
+def format_of(request: Request) -> str:
+    """Return the format of a request's animations."""
+    return request.animation_format or DEFAULT_FORMAT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileName:
+    """How one of a job's files is to be called, and what it is."""
+
+    index: int  # among the files of the job, from 1
+    stem: str
+    ending: str
+    kind: str = "image"  # or "animation"
+    video: int = 0  # of the videos of a job which, from 0
+    frame: int | None = None  # of a video which, from 0
+
+
+def names_of(job: Job, step: int) -> list[FileName]:
+    """Return the names of everything that a job becomes; animations come before their frames."""
+    if job.frames is None:
+        stems = stems_of(job, step, pictures_of(job))
+        return [FileName(index=k, stem=each, ending=job.request.image_format) for k, each in enumerate(stems, 1)]
+    return [*_films(job, step), *_frames(job, step, job.frames)]
+
+
+def has_config(job: Job, name: FileName) -> bool:
+    """Whether a config lies beside a file: of a video beside its animation, beside its frames when they are alone."""
+    return job.request.output_configs and (name.frame is None or format_of(job.request) == FRAMES_ALONE)
+
+
+def _films(job: Job, step: int) -> Iterator[FileName]:
+    ending = format_of(job.request)
+    if ending != FRAMES_ALONE:
+        for video, each in enumerate(animation_stems(job, step)):
+            yield FileName(index=video + 1, stem=each, ending=ending, kind="animation", video=video)
+
+
+def _frames(job: Job, step: int, count: int) -> Iterator[FileName]:
+    """Yield the names of the frames of each video; they are counted on after all animations."""
+    for video in range(job.pictures if not job.request.no_frames else 0):
+        for frame in range(count):
+            yield FileName(
+                index=job.pictures + video * count + frame + 1, ending=job.request.image_format, video=video,
+                frame=frame, stem=stem(job, step, video + 1 if job.pictures > 1 else None, frame),
+            )  # fmt: skip
+
+
+def stem(job: Job, step: int, image: int | None = None, frame: int | None = None) -> str:
+    """Return the name of a job's file without its ending.
+
+    `image` counts a batch's pictures from 1, `frame` those of a video from 0.
+    """
+    frames = _frame(job) if frame is None else [f"frame_{frame}"]
+    parts = [*_head(job), *_tags(job), *frames, f"step_{step}"]
     if image is not None:
         parts.append(f"image_{image}")
     return "_".join(parts)[:200]

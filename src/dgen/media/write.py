@@ -36,6 +36,7 @@ class Page:
 
     image: Image | None = None
     film: Path | None = None  # an animation that is complete, under another name in the same folder
+    is_film: bool = False  # an animation that is not complete yet
     folder: Path
     stem: str
     ending: str
@@ -57,7 +58,11 @@ class Page:
     @property
     def kind(self) -> str:
         """What its file is: `image` or `animation`."""
-        return "image" if self.film is None else "animation"
+        return "animation" if self.film is not None or self.is_film else "image"
+
+    def showing(self, image: Image) -> Page:
+        """Return the page of a picture."""
+        return replace(self, image=image)
 
     def of(self, film: Path) -> Page:
         """Return the page of an animation that is complete."""

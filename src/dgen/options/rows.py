@@ -16,6 +16,7 @@ from dgen.options.refiner import RefinerOptions
 from dgen.options.sampling import SamplingOptions
 from dgen.options.sdxl import SdxlOptions
 from dgen.options.submodels import SubModelOptions
+from dgen.options.video import VideoOptions
 from dgen.schema import Option, options, rows_of
 
 
@@ -33,6 +34,7 @@ class InvocationOptions(
     ImageOptions,
     LatentsOptions,
     InpaintingOptions,
+    VideoOptions,
     AnimationOptions,
     OutputOptions,
 ):

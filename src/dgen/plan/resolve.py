@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from dgen.plan.bind import Bound
 from dgen.plan.caches import unfit
 from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
+from dgen.plan.shots import Moving
+from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mistakes
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.encoders import KEEP
 from dgen.values.image_seed import ImageSeed
@@ -29,15 +31,20 @@ class Job:
 
     request: Request  # every option that the pipeline takes has its value
     family: str
-    mode: str  # txt2img, img2img, inpaint
+    mode: str  # one of `families.MODES`
     pipeline: str  # class of diffusers
     size: Size  # pixels
 
     @property
     def pictures(self) -> int:
-        """How many pictures the call makes."""
+        """How many pictures the call makes, or videos."""
         seed = self.request.image_seed
         return (self.request.num_images_per_prompt or 1) * (1 + len(seed.batch) if seed is not None else 1)
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames each of its videos has; None when it makes pictures."""
+        return self.request.num_frames
 
     def call_options(self) -> Iterator[tuple[Option, Any]]:
         """Yield the rows that become keywords of the pipeline call, with their values."""
@@ -75,6 +82,14 @@ class Pictures(Protocol):
         """
         ...
 
+    def clip(self, path: str) -> Moving | None:
+        """Return what is known of an animation; None for a still picture.
+
+        Raises:
+            BadValue: it is missing, or cannot be read.
+        """
+        ...
+
 
 def pipeline_of(facts: ModelFacts, mode: str, variant: str = "") -> str | None:
     """Return the class that runs a mode of a model, with a variant of `Family.variants`; None when there is none."""
@@ -87,9 +102,9 @@ def pipeline_of(facts: ModelFacts, mode: str, variant: str = "") -> str | None:
     return facts.pipeline if declared == mode else family.pipelines.get(mode)
 
 
-def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
+def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move) -> list[Diagnostic]:
     """List the options of a statement that the model's family cannot use, each with the families that can."""
-    modes = _modes_in(bound)
+    modes = _modes_in(bound, facts.family, moves)
     variant = variant_of(said_in(bound), facts.family)
     found: list[Diagnostic] = []
     pipelines: list[str] = []
@@ -107,16 +122,17 @@ def check_support(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, flag, span, facts, modes))
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
-    found += _misaligned(bound, facts.family)
+    found += (*_misaligned(bound, facts.family), *video_mistakes(bound, facts, modes))
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:
         found += _without_steps(bound, facts.family, with_strength)
     return found
 
 
-def _modes_in(bound: Bound) -> list[str]:
-    seeds = bound.given["image_seed"].values if "image_seed" in bound else (None,)
-    return [mode_of(seed, is_steered(said_in(bound)), "outpaint" in bound) for seed in seeds]
+def _modes_in(bound: Bound, family: Family, moves: Moves) -> list[str]:
+    seeds: Sequence[ImageSeed | None] = bound.given["image_seed"].values if "image_seed" in bound else (None,)
+    asked = ((mode_of(seed, is_steered(said_in(bound)), "outpaint" in bound), seed) for seed in seeds)
+    return [mode_for(family, mode, seed is not None and moves(seed)) for mode, seed in asked]
 
 
 def _without_steps(bound: Bound, family: Family, pipeline: str) -> Iterator[Diagnostic]:
@@ -248,8 +264,9 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
     """
     seed = request.image_seed
-    mode = mode_of(seed, is_steered(said_by(request)), request.outpaint is not None)
-    family = facts.family
+    family, clip = facts.family, _source(request, facts.family, pictures)
+    asked = mode_of(seed, is_steered(said_by(request)), request.outpaint is not None)
+    mode = mode_for(family, asked, clip is not None)
     pipeline = pipeline_of(facts, mode, variant_of(said_by(request), family))
     if pipeline is None:
         raise BadValue(f"this model of {family.label} has no {mode}", code="unsupported-mode")
@@ -265,10 +282,20 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         given["output_size"] = size
     if seed is not None and len(seed.latents) > 1 and request.num_images_per_prompt is None:
         given["num_images_per_prompt"] = len(seed.latents)
+    if family.makes_video:
+        given |= numbers_of(request, facts, clip)
     if (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
         given["num_inference_steps"] = schedule.steps
     decided = Request(**given)
     return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
+
+
+def _source(request: Request, family: Family, pictures: Pictures) -> Moving | None:
+    """Return the video that a request starts from."""
+    seed = request.image_seed
+    if not family.makes_video or seed is None or seed.image is None or seed.is_latent or seed.frame is not None:
+        return None
+    return pictures.clip(seed.image)
 
 
 def _decided(row: Option, request: Request, family: Family, pipeline: str) -> Any:

@@ -149,10 +149,10 @@ def calls_of(expansion: Expansion, reels: Sequence[Reel | None]) -> int:
     return len(expansion) // len(reels) * sum(1 if reel is None else len(reel) for reel in reels)
 
 
-def shots(expansion: Expansion, reels: Sequence[Reel | None]) -> Iterator[Shot]:
+def shots(expansion: Expansion, reels: Sequence[Reel | None], *, makes_video: bool = False) -> Iterator[Shot]:
     """Yield the calls in their order: image seeds outermost, then frames, then all else.
 
-    So a frame is decoded once for all combinations that use it.
+    So a frame is decoded once for all combinations that use it. Calls that make videos keep what is said of them.
     """
     requests, calls = iter(expansion), calls_of(expansion, reels)
     number = step = 0
@@ -160,7 +160,7 @@ def shots(expansion: Expansion, reels: Sequence[Reel | None]) -> Iterator[Shot]:
         left = len(expansion) // max(1, len(reels))
         while left:
             group = list(islice(requests, min(left, AT_ONCE if reel is not None else 1)))
-            for shot in _of_group(group, reel):
+            for shot in _as_said(group) if makes_video else _of_group(group, reel):
                 number += 1
                 place = step + 1 + group.index(shot.whole) if shot.whole is not None else step + 1
                 yield replace(shot, count=Count(number, calls, place))
@@ -168,6 +168,10 @@ def shots(expansion: Expansion, reels: Sequence[Reel | None]) -> Iterator[Shot]:
 
 
 _NOWHERE = Count(0, 0, 0)
+
+
+def _as_said(group: Sequence[Request]) -> Iterator[Shot]:
+    yield from (Shot(request=request, count=_NOWHERE) for request in group)
 
 
 def _of_group(group: Sequence[Request], reel: Reel | None) -> Iterator[Shot]:

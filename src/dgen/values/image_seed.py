@@ -22,6 +22,7 @@ MODIFIERS: dict[str, Value] = {"resize": _SIZE, "aspect": Flag(), "align": Integ
 
 ARGUMENTS: dict[str, Value] = {
     "mask": FilePath(),
+    "last": FilePath(),
     "control": FilePath(),
     "adapter": FilePath(),
     "latents": FilePath(),
@@ -62,6 +63,7 @@ class ImageSeed:
 
     image: str | None = None  # without one, the seed brings adapter images or latents alone
     mask: str | None = None
+    last: str | None = None  # what a video ends with
     resize: Size | None = None
     aspect: bool | None = None
     align: int | None = None
@@ -89,7 +91,8 @@ class ImageSeed:
     def beside(self) -> tuple[tuple[str, str], ...]:
         """The files that are brought to the size of the first one, each after what it is called."""
         controls = (("control image", path) for path in (*self.further, *self.control))
-        return (*(("image", path) for path in self.batch), *(("mask", path) for path in self.masks), *controls)
+        masks, last = (("mask", path) for path in self.masks), (("last frame", path) for path in (self.last,) if path)
+        return (*(("image", path) for path in self.batch), *masks, *last, *controls)
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -203,7 +206,7 @@ class ImageSeedText(Kind):
         return replace(value, **{name: changed(getattr(value, name)) for name in _PATHS})
 
 
-_PATHS = ("image", "mask", "control", "further", "batch", "batch_masks", "adapter", "latents", "floyd")
+_PATHS = ("image", "mask", "last", "control", "further", "batch", "batch_masks", "adapter", "latents", "floyd")
 
 
 def _tree(text: str) -> Any:
@@ -241,7 +244,7 @@ def _bad(message: str, token: Any, help: str | None = None) -> BadValue:
 
 def _check(given: dict[str, Any], text: str) -> None:
     """Refuse parts that contradict one another, or that nothing is there for."""
-    needs_image = next((n for n in ("mask", "control", "floyd") if n in given and "image" not in given), None)
+    needs_image = next((n for n in ("mask", "last", "control", "floyd") if n in given and "image" not in given), None)
     if needs_image is not None:
         start = text.find(needs_image)
         raise _seed_error(f"a {needs_image} needs an image to start from", max(0, start), len(text))

@@ -1,0 +1,269 @@
+"""Every family that makes videos makes in every mode what a plain call of its diffusers pipeline makes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from toybench import Bench
+
+from dgen.diagnostic import DgenError, Source, Word
+from dgen.engine.protocol import Inputs, Result
+from dgen.events import Event, FileSaved, JobKept
+from dgen.media.metadata import read_config
+from dgen.media.video import Clip, clip_of
+from dgen.options.request import Request
+from dgen.plan.resolve import resolve
+from dgen.planning import plan_script
+from dgen.session import Session
+from dgen.values.image_seed import ImageSeed
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+
+TEXT = {"prompt": "a red circle", "negative_prompt": "blurry"}
+RATE = 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mode of a family, the pipeline that runs it, and what a plain call of that is given."""
+
+    toy: str
+    mode: str
+    pipeline: str
+    call: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)  # options beside those of every cell
+    family: str = ""
+    side: int = 16
+    frames: int = 5
+
+    def __str__(self) -> str:
+        return f"{self.toy}-{self.mode}" + "".join(f"-{name}" for name in self.said)
+
+
+def picture(side: int, number: int = 0) -> Image.Image:
+    """A picture in which every pixel differs from its neighbours."""
+    made = Image.new("RGB", (side, side))
+    made.putdata([(x * 8 % 256, (y * 8 + number * 16) % 256, x * y % 256) for y in range(side) for x in range(side)])
+    return made
+
+
+WAN = {**TEXT, "guidance_scale": 5.0}
+LTX = {**TEXT, "guidance_scale": 3.0, "frame_rate": 12.0}
+COG = {**TEXT, "guidance_scale": 6.0}
+CELLS = (
+    Cell("wan", "txt2vid", "WanPipeline", WAN),
+    Cell("wan", "vid2vid", "WanVideoToVideoPipeline", {**WAN, "strength": 0.8}),
+    Cell("wan-image", "img2vid", "WanImageToVideoPipeline", WAN, family="wan"),
+    Cell("wan-ends", "img2vid", "WanImageToVideoPipeline", WAN, family="wan"),
+    Cell("wan-ends", "img2vid", "WanImageToVideoPipeline", WAN, {"image_seed": ImageSeed("seed", last="end")}, "wan"),
+    Cell("ltx", "txt2vid", "LTXPipeline", LTX, side=32, frames=9),
+    Cell("ltx", "img2vid", "LTXImageToVideoPipeline", LTX, side=32, frames=9),
+    Cell("ltx-later", "txt2vid", "LTXPipeline", LTX, family="ltx", side=32, frames=9),
+    Cell("ltx-later", "vid2vid", "LTXConditionPipeline", {**LTX, "num_frames": 17}, {"num_frames": 17}, "ltx", 32, 9),
+    Cell("cogvideox", "txt2vid", "CogVideoXPipeline", COG, frames=9),
+    Cell("cogvideox", "vid2vid", "CogVideoXVideoToVideoPipeline", {**COG, "strength": 0.8}, frames=9),
+    Cell("cogvideox-image", "img2vid", "CogVideoXImageToVideoPipeline", COG, family="cogvideox", frames=9),
+)
+
+
+class Sources:
+    """A picture, and a video of nine frames."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def size(self, path: str) -> Size:
+        return Size(self.side, self.side)
+
+    def clip(self, path: str) -> Clip | None:
+        return Clip(size=self.size(path), frames=9, rate=Fraction(RATE)) if path == "video" else None
+
+
+def inputs(cell: Cell) -> Inputs:
+    seed = cell.said.get("image_seed")
+    if cell.mode == "vid2vid":
+        return Inputs(video=tuple(picture(cell.side, n) for n in range(cell.frames)))
+    last = picture(cell.side, 7) if seed is not None and seed.last else None
+    return Inputs(picture(cell.side), last=last) if cell.mode == "img2vid" else Inputs()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy model of every family of this file."""
+    import toy_videos
+
+    made = tmp_path_factory.mktemp("videos")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in toy_videos.VIDEO_TOYS.items():
+            make(made / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """An engine that all cells share: what a family leaves behind would show in the next one."""
+    return Bench()
+
+
+def job_of(bench: Bench, folder: Path, cell: Cell) -> Any:
+    seeds = {"txt2vid": None, "img2vid": ImageSeed("seed"), "vid2vid": ImageSeed("video")}
+    prompt = Prompt(cell.call.get("prompt", ""), cell.call.get("negative_prompt", ""))
+    size = {"output_size": Size(cell.side, cell.side)} if cell.mode == "txt2vid" else {}
+    said = {
+        "prompt": prompt,
+        "image_seed": seeds[cell.mode],
+        "num_frames": cell.frames,
+        "fps": 12.0,
+        **size,
+        **cell.said,
+    }
+    request = Request(model=str(folder / cell.toy), seed=7, num_inference_steps=2, **said)
+    facts = bench.engine.inspect(request)
+    bench.engine.check(request, facts)
+    return resolve(request, facts, "cpu", Sources(cell.side))
+
+
+def plain(folder: Path, cell: Cell) -> list[bytes]:
+    """Call the pipeline of a cell as diffusers' documentation says; the pixels of each frame."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import diffusers
+        import torch
+
+        pipe = getattr(diffusers, cell.pipeline).from_pretrained(folder / cell.toy)
+        pipe.set_progress_bar_config(disable=True)
+        given = inputs(cell)
+        call = {"width": cell.side, "height": cell.side, "num_inference_steps": 2, **cell.call}
+        call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames}
+        call |= {"image": given.image} if given.image is not None else {}
+        call |= {"last_image": given.last} if given.last is not None else {}
+        torch.manual_seed(7)
+        made = pipe(generator=torch.Generator("cpu").manual_seed(7), output_type="pil", **call)
+    return [image.tobytes() for image in made.frames[0]]
+
+
+def frames(result: Result) -> list[bytes]:
+    """The pixels of each frame of the first video."""
+    return [image.tobytes() for image in result.films[0]]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, bench: Bench, cell: Cell) -> None:
+    job = job_of(bench, folder, cell)
+    made = bench.engine.render(job, inputs(cell), lambda step, steps: None)
+    assert (job.family, job.mode, job.pipeline) == (cell.family or cell.toy, cell.mode, cell.pipeline)
+    assert frames(made) == plain(folder, cell)
+    assert len(made.films[0]) == cell.call.get("num_frames", cell.frames) == job.frames
+    assert {image.size for image in made.films[0]} == {tuple(job.size)}
+
+
+# ---- what is written ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Runs:
+    """A session on the toys of this file, and what it told."""
+
+    session: Session
+    events: list[Event]
+
+    def run(self, text: str) -> list[str]:
+        """Run a script; return the names of the files that it says it saved."""
+        self.events.clear()
+        self.session.run(Source("test", text))
+        return [Path(e.path).name for e in self.events if isinstance(e, FileSaved)]
+
+
+@pytest.fixture(scope="module")
+def shared_runs(bench: Bench) -> Iterator[Runs]:
+    events: list[Event] = []
+    session = Session(bench.engine, events.append)
+    yield Runs(session, events)
+    session.close()
+
+
+@pytest.fixture
+def runs(shared_runs: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    for entry in folder.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    monkeypatch.chdir(tmp_path)
+    return shared_runs
+
+
+SMALL = "wan --prompts 'a red circle' --frames 5 --output-size 16x16 --inference-steps 1"
+
+
+def test_sweep_of_batches_becomes_the_files_that_a_plan_names(runs: Runs) -> None:
+    text = f"{SMALL} --seeds 1 2 --batch-size 2 --output-configs\n"
+    planned = plan_script(Source("test", text))
+    named = {p.name for job in planned.jobs for p in (*job.files, *job.animations, *job.configs)}
+    saved = runs.run(text)
+    assert sorted(saved) == sorted(named)
+    assert len(saved) == 2 * 2 * (5 + 2)
+    assert {p.name for p in Path("output").iterdir()} - {".dgen-ledger.jsonl"} == named
+    assert "s_2_g_5-0_i_1_frame_4_step_2_image_1.png" in named
+    assert "ANIM_s_2_g_5-0_i_1_step_2_animation_2.mp4" in named
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif", "webp", "apng", "png"])
+def test_animation_has_the_frames_and_the_rate_that_were_asked_for(runs: Runs, ending: str) -> None:
+    (name,) = runs.run(f"{SMALL} --seeds 1 --fps 10 --no-frames --animation-format {ending}\n")
+    clip = clip_of(Path("output", name))
+    assert name == f"ANIM_s_1_g_5-0_i_1_step_1.{ending}"
+    assert clip is not None
+    assert (clip.frames, clip.rate, clip.size) == (5, 10, Size(16, 16))
+
+
+def test_frames_alone_are_the_frames_of_a_plain_call(runs: Runs, folder: Path) -> None:
+    names = runs.run(f"{SMALL} --seeds 7 --animation-format frames\n".replace("steps 1", "steps 2"))
+    call = {"prompt": "a red circle", "guidance_scale": 5.0}
+    cell = Cell("wan", "txt2vid", "WanPipeline", call)
+    made = [Image.open(Path("output", name)).convert("RGB").tobytes() for name in sorted(names)]
+    assert made == plain(folder, cell)
+
+
+def test_frame_carries_what_makes_the_whole_video_again(runs: Runs) -> None:
+    runs.run(f"{SMALL} --seeds 3 --animation-format gif\n")
+    before = {p.name: p.read_bytes() for p in Path("output").iterdir() if p.suffix in {".png", ".gif"}}
+    text = read_config(Path("output", "s_3_g_5-0_i_1_frame_2_step_1.png"))
+    Path("output", "again.dgen").write_text(text, encoding="utf-8")
+    config = Source(str(Path("output", "again.dgen")), text)
+    runs.session.inject((Word("--output-path", config.span(0, 1)), Word("again", config.span(0, 1))))
+    runs.session.replay(config)
+    runs.session.inject(())
+    assert {p.name: p.read_bytes() for p in Path("again").iterdir() if p.suffix in {".png", ".gif"}} == before
+
+
+def test_stopped_run_goes_on_with_what_is_missing(runs: Runs) -> None:
+    text = f"{SMALL} --seeds 4 5 --animation-format gif\n"
+    runs.run(text)
+    whole = {p: p.read_bytes() for p in Path("output").iterdir() if p.suffix in {".png", ".gif"}}
+    gone = [Path("output", "s_5_g_5-0_i_1_frame_3_step_2.png"), Path("output", "ANIM_s_5_g_5-0_i_1_step_2.gif")]
+    for path in gone:
+        path.unlink()
+    runs.session.resume()
+    saved = runs.run(text)
+    runs.session.paging.resumption = None
+    assert sorted(saved) == sorted(p.name for p in gone)
+    assert [e.number for e in runs.events if isinstance(e, JobKept)] == [1]
+    assert {p: p.read_bytes() for p in whole} == whole
+
+
+def test_video_starts_from_the_slice_of_a_video_and_has_its_rate(runs: Runs) -> None:
+    runs.run(f"{SMALL} --seeds 1 --fps 10 --animation-format apng --no-frames\n".replace("frames 5", "frames 9"))
+    (source,) = Path("output").glob("*.apng")
+    said = "wan --prompts x --seeds 2 --inference-steps 2 --no-frames --animation-format apng"
+    (name,) = runs.run(f"{said} --image-seeds '{source};frame-start=1;frame-end=7'\n")
+    clip = clip_of(Path("output", name))
+    assert clip is not None
+    assert (clip.frames, clip.rate) == (5, 10)  # of seven frames the most that a model can make
+    with pytest.raises(DgenError, match="the source has 3 frames from frame 6 on, and `--frames` wants 5"):
+        runs.run(f"{said} --image-seeds {source} --frames 5 --frame-start 6\n")

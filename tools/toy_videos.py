@@ -1,0 +1,146 @@
+"""Makes toy models of the families that make videos: real classes with few, random weights, as folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from toy_families import WIDTH, t5_encoder, t5_tokenizer
+from toy_models import seeded
+
+SIDE_PX, FRAMES = 16, 5
+
+
+def _umt5() -> Any:
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    return UMT5EncoderModel(
+        UMT5Config(vocab_size=100, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=2, pad_token_id=0)
+    )
+
+
+def clip_vision(projecting: bool = False) -> dict[str, Any]:
+    """Make a CLIP image encoder, and what prepares pictures for it."""
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig(
+        hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32,
+        patch_size=16, projection_dim=WIDTH,
+    )  # fmt: skip
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    cls = CLIPVisionModelWithProjection if projecting else CLIPVisionModel
+    return {"encoder": cls(config), "processor": CLIPImageProcessor(**sizes)}
+
+
+def _wan_parts(channels: int = 16, **more: Any) -> dict[str, Any]:
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel
+
+    vae = AutoencoderKLWan(
+        base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+    )
+    transformer = WanTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=channels, out_channels=16, text_dim=WIDTH,
+        freq_dim=32, ffn_dim=32, num_layers=2, cross_attn_norm=True, rope_max_seq_len=32, **more,
+    )  # fmt: skip
+    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    return {
+        "vae": vae, "transformer": transformer, "text_encoder": _umt5(), "tokenizer": t5_tokenizer(),
+        "scheduler": scheduler,
+    }  # fmt: skip
+
+
+def make_wan(folder: Path) -> Path:
+    """Make a Wan 2.1 model that makes videos from text."""
+    from diffusers import WanPipeline
+
+    seeded(51)
+    WanPipeline(**_wan_parts()).save_pretrained(folder)
+    return folder
+
+
+def make_wan_image(folder: Path) -> Path:
+    """Make a Wan 2.1 model that makes videos from pictures, which it sees through CLIP as well."""
+    from diffusers import WanImageToVideoPipeline
+
+    seeded(52)
+    eye = clip_vision()
+    parts = _wan_parts(channels=36, image_dim=WIDTH, added_kv_proj_dim=24)
+    WanImageToVideoPipeline(**parts, image_encoder=eye["encoder"], image_processor=eye["processor"]).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def make_wan_ends(folder: Path) -> Path:
+    """Make a Wan 2.2 model that starts from pictures: one transformer for the noise, another one for the rest."""
+    from diffusers import WanImageToVideoPipeline
+
+    seeded(55)
+    parts = _wan_parts(channels=36)
+    second = _wan_parts(channels=36)["transformer"]
+    WanImageToVideoPipeline(**parts, transformer_2=second, boundary_ratio=0.9).save_pretrained(folder)
+    return folder
+
+
+def make_ltx(folder: Path, is_later: bool = False) -> Path:
+    """Make an LTX model of 32 pixels and 8 frames a latent cell; later ones can be told parts of the video."""
+    from diffusers import (
+        AutoencoderKLLTXVideo,
+        FlowMatchEulerDiscreteScheduler,
+        LTXConditionPipeline,
+        LTXPipeline,
+        LTXVideoTransformer3DModel,
+    )
+
+    seeded(53)
+    transformer = LTXVideoTransformer3DModel(
+        in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=8, cross_attention_dim=16,
+        num_layers=1, caption_channels=WIDTH,
+    )  # fmt: skip
+    vae = AutoencoderKLLTXVideo(
+        latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1), patch_size=4,
+        spatio_temporal_scaling=(True, True, True, False), decoder_spatio_temporal_scaling=(True, True, True, False),
+    )  # fmt: skip
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=not is_later, base_shift=0.95, max_shift=2.05)
+    (LTXConditionPipeline if is_later else LTXPipeline)(
+        transformer=transformer, vae=vae, scheduler=scheduler, text_encoder=t5_encoder(), tokenizer=t5_tokenizer()
+    ).save_pretrained(folder)
+    return folder
+
+
+def make_cogvideox(folder: Path, sees_image: bool = False) -> Path:
+    """Make a CogVideoX model; one that starts from pictures sees them beside its latents."""
+    import diffusers
+
+    seeded(54)
+    transformer = diffusers.CogVideoXTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=16, in_channels=32 if sees_image else 16, out_channels=16,
+        time_embed_dim=4, text_embed_dim=WIDTH, num_layers=1, sample_width=2, sample_height=2, sample_frames=9,
+        patch_size=2, temporal_compression_ratio=4, max_text_seq_length=226,
+        use_rotary_positional_embeddings=sees_image, use_learned_positional_embeddings=sees_image,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
+        block_out_channels=(8, 8, 8, 8), latent_channels=16, layers_per_block=1, norm_num_groups=2,
+        temporal_compression_ratio=4, sample_height=SIDE_PX, sample_width=SIDE_PX,
+    )  # fmt: skip
+    pipeline = diffusers.CogVideoXImageToVideoPipeline if sees_image else diffusers.CogVideoXPipeline
+    pipeline(
+        transformer=transformer, vae=vae, scheduler=diffusers.CogVideoXDDIMScheduler(), text_encoder=t5_encoder(),
+        tokenizer=t5_tokenizer(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
+    "wan": make_wan,
+    "wan-image": make_wan_image,
+    "wan-ends": make_wan_ends,
+    "ltx": make_ltx,
+    "ltx-later": partial(make_ltx, is_later=True),
+    "cogvideox": make_cogvideox,
+    "cogvideox-image": partial(make_cogvideox, sees_image=True),
+}
