@@ -171,5 +171,5 @@ def _read_index(folder: Path, option: str = "model") -> dict[str, Any]:
 def default_facts(request: Request, fallback: Family) -> ModelFacts:
     """Return what can be assumed about a model that cannot be seen."""
     family = wanted_family(request) or fallback
-    size = Size(family.default_size, family.default_size)
+    size = Size(*family.usual_size)
     return ModelFacts(family=family, pipeline=family.pipeline, default_size=size)

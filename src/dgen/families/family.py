@@ -37,6 +37,7 @@ class Family:
     aliases: tuple[str, ...] = ()
     multiple_of: int = 8  # width and height divide by it, in pixels
     default_size: int = 512  # pixels each way, when the model itself does not say
+    default_height: int | None = None  # pixels, where that is another
     accelerated_dtype: str = "float16"  # what `--dtype auto` means off the CPU
     checkpoint_keys: tuple[str, ...] = ()  # tensors that a checkpoint file of this family holds
     single_file: bool = False  # whether checkpoint files can be loaded
@@ -77,6 +78,11 @@ class Family:
     def makes_video(self) -> bool:
         """Whether its jobs make videos."""
         return any(mode in VIDEO_MODES for mode in self.pipelines)
+
+    @property
+    def usual_size(self) -> tuple[int, int]:
+        """Width and height in pixels when the model itself does not say them."""
+        return (self.default_size, self.default_height or self.default_size)
 
     @property
     def pipeline(self) -> str:

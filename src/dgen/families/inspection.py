@@ -83,7 +83,7 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
             f"the family of `{path.name}` cannot be told from the file", code="bad-model",
             help="say it with `--model-type`: " + ", ".join(f"`{n}`" for n in FAMILIES),
         )  # fmt: skip
-    size = Size(family.default_size, family.default_size)
+    size = Size(*family.usual_size)
     return ModelFacts(family=family, pipeline=family.pipeline, default_size=size)
 
 
@@ -124,7 +124,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 
 def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
     """Return the size the model was made for (latent cells times the VAE's factor) and its input channels."""
-    size = Size(family.default_size, family.default_size)
+    size = Size(*family.usual_size)
     for part in ("unet", "transformer"):
         config = _read_json(folder / part / "config.json")
         if config is not None:
