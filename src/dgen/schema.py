@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum, auto
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, dataclass_transform, runtime_checkable
@@ -39,6 +39,7 @@ class Sweep(IntEnum):
     HIGH_NOISE = auto()
     SECOND_MODEL = auto()
     UPSCALER_NOISE = auto()
+    EXTRA = auto()
     CONDITIONING = auto()
     DETAILER = auto()
     CROP = auto()
@@ -99,6 +100,15 @@ class NamesPaths(Protocol):
 
 
 @runtime_checkable
+class Combines(Protocol):
+    """A kind of value several of which belong to one job."""
+
+    def combined(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return what each job of a sweep gets."""
+        ...
+
+
+@runtime_checkable
 class RecordsLess(Protocol):
     """A kind of value of which a config says only a part."""
 
@@ -130,6 +140,7 @@ class Row(TypedDict, total=False):
     requires: tuple[str, ...]
     last: tuple[str, ...]
     recorded: bool
+    repeats: bool
     optional_value: bool
     topic: str
     name: str
@@ -152,6 +163,7 @@ class Option:
     many: bool = False  # several values are used together
     positional: bool = False
     optional_value: bool = False  # the option may stand without a value
+    repeats: bool = False  # standing again adds to what it said before
     tag: str = ""  # in file names, in the order of the rows
     keyword: str | None = None  # of the pipeline call; None: the engine passes it in its own way
     parts: tuple[str, ...] = ()  # LOAD: the component kinds it decides; () is all of them
@@ -198,6 +210,10 @@ class Option:
         if self.value is None:
             raise BadValue("takes no value")
         return self.value.parse(text)
+
+    def pool(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return what the jobs of a sweep get, from the values that were said."""
+        return self.value.combined(values) if isinstance(self.value, Combines) else tuple(values)
 
     def map_paths(self, value: Any, change: Callable[[str], str]) -> Any:
         """Change the paths in a field's value; one of another kind stays as it is."""

@@ -37,6 +37,7 @@ WITH = {
         "--prompts '(a red:1.5) [circle]' --prompt-weighter compel",
         "--sigmas 10,2,0.5 --scheduler EulerDiscrete",
         "--timesteps 900,500,100 --scheduler DDPM",
+        "--call eta=0.8",
         "--freeu-params 0.9,0.2,1.2,1.4",
         "--deep-cache --deep-cache-intervals 2 --deep-cache-branch-ids 0",
         "--hi-diffusion",

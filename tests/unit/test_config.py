@@ -26,7 +26,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import bind, relative_to, request_table
 from dgen.plan.expand import expand
 from dgen.plan.resolve import Job, resolve
-from dgen.schema import Option, Stage
+from dgen.schema import Combines, Option, Stage
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
 
@@ -69,7 +69,8 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
     row = ROWS[name]
     value = True if row.value is None else data.draw(values_of(row.value))
     if row.many:
-        value = (value, data.draw(values_of(row.value)))
+        value = row.pool((value, data.draw(values_of(row.value))))
+        value = value[0] if isinstance(row.value, Combines) else value
     said = {"model": "builtin:shapes", "seed": 1, name: value}
     if "image_seed" in row.requires:
         said["image_seed"] = ImageSeed("a.png")

@@ -209,3 +209,26 @@ def test_fitted_size_is_aligned_and_never_empty(width: int, height: int, wanted:
 def test_request_and_job_are_hashable(tmp_path: Path) -> None:
     job = resolve(Request(model=str(tmp_path), seed=1), SD, "cpu", NoPictures())
     assert hash(job) == hash(resolve(Request(model=str(tmp_path), seed=1), SD, "cpu", NoPictures()))
+
+
+def test_call_that_stands_twice_says_both_and_multiplies() -> None:
+    line = bound("m", "--seeds", "1", "--call", "eta=0", "eta=1", "--call", "other=2")
+    assert line.warnings == ()
+    jobs = [[str(each) for each in request.call] for request in expand(line)]
+    assert jobs == [["eta=0", "other=2"], ["eta=1", "other=2"]]
+
+
+def test_parameter_that_must_be_given_is_asked_for() -> None:
+    facts = ModelFacts(family=generic("DiTPipeline"), pipeline="DiTPipeline", default_size=Size(64, 64))
+    assert [(d.code, d.help) for d in check_support(bound("m"), facts)] == [
+        ("missing-option", "add `--call class-labels=…`, list[int]")
+    ]
+    assert check_support(bound("m", "--call", "class_labels=3"), facts) == []
+
+
+def test_size_of_a_pipeline_that_draws_one_size_is_refused() -> None:
+    facts = ModelFacts(family=generic("DDPMPipeline"), pipeline="DDPMPipeline", default_size=Size(64, 64))
+    assert [d.message for d in check_support(bound("m", "--output-size", "32"), facts)] == [
+        "DDPMPipeline draws 64x64 alone"
+    ]
+    assert check_support(bound("m", "--output-size", "64"), facts) == []

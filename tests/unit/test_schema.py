@@ -23,6 +23,7 @@ from dgen.values import (
     blocks,
     doors,
     encoders,
+    extras,
     freeu,
     image_seed,
     prompt,
@@ -131,6 +132,7 @@ def _step_caches() -> st.SearchStrategy[Any]:
 
 
 STRATEGIES: dict[type, Any] = {
+    extras.ExtraText: lambda v: st.builds(extras.Extra, st.from_regex(r"[a-z_]+", fullmatch=True), st.text()),
     scalars.Integer: lambda v: _number(v, st.integers),
     scalars.Real: lambda v: _number(v, _reals),
     quantizers.QuantizerText: lambda v: st.one_of(*(_uris(uri.Uri(cls)) for cls in quantizers.QUANTIZERS.values())),
@@ -233,7 +235,7 @@ def _other(row: Option) -> Any:
         sides.PaddingText: sides.Sides(1, 2, 3, 4), sides.OutpaintText: sides.Sides(8),
         amounts.Amount: 2**20, quantizers.QuantizerText: quantizers.QuantoUri(name="quanto"),
         scalars.Integer: 7, scalars.Real: 0.5, scalars.Text: "other", scalars.FilePath: "other",
-        scalars.FileEnding: "other.png",
+        scalars.FileEnding: "other.png", extras.ExtraText: extras.Extra("eta", "0.5"),
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),

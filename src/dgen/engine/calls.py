@@ -10,6 +10,7 @@ from typing import Any
 from dgen.engine.latents import Window
 from dgen.engine.protocol import Inputs, OnStep
 from dgen.options.attachments import UNION_MODES
+from dgen.plan.extras import extras_of
 from dgen.plan.resolve import Job, family_of, made_size
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
@@ -44,6 +45,7 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found |= _t2i(job, inputs)
     if inputs.adapters:
         found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
+    found |= extras_of(job.request, job.pipeline, family.package)
     return {k: v for k, v in found.items() if k in taken and v is not None}
 
 

@@ -76,6 +76,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
         return Result((), latents=latents.finished(pipeline, job, made.images))
     if job.frames is not None:
         return Result((), films=films_of(made.frames))
+    if not hasattr(made, "images"):
+        raise EngineError("bad-model", f"{job.pipeline} makes no pictures, but a {type(made).__name__}")
     flagged = getattr(made, "nsfw_content_detected", None) or ()
     return Result(tuple(i.convert("RGB") for i in made.images), tuple(map(bool, flagged)))
 

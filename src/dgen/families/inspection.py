@@ -135,9 +135,12 @@ def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
     return size, None
 
 
-def _sides(config: dict[str, Any], sample: Any) -> tuple[int, int] | None:
+def _sides(config: dict[str, Any], sample: object) -> tuple[int, int] | None:
     """Return the width and the height in latent cells that a denoiser was made for."""
-    found = (config.get("sample_width", sample), config.get("sample_height", sample))
+    both = cast("list[object]", sample) if isinstance(sample, list) else [sample, sample]
+    if len(both) != 2:
+        return None
+    found = (config.get("sample_width", both[1]), config.get("sample_height", both[0]))
     return found if all(isinstance(side, int) and side > 0 for side in found) else None
 
 
@@ -170,8 +173,12 @@ def _skips(unet: dict[str, Any]) -> int | None:
 
 
 def _vae_factor(folder: Path) -> int:
-    vae = _read_json(folder / "vae" / "config.json")
-    channels = vae.get("block_out_channels", vae.get("encoder_block_out_channels")) if vae else None
+    """Return how many pixels wide a cell of what the denoiser sees is: 1 where no VAE stands behind it."""
+    vaes = [_read_json(folder / part / "config.json") for part in ("vae", "vqvae", "movq")]
+    index = _read_json(folder / "model_index.json") or {}
+    if not any(vaes) and index and not any("vae" in part for part in index):
+        return 1
+    channels = next((v.get("block_out_channels", v.get("encoder_block_out_channels")) for v in vaes if v), None)
     return 2 ** (len(cast("list[object]", channels)) - 1) if isinstance(channels, list) else 8
 
 

@@ -22,6 +22,7 @@ from dgen.families.family import (
     VID2VID,
     Family,
 )
+from dgen.families.generic import generic
 from dgen.schema import BadValue
 
 __all__ = [
@@ -133,13 +134,6 @@ def some_of(names: Sequence[str]) -> str:
     """List the families that can do something, the first of them where there are many."""
     more = " and others, which `dgen families` lists" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more
-
-
-def generic(pipeline: str) -> Family:
-    """Make the row for a diffusers pipeline that has none: it draws from text, as its signature says."""
-    return Family(
-        name="generic", label=pipeline, pipelines={TXT2IMG: pipeline}, accelerated_dtype="bfloat16", multiple_of=8
-    )
 
 
 def family_of_class(pipeline: str) -> Family:

@@ -102,6 +102,13 @@ def mixes_in(pipeline: str, ending: str, package: str = "") -> bool:
     return any(ast.unparse(base).endswith(ending) for base in (found.bases if found else ()))
 
 
+def beside(pipeline: str) -> frozenset[str]:
+    """Return the classes that stand in the same folder of diffusers as a pipeline."""
+    every = _classes_in("pipelines")
+    place = every.get(pipeline)
+    return frozenset(name for name, path in every.items() if place is not None and path.parent == place.parent)
+
+
 def components(pipeline: str, package: str = "") -> tuple[str, ...]:
     """List the components that a pipeline is made of."""
     return tuple(p.name for p in parameters(pipeline, "__init__", package))

@@ -105,8 +105,8 @@ def _frame(job: Job) -> Iterator[str]:
 def _tags(job: Job) -> Iterator[str]:
     for row in ROWS.values():
         value = getattr(job.request, row.name)
-        if row.tag and value is not None:
-            yield f"{row.tag}_{_written(value)}"
+        if row.tag and value is not None and value != ():
+            yield f"{row.tag}_{_written(' '.join(row.words(value)) if row.many else value)}"
 
 
 def _written(value: Any) -> str:

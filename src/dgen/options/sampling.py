@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.schema import Stage, Sweep, opt, options
+from dgen.values.extras import Extra, ExtraText
 from dgen.values.scalars import Integer, Real
 from dgen.values.schedule import Sigmas, SigmasText, Timesteps, TimestepsText
 
@@ -65,6 +66,11 @@ class SamplingOptions:
         None, flag="--inference-steps", short="-ifs", stage=Stage.CALL, sweep=Sweep.STEPS, value=Integer(1, 10_000),
         tag="i", keyword="num_inference_steps", implied=30,
         help="How many denoising steps to take.",
+    )  # fmt: skip
+    call: tuple[Extra, ...] = opt(
+        (), flag="--call", stage=Stage.CALL, sweep=Sweep.EXTRA, value=ExtraText(), many=True, repeats=True, tag="call",
+        help="A further parameter of the model's pipeline, such as `eta=0.5`; several act together, and several "
+        "values of one multiply.",
     )  # fmt: skip
     clip_skip: int | None = opt(
         None, flag="--clip-skips", short="-cs", stage=Stage.CALL, sweep=Sweep.CLIP_SKIP, value=Integer(0, 64), tag="cs",

@@ -117,9 +117,13 @@ def bind(words: Sequence[Word], table: Table, span: Span) -> Bound:
             errors.append(_unknown(word, table))
             continue
         taken = (attached,) if attached is not None else tuple(words[first:index])
+        read_now = Given(word, taken, _values(row, word, taken, errors))
         if row.name in given and given[row.name].flag.span.source is word.span.source:
-            warnings.append(_repeated(word, given[row.name]))
-        given[row.name] = Given(word, taken, _values(row, word, taken, errors))
+            if row.repeats:
+                read_now = _joined(given[row.name], read_now)
+            else:
+                warnings.append(_repeated(word, given[row.name]))
+        given[row.name] = read_now
         full = row
     _place(loose, table, given, errors)
     errors += _contradictions(table, given)
@@ -156,6 +160,10 @@ def _unknown(word: Word, table: Table) -> Diagnostic:
 def became(word: Word) -> tuple[tuple[None, str], ...]:
     """Return the note that shows the line a template made of a word's statement."""
     return ((None, f"the line became: {word.became}"),) if word.became else ()
+
+
+def _joined(before: Given, again: Given) -> Given:
+    return Given(before.flag, (*before.words, *again.words), (*before.values, *again.values))
 
 
 def _repeated(word: Word, before: Given) -> Diagnostic:

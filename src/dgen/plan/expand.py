@@ -72,7 +72,7 @@ def expand(bound: Bound, rng: random.Random | None = None) -> Expansion:
     for name, held in bound.given.items():
         row = ROWS[name]
         if row.sweep is not None:
-            swept.append((row, held.values))
+            swept.append((row, row.pool(held.values)))
         elif name != "gen_seeds":
             fixed[name] = held.values if row.many else bound.value(name)
     seeds = _seeds(bound, rng or random.SystemRandom())

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, Family, generic, some_of
+from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
 from dgen.families.signatures import accepts, components, default_of, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.plan.caches import unfit
 from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
+from dgen.plan.extras import extra_mistakes
 from dgen.plan.shots import Moving
 from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mistakes
 from dgen.schema import BadValue, NamesPaths, Option, Stage
@@ -121,8 +122,10 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     for row, flag, span in said:
         if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, flag, span, facts, modes))
+    found += extra_mistakes(bound, facts.family, pipelines)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
-    found += (*_misaligned(bound, facts.family), *video_mistakes(bound, facts, modes))
+    found += (*_misaligned(bound, facts.family), *_of_one_size(bound, facts, modes))
+    found += video_mistakes(bound, facts, modes)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:
         found += _without_steps(bound, facts.family, with_strength)
@@ -223,6 +226,18 @@ def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
         yield Diagnostic(
             code="bad-value", span=bound.span_of("output_size"), help=f"try `{near}`",
             message=f"`--output-size`: {family.label} needs multiples of {family.multiple_of}, found `{size}`",
+        )  # fmt: skip
+
+
+def _of_one_size(bound: Bound, facts: ModelFacts, modes: list[str]) -> Iterator[Diagnostic]:
+    """Find a size for a pipeline that draws one size alone."""
+    pipeline = pipeline_of(facts, TXT2IMG) if TXT2IMG in modes and not facts.family.variants else None
+    size = bound.value("output_size")
+    fixed = pipeline and "output_size" in bound and size != facts.default_size
+    if pipeline and fixed and not accepts(pipeline, "height", facts.family.package):
+        yield Diagnostic(
+            code="unsupported-option", message=f"{facts.family.label} draws {facts.default_size} alone",
+            span=bound.span_of("output_size"), help="leave `--output-size` out",
         )  # fmt: skip
 
 
