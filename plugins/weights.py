@@ -86,14 +86,26 @@ class SdEmbed(Weighting):
     """Arguments of `sd-embed`."""
 
 
-@prompt_weighter("sd-embed", SdEmbed)
+@prompt_weighter("sd-embed", SdEmbed, reads_whole=True)
 def sd_embed(said: Any, text: str, reader: Reader) -> Encoded:
     """Read `(more)`, `(much more:1.4)`, `[less]` and `BREAK`, as AUTOMATIC1111's web UI does, and long prompts."""
     import torch
 
     parts = read_weights(text)
+    if reader.reads_whole:
+        return Encoded(_scaled([phrase for part in parts for phrase in part], reader), _plain(parts))
     pieces = [_weighed(piece, reader) for part in parts for piece in _pieces(part, reader)]
     return Encoded(torch.cat(pieces, dim=1), _plain(parts))
+
+
+def _scaled(phrases: Sequence[Phrase], reader: Reader) -> Any:
+    """Encode a whole text; a state is multiplied by its token's weight, for there is no rest to move it away from."""
+    tokens = [(token, p.weight) for p in phrases for token in reader.tokens(p.text)]
+    states = reader.states([token for token, _ in tokens])
+    for place, (_, weight) in enumerate(tokens):
+        if weight != 1:
+            states[:, place] *= weight
+    return states
 
 
 Token = tuple[int, float]

@@ -25,6 +25,11 @@ class Reader(Protocol):
     encoder: Any  # called as one of transformers; answers with the states of the wanted layer as `last_hidden_state`
 
     @property
+    def reads_whole(self) -> bool:
+        """Whether a text of any length is read at once, and has no mark at its start, as with T5."""
+        ...
+
+    @property
     def room(self) -> int:
         """How many tokens the encoder reads at once, without the marks at their start and end."""
         ...
@@ -34,7 +39,10 @@ class Reader(Protocol):
         ...
 
     def states(self, tokens: Sequence[int]) -> Any:
-        """Encode at most `room` tokens: (1, room + 2, width), in the encoder's own precision."""
+        """Encode at most `room` tokens: (1, room + 2, width), in the encoder's own precision.
+
+        What reads texts whole takes any number, and answers with the mark at the end and padding after their states.
+        """
         ...
 
 
@@ -54,15 +62,20 @@ Weigh = Callable[[Any, str, Reader], Encoded]
 class Row(PluginRow):
     """A prompt weighter."""
 
+    reads_whole: bool = False  # whether it weighs for text encoders that read a text of any length at once
+
 
 WEIGHTERS: Registry[Row] = Registry("prompt weighter", Weighting, takes=3)
 
 
-def prompt_weighter(name: str, options: type) -> Callable[[Weigh], Weigh]:
-    """Register a function as the prompt weighter of a name; `options` is a `@record` class that joins `Weighting`."""
+def prompt_weighter(name: str, options: type, *, reads_whole: bool = False) -> Callable[[Weigh], Weigh]:
+    """Register a function as the prompt weighter of a name; `options` is a `@record` class that joins `Weighting`.
+
+    With `reads_whole` it is also asked to weigh for text encoders such as T5, of which `reader.reads_whole` is true.
+    """
 
     def register(call: Weigh) -> Weigh:
-        WEIGHTERS.add(Row(name, options, call))
+        WEIGHTERS.add(Row(name, options, call, reads_whole))
         return call
 
     return register

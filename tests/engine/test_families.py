@@ -174,6 +174,7 @@ ATTACHED = [
     ("flux-fill", "inpaint", {"loras": (LoraUri(model="flux-fill-lora"),)}),
     ("flux-kontext", "img2img", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
     ("flux-kontext", "img2img", {"loras": (LoraUri(model="flux-kontext-lora"),)}),
+    ("upscaler-x4", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("sd-embed")}),
     ("sdxl-pix2pix", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("sd-embed")}),
 ]
 

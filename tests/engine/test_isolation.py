@@ -75,11 +75,13 @@ WITH = {
     ],
     "toy-checked": ["--safety-checker"],
     "toy-sd3": [
+        "--prompts '(a red:1.5) [circle]' --third-prompts '(star:0.5)' --prompt-weighter sd-embed",
         "--step-cache 'MagCache;threshold=9;retention-ratio=0.1;mag-ratios=1,1'",
         "--step-cache 'FasterCache;spatial-attention-timestep-skip-range=0,1000'",
     ],
     "toy-flux": [
         "--step-cache FirstBlock;threshold=9",
+        "--prompts '(a red:1.5) [circle]' --max-sequence-length 64 --prompt-weighter sd-embed",
         "--tea-cache --tea-cache-rel-l1-thresholds 1",
         "--tea-cache --control-nets flux-edges --image-seeds seed.png",
         "--step-cache 'TaylorSeer;cache-interval=3;disable-cache-before-step=1'",
@@ -89,7 +91,7 @@ WITH = {
 
 ELSEWHERE = {
     "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config",  # another model
-    "prompt_3", "max_sequence_length", "noise_level", "image_guidance_scale",  # other families
+    "noise_level", "image_guidance_scale",  # other families
     "aesthetic_score", "negative_aesthetic_score", "second_aesthetic_score", "second_negative_aesthetic_score",
     "num_frames", "fps",  # of videos
     "seed", "num_inference_steps", "frame_start", "frame_end",  # in every job, or in none of a picture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
+from dgen.engine.calls import taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.protocol import EngineError
+from dgen.engine.readers import EncoderReader, WholeReader
 from dgen.families.rows import FAMILIES, Family, some_of
+from dgen.families.signatures import default_of
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
 from dgen.registry import Chosen
@@ -18,7 +20,7 @@ from dgen.values.prompt import Prompt
 from dgen.weighters import WEIGHTERS, Encoded, Row
 
 OPTION = "prompt_weighter"
-REPLACED = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "clip_skip")
+REPLACED = (*(side + name for side in ("", "negative_") for name in ("prompt", "prompt_2", "prompt_3")), "clip_skip")
 """The keywords of a call that encoded prompts stand for."""
 
 
@@ -28,11 +30,21 @@ def check_weighter(request: Request, family: Family) -> None:
     Raises:
         EngineError: `unsupported-option`.
     """
-    if request.prompt_weighter is not None and not family.text_layers:
-        able = some_of([f.name for f in FAMILIES.values() if f.text_layers])
+    if request.prompt_weighter is None:
+        return
+    if not family.weighs:
+        able = some_of([f.name for f in FAMILIES.values() if f.weighs])
         raise EngineError(
             "unsupported-option", f"the prompts of {family.label} cannot be weighed", OPTION,
             help=f"these families can: {able}",
+        )  # fmt: skip
+    name = request.prompt_weighter.name
+    row = WEIGHTERS.rows().get(name)
+    if family.whole_text and row is not None and not row.reads_whole:
+        able = ", ".join(f"`{own}`" for own, other in WEIGHTERS.rows().items() if other.reads_whole)
+        raise EngineError(
+            "unsupported-option", f"`{name}` weighs no prompts for T5, which {family.label} reads with", OPTION,
+            help=f"these do: {able}",
         )  # fmt: skip
 
 
@@ -46,64 +58,118 @@ def weighted(pipeline: Any, job: Job, named: Mapping[str, Any]) -> Mapping[str, 
         return named
     said: Any = named.get("prompt")
     count = len(said) if isinstance(said, list) else 1  # a prompt for each image of `images:`
-    encoded = {k: v.repeat(count, *(1,) * (v.ndim - 1)) for k, v in _encoded(pipeline, job).items()}
+    encoded = {k: v.repeat(count, *(1,) * (v.ndim - 1)) for k, v in _encoded(pipeline, job, named).items()}
     return {k: v for k, v in named.items() if k not in REPLACED} | encoded
 
 
-def _encoded(pipeline: Any, job: Job) -> dict[str, Any]:
+def _encoded(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     chosen = WEIGHTERS.read(str(job.request.prompt_weighter))
-    positive, negative = _sides(job.request)
-    made = {"": _read(pipeline, job, chosen, positive)}
-    zeroed = not any(negative) and getattr(pipeline.config, "force_zeros_for_empty_prompt", False)
-    if not zeroed:
-        made["negative_"] = _read(pipeline, job, chosen, negative, is_negative=True)
-    length = max(states.shape[1] for side in made.values() for states in side.states)
+    texts = _texts(job.request)
+    zeroed = not any(texts["negative_"]) and getattr(pipeline.config, "force_zeros_for_empty_prompt", False)
+    if zeroed or not _has_negative(pipeline, named):
+        del texts["negative_"]
+    sides = {name: _read(pipeline, job, chosen, own, is_negative=bool(name)) for name, own in texts.items()}
+    wholes = _wholes(pipeline, job, chosen, texts)
+    length = max((states.shape[1] for side in sides.values() for _, states in side.states), default=0)
     found: dict[str, Any] = {}
-    for name, side in made.items():
-        found |= side.keywords(name, length)
+    for name, side in sides.items():
+        found |= side.keywords(name, length, wholes.get(name))
     if zeroed:
         found |= {f"negative_{name}": value.new_zeros(value.shape) for name, value in found.items()}
     return found
 
 
-def _sides(request: Request) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return what the first and the second text encoder read, of the positive and of the negative part."""
-    first, second = request.prompt, request.prompt_2 or Prompt()
-    positive = first.positive, second.positive or first.positive
-    return positive, (first.negative, second.negative or first.negative)
+def _has_negative(pipeline: Any, named: Mapping[str, Any]) -> bool:
+    """Whether a call uses its negative prompt: models whose guidance is distilled do at a true scale above 1 alone."""
+    taken = taken_by(type(pipeline))
+    is_distilled = "true_cfg_scale" in taken and named.get("true_cfg_scale", 1) <= 1
+    return "negative_prompt_embeds" in taken and not is_distilled
+
+
+def _texts(request: Request) -> dict[str, tuple[str, ...]]:
+    """Return what each text encoder reads, in their order, of the positive and of the negative part."""
+    first, *others = request.prompt, request.prompt_2 or Prompt(), request.prompt_3 or Prompt()
+    return {
+        "": (first.positive, *(prompt.positive or first.positive for prompt in others)),
+        "negative_": (first.negative, *(prompt.negative or first.negative for prompt in others)),
+    }
 
 
 @dataclass(slots=True)
 class _Side:
-    """A part of the prompts, encoded."""
+    """A part of the prompts, as CLIP text encoders read it."""
 
-    readers: list[EncoderReader]
-    states: list[Any]  # (1, n, width) for each encoder
-    pooled: Any = None  # (1, width)
+    states: list[tuple[EncoderReader, Any]]  # (1, n, width) for each
+    pooled: list[Any]  # (1, width) for each that is asked for it
 
-    def keywords(self, name: str, length: int) -> dict[str, Any]:
-        """Return the keywords, all encoders brought to `length` with the empty prompt."""
+    def keywords(self, name: str, length: int, whole: Any) -> dict[str, Any]:
+        """Return the keywords: encoders side by side, brought to `length` with the empty prompt, then T5's states."""
         import torch
 
-        pairs = zip(self.readers, self.states, strict=True)
-        found = {f"{name}prompt_embeds": torch.cat([reader.lengthened(s, length) for reader, s in pairs], dim=-1)}
-        return found if self.pooled is None else found | {f"{name}pooled_prompt_embeds": self.pooled}
+        states = whole
+        if self.states:
+            states = torch.cat([reader.lengthened(own, length) for reader, own in self.states], dim=-1)
+        if self.states and whole is not None:
+            padded = torch.nn.functional.pad(states, (0, whole.shape[-1] - states.shape[-1]))
+            states = torch.cat([padded, whole.to(padded.dtype)], dim=1)
+        found = {f"{name}prompt_embeds": states}
+        return found | ({f"{name}pooled_prompt_embeds": torch.cat(self.pooled, dim=-1)} if self.pooled else {})
 
 
-def _read(pipeline: Any, job: Job, chosen: Chosen[Row], texts: tuple[str, str], *, is_negative: bool = False) -> _Side:
+def _read(pipeline: Any, job: Job, chosen: Chosen[Row], texts: Sequence[str], *, is_negative: bool) -> _Side:
     skip = 0 if is_negative else job.request.clip_skip or 0  # as the pipelines themselves do
-    side = _Side(list(_readers(pipeline, job, skip)), [])
-    last = len(side.readers) - 1
-    for index, reader in enumerate(side.readers):
-        text = reader.spelled(texts[index])
-        made = _weigh(chosen, text, reader)
-        side.states.append(made.states)
-        if index == last and reader.is_second:
-            side.pooled = reader.pooled(made.plain)
+    side, family = _Side([], []), FAMILIES[job.family]
+    for text, (kind, reader) in zip(texts, _readers(pipeline, family, skip), strict=False):
+        made = _weigh(chosen, reader.spelled(text), reader)
+        if kind in family.text_layers:
+            side.states.append((reader, made.states))
+        if kind in family.pooled_texts:
+            side.pooled.append(reader.pooled(made.plain))
     return side
 
 
-def _weigh(chosen: Chosen[Row], text: str, reader: EncoderReader) -> Encoded:
+def _readers(pipeline: Any, family: Family, skip: int) -> Iterator[tuple[str, EncoderReader]]:
+    for kind in dict.fromkeys((*family.text_layers, *family.pooled_texts)):
+        encoder, layer = getattr(pipeline, kind, None), family.text_layers.get(kind, 0)
+        if encoder is not None:
+            tokenizer = getattr(pipeline, _tokenizer_of(kind))
+            yield kind, EncoderReader(pipeline, encoder, tokenizer, layer + skip, is_normed=layer == 0)
+
+
+def _wholes(pipeline: Any, job: Job, chosen: Chosen[Row], texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return what T5 makes of each part of the prompts, (1, n, width), all of one length; nothing without one."""
+    family = FAMILIES[job.family]
+    kind = family.whole_text
+    if not kind:
+        return {}
+    length = job.request.max_sequence_length or default_of(job.pipeline, "max_sequence_length", family.package)
+    encoder = getattr(pipeline, kind, None)
+    if encoder is None:  # a model can go without its largest encoder
+        return dict.fromkeys(texts, _silence(pipeline, length))
+    place = int(kind.rpartition("_")[2]) - 1
+
+    def read(length: int) -> dict[str, Any]:
+        reader = WholeReader(pipeline, encoder, getattr(pipeline, _tokenizer_of(kind)), length)
+        return {name: _weigh(chosen, reader.spelled(own[place]), reader).states for name, own in texts.items()}
+
+    made = read(length)
+    longest = max(states.shape[1] for states in made.values())
+    return made if longest == length else read(longest)
+
+
+def _silence(pipeline: Any, length: int) -> Any:
+    """Return what pipelines put in the place of the states of a missing encoder."""
+    import torch
+
+    width, encoder = pipeline.transformer.config.joint_attention_dim, pipeline.text_encoder
+    return torch.zeros((1, length, width), device=pipeline._execution_device, dtype=encoder.dtype)
+
+
+def _tokenizer_of(kind: str) -> str:
+    return kind.replace("text_encoder", "tokenizer")
+
+
+def _weigh(chosen: Chosen[Row], text: str, reader: EncoderReader | WholeReader) -> Encoded:
     name = chosen.row.name
     try:
         return chosen.row.call(chosen.said, text, reader)
@@ -115,73 +181,3 @@ def _weigh(chosen: Chosen[Row], text: str, reader: EncoderReader) -> Encoded:
         path, line = chosen.row.place
         message = f"the prompt weighter `{name}` failed: {type(error).__name__}: {first_line(error)}"
         raise EngineError("bad-plugin", message, OPTION, f"it is written in `{path.name}`, line {line}") from error
-
-
-def _readers(pipeline: Any, job: Job, skip: int) -> Iterator[EncoderReader]:
-    for kind, layer in FAMILIES[job.family].text_layers.items():
-        encoder = getattr(pipeline, kind, None)
-        if encoder is not None:
-            tokenizer = getattr(pipeline, kind.replace("text_encoder", "tokenizer"))
-            yield EncoderReader(pipeline, encoder, tokenizer, layer + skip, is_normed=layer == 0)
-
-
-class EncoderReader:
-    """A CLIP text encoder as prompt weighters see it: it answers with the states of one layer."""
-
-    def __init__(self, pipeline: Any, encoder: Any, tokenizer: Any, layer: int, *, is_normed: bool) -> None:
-        """`layer` counts from the last one, 0; `is_normed`: the encoder's last norm follows whichever it is."""
-        self.pipeline, self.tokenizer, self.encoder = pipeline, tokenizer, self
-        self.device, self.dtype, self.config = pipeline._execution_device, encoder.dtype, encoder.config
-        self.is_second = encoder is getattr(pipeline, "text_encoder_2", None)
-        self._encoder, self._layer, self._is_normed = encoder, layer, is_normed
-
-    @property
-    def room(self) -> int:
-        """How many tokens it reads at once, without the marks at their start and end."""
-        return self.tokenizer.model_max_length - 2
-
-    def spelled(self, text: str) -> str:
-        """Return a text with the learned words of several vectors spelled out."""
-        spell = getattr(self.pipeline, "maybe_convert_prompt", None)
-        return text if spell is None else spell(text, self.tokenizer)
-
-    def tokens(self, text: str) -> list[int]:
-        """Return the tokens of a text of any length, without those marks."""
-        return list(self.tokenizer(text, add_special_tokens=False, truncation=False).input_ids)
-
-    def states(self, tokens: Sequence[int]) -> Any:
-        """Encode at most `room` tokens: (1, room + 2, width), in the encoder's own precision."""
-        return self(self._piece(tokens)).last_hidden_state
-
-    def _piece(self, tokens: Sequence[int]) -> Any:
-        import torch
-
-        own = self.tokenizer
-        ids = [own.bos_token_id, *tokens, own.eos_token_id]
-        ids += [own.pad_token_id] * (self.room + 2 - len(ids))
-        return torch.tensor([ids], device=self.device)
-
-    def pooled(self, text: str) -> Any:
-        """Return what the encoder makes of a whole text, cut where it is too long: (1, width)."""
-        return self._encoder(self._piece(self.tokens(text)[: self.room]))[0]
-
-    def lengthened(self, states: Any, length: int) -> Any:
-        """Return states, (1, n, width), followed by those of the empty prompt up to a length."""
-        import torch
-
-        while states.shape[1] < length:
-            states = torch.cat([states, self.states(())], dim=1)
-        return states[:, :length]
-
-    def __call__(self, ids: Any, attention_mask: Any = None, **unused: Any) -> SimpleNamespace:
-        """Answer as a text encoder of transformers does, with the wanted layer as the last one."""
-        if attention_mask is not None and bool(attention_mask.bool().all()):
-            attention_mask = None  # as in a plain encoding, to the last bit
-        if self._layer == 0:
-            made = self._encoder(ids, attention_mask=attention_mask)
-            return SimpleNamespace(last_hidden_state=made[0])
-        made = self._encoder(ids, attention_mask=attention_mask, output_hidden_states=True)
-        states = made.hidden_states[-(self._layer + 1)]
-        return SimpleNamespace(
-            last_hidden_state=self._encoder.text_model.final_layer_norm(states) if self._is_normed else states
-        )

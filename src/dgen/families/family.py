@@ -47,6 +47,8 @@ class Family:
 
     text_layers: Mapping[str, int] = field(default_factory=dict[str, int])
     """CLIP text encoders -> how many of their last layers the pipelines leave out; of 0 the last norm follows."""
+    pooled_texts: tuple[str, ...] = ()  # CLIP text encoders of which the summary of a text is used too
+    whole_text: str = ""  # the T5 text encoder whose states follow those of CLIP, or stand alone
     capabilities: tuple[str, ...] = ()  # what options ask for that no signature says
     lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -92,6 +94,11 @@ class Family:
     def keyword(self, option: str, usual: str) -> str:
         """Return the keyword by which its pipelines take an option."""
         return self.keywords.get(option, usual)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether its prompts can be weighed."""
+        return bool(self.text_layers or self.whole_text)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ FLUX = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
+    pooled_texts=("text_encoder",),
+    whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5},
     controlnet="FluxControlNetModel",
     lacks=("ip_adapters",),
@@ -37,6 +39,8 @@ FLUX_FILL = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
+    pooled_texts=("text_encoder",),
+    whole_text="text_encoder_2",
     defaults={"guidance_scale": 30.0, "strength": 1.0},
 )
 
@@ -49,6 +53,8 @@ FLUX_KONTEXT = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
+    pooled_texts=("text_encoder",),
+    whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5, "strength": 1.0},
     call={"_auto_resize": False},
     lacks=("ip_adapters",),

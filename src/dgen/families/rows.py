@@ -107,6 +107,7 @@ SDXL = Family(
     steps_preset="StableDiffusionXL",
     capabilities=("refiner", HI_DIFFUSION, *UNET_CACHES),
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
+    pooled_texts=("text_encoder_2",),
 )
 
 PIX2PIX = Family(

@@ -17,6 +17,7 @@ SDXL_PIX2PIX = Family(
     lacks=("freeu",),
     capabilities=UNET_CACHES,
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
+    pooled_texts=("text_encoder_2",),
 )
 
 UPSCALER_X2 = Family(
@@ -37,6 +38,7 @@ UPSCALER_X4 = Family(
     enlarges=4,
     lacks=("loras", "lora_fuse_scale", "freeu"),
     as_signed=("noise_level",),
+    text_layers={"text_encoder": 0},
 )
 
 SD3 = Family(
@@ -58,6 +60,9 @@ SD3 = Family(
     multiple_of=16,
     default_size=1024,
     controlnet="SD3ControlNetModel",
+    text_layers={"text_encoder": 1, "text_encoder_2": 1},
+    pooled_texts=("text_encoder", "text_encoder_2"),
+    whole_text="text_encoder_3",
     capabilities=(*TRANSFORMER_CACHES, BATCHED_GUIDANCE),
     lacks=("ip_adapters",),
 )

@@ -31,7 +31,7 @@ def add_ons(family: Family) -> dict[str, list[str]]:
 
 def _is_told(family: Family, option: str) -> bool:
     """Whether signatures tell: every pipeline takes encoded prompts, but only known encoders can be made to weigh."""
-    return option != "prompt_weighter" or bool(family.text_layers)
+    return option != "prompt_weighter" or family.weighs
 
 
 def in_words(family: Family) -> str:
