@@ -23,13 +23,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "values": {"diagnostic", "resources", "schema"},
     "registry": BASE,
     "processors": BASE | {"registry"},
-    "options": BASE | {"processors"},
+    "detectors": BASE | {"processors", "registry"},
+    "options": BASE | {"detectors", "processors"},
     "families": BASE | {"registry"},
     "plan": BASE | {"families", "options"},
     "cache": set(),
     "addresses": BASE,
     "fetch": BASE | {"addresses", "cache"},
-    "lang": BASE | {"cache", "options", "processors", "registry", "upscalers", "refiners", "weighters"},
+    "lang": BASE | {"cache", "detectors", "options", "processors", "registry", "upscalers", "refiners", "weighters"},
     "events": BASE,
     "engine": BASE
     | {"builtin", "events", "families", "fetch", "options", "plan", "processors", "registry", "upscalers"}
@@ -43,10 +44,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "retouching": BASE | {"engine", "media", "options", "plan"},
     "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors", "retouching"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
-    "plugins": BASE | {"families", "lang", "processors", "upscalers", "refiners", "weighters"},
+    "detailing": BASE
+    | {"detectors", "engine", "families", "media", "options", "plan", "processors", "registry", "retouching"},
+    "plugins": BASE | {"detectors", "families", "lang", "processors", "upscalers", "refiners", "weighters"},
     "preflight": BASE
-    | {"engine", "families", "help", "media", "options", "plan", "processors", "registry", "refiners", "retouching"}
-    | {"weighters"},
+    | {"detailing", "detectors", "engine", "families", "help", "media", "options", "plan", "processors", "registry"}
+    | {"refiners", "retouching", "weighters"},
     "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
     "telling": BASE | {"engine", "events", "options", "plan"},
     "paging": BASE | {"config", "engine", "events", "media", "plan"},
@@ -56,7 +59,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
     "footage": BASE | {"engine", "events", "media", "paging", "plan"},
     "studio": FLOW
-    | {"config", "contact", "darkroom", "filming", "footage", "paging", "patience", "preflight", "telling"},
+    | {
+        "config",
+        "contact",
+        "darkroom",
+        "detailing",
+        "filming",
+        "footage",
+        "paging",
+        "patience",
+        "preflight",
+        "telling",
+    },
     "session": FLOW
     | {
         "addresses",
@@ -75,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"cli", "complete", "engine", "events"}
     | {"lang", "options", "plan", "session", "studio", "terminal"},
     "complete": BASE
-    | {"builtin", "engine", "families", "help", "lang"}
+    | {"builtin", "detectors", "engine", "families", "help", "lang"}
     | {"options", "plan", "processors", "registry", "upscalers", "refiners", "weighters"},
     "doctor": BASE | {"cache", "engine", "media"},
     "inertness": BASE | {"darkroom", "lang", "options", "plan"},

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from dgen.diagnostic import DgenError, Diagnostic, Word
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, TXT2IMG, VID2VID
+from dgen.families.rows import TXT2IMG, VID2VID
 from dgen.media.read import PictureFiles, brought_to
 from dgen.media.write import FORMATS, Names, encode, publish
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, value_error
-from dgen.plan.control import control_images, is_steered, mode_of, said_by, said_in
-from dgen.plan.resolve import Job, align, family_of, fit, made_size, resolve, seed_size
+from dgen.plan.control import asked_mode, control_images, is_steered, mode_of, said_by, said_in
+from dgen.plan.resolve import Job, align, family_of, fit, made_size, multiple_for, resolve, seed_size
 from dgen.plan.shots import Moving
 from dgen.plan.video import take_of
 from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains, surplus
@@ -181,7 +181,7 @@ class Darkroom:
         if _resizes(late):
             first = self.pictures.picture(seed.image, seed.frame)
             size = Size(*self._brought(first, _first_chain(job.request), job.size).size)
-            job = replace(job, size=align(size, facts.family.multiple_of))
+            job = replace(job, size=align(size, multiple_for(job.request, job.mode, facts.family)))
         sides = job.request.outpaint
         return job if sides is None else replace(job, size=_with_sides(job.size, sides))
 
@@ -226,7 +226,7 @@ class Darkroom:
             if found is None:
                 raise empty_mask()
             return found.inputs(self._whole_inputs(job), job.size, r.mask_blur or 0)
-        multiple = FAMILIES[job.family].multiple_of if job.family in FAMILIES else 8
+        multiple = multiple_for(r, job.mode, family_of(job))
         if r.outpaint is not None:
             base = replace(job, size=_with_sides(job.size, r.outpaint, -1))
             return soft(grown(self._inputs(base, multiple), r.outpaint), r.mask_blur or 0)
@@ -377,7 +377,7 @@ def _chain(request: Request, option: str, number: int = 0) -> Chain:
 
 def _first_chain(request: Request) -> Chain:
     """Return the processors of the first picture of an image seed, which may be a control image."""
-    is_control = mode_of(request.image_seed, is_steered(said_by(request)), request.outpaint is not None) == TXT2IMG
+    is_control = asked_mode(request.image_seed, said_by(request)) == TXT2IMG
     return _chain(request, "control_image_processors" if is_control else "seed_image_processors")
 
 

@@ -1,12 +1,13 @@
 """The public API of plugins: what a plugin file imports, and nothing else of dgen.
 
-A plugin is a Python file. It registers directives, template functions, image and latents processors, prompt weighters,
-prompt upscalers and model families with the same decorators as dgen itself; scripts load it with `\\import_plugins
-FILE.py`.
+A plugin is a Python file. It registers directives, template functions, image and latents processors, detectors, prompt
+weighters, prompt upscalers and model families with the same decorators as dgen itself; scripts load it with
+`\\import_plugins FILE.py`.
 """
 
 from __future__ import annotations
 
+from dgen.detectors import Detecting, Found, Looking, Sight, detector
 from dgen.diagnostic import DgenError, Span, Word, fail
 from dgen.families.added import model_family
 from dgen.families.family import Family
@@ -52,17 +53,20 @@ __all__ = [
     "Choice",
     "ColorText",
     "Computing",
+    "Detecting",
     "Detection",
     "DgenError",
     "Encoded",
     "Family",
     "FilePath",
     "Flag",
+    "Found",
     "Host",
     "Integer",
     "Interpreter",
     "Lens",
     "Line",
+    "Looking",
     "ModelSource",
     "Noise",
     "Odd",
@@ -73,6 +77,7 @@ __all__ = [
     "Refining",
     "Seeing",
     "Seer",
+    "Sight",
     "Size",
     "SizeText",
     "Span",
@@ -82,6 +87,7 @@ __all__ = [
     "Weighting",
     "Word",
     "Writer",
+    "detector",
     "directive",
     "fail",
     "function",

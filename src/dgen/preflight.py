@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dgen import help as helps
+from dgen.detailing import detailing_mistakes
+from dgen.detectors import DETECTORS
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Span, Word
 from dgen.engine.protocol import Engine, EngineError
 from dgen.families.inspection import ModelFacts
@@ -75,6 +77,7 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
     """Yield what is wrong with the pictures that image seeds name, one mistake a seed; URLs are not looked at."""
     yield from film_mistakes(bound)
     yield from retouching_mistakes(bound)
+    yield from detailing_mistakes(bound)
     held = bound.given.get("image_seed")
     for word, seed in zip(held.words, held.values, strict=True) if held else ():
         checks: list[tuple[Callable[[], object], str]] = [(partial(pictures.size, p), p) for p in seed.pictures]
@@ -117,6 +120,7 @@ def plugin_mistakes(bound: Bound) -> Iterator[Diagnostic]:
 _NAMED: dict[str, Registry[Any]] = {
     "prompt_weighter": WEIGHTERS, "second_prompt_weighter": WEIGHTERS, "latents_processors": REFINERS,
     "img2img_latents_processors": REFINERS, "latents_post_processors": REFINERS,
+    "adetailer_detectors": DETECTORS,
 }  # fmt: skip
 """The options whose words name plugins, and their kinds."""
 

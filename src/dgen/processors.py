@@ -111,6 +111,7 @@ class Lens:
     classes: tuple[str, ...] = ()
     instead: tuple[tuple[str, str], ...] = ()
     preparing: str = "AutoImageProcessor"  # the class of transformers that prepares pictures; "": none does
+    revision: str | None = None
     subfolder: str | None = None
     file: str = ""
     make: Callable[[Any], Any] | None = None
@@ -186,12 +187,7 @@ def image_processor(
     name: str, options: type, resizes: bool = False, example: str = "", unseen: Callable[[Any, Any], Any] | None = None
 ) -> Callable[[Process], Process]:
     """Register a function as the image processor of a name; `options` is a `@record` class that joins `Processing`."""
-
-    def register(call: Process) -> Process:
-        PROCESSORS.add(Row(name, options, call, resizes, example, unseen))
-        return call
-
-    return register
+    return PROCESSORS.registering(lambda call: Row(name, options, call, resizes, example, unseen))
 
 
 class ProcessorText(OpenUri):

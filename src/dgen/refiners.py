@@ -44,12 +44,7 @@ REFINERS: Registry[Row] = Registry("latents processor", Refining, takes=3)
 
 def latents_processor(name: str, options: type) -> Callable[[Refine], Refine]:
     """Register a function as the latents processor of a name; `options` is a `@record` class that joins `Refining`."""
-
-    def register(call: Refine) -> Refine:
-        REFINERS.add(Row(name, options, call))
-        return call
-
-    return register
+    return REFINERS.registering(lambda call: Row(name, options, call))
 
 
 def chains_of(uris: Sequence[NamedUri]) -> list[list[Chosen[Row]]]:

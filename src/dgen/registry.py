@@ -53,6 +53,7 @@ class PluginRow:
 
 
 R = TypeVar("R", bound=PluginRow)
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class Chosen(Generic[R]):
 class Registry(Generic[R]):
     """The plugins of one kind, by name."""
 
-    def __init__(self, noun: str, base: type, takes: int) -> None:
+    def __init__(self, noun: str, base: type, takes: int, otherwise: str = "") -> None:
         """`noun` is what a plugin of the kind is called; the arguments of each join the class `base`.
 
-        `takes` is how many arguments its function is called with.
+        `takes` is how many arguments its function is called with. `otherwise` is the plugin that a name stands for
+        which is not that of any.
         """
         self.noun = noun
+        self._otherwise = otherwise
         self._base, self._takes = base, takes
         self._rows: dict[str, R] = {}
         REGISTRIES.append(self)
@@ -98,6 +101,15 @@ class Registry(Generic[R]):
         if unclear is not None:
             raise TypeError(f"the argument `{unclear}` of {whose} lacks a `value` or a `help`")
         self._rows[row.name] = row
+
+    def registering(self, make: Callable[[C], R]) -> Callable[[C], C]:
+        """Return a decorator that registers the row which `make` makes of a function, and gives the function back."""
+
+        def register(call: C) -> C:
+            self.add(make(call))
+            return call
+
+        return register
 
     def rows(self) -> Mapping[str, R]:
         """Return all rows by name."""
@@ -136,7 +148,8 @@ class Registry(Generic[R]):
         Raises:
             BadValue: `unknown-plugin`, `bad-uri`, `bad-value`, at the characters that are wrong.
         """
-        row = self.find(OpenUri().parse(text).name, text)
+        name = OpenUri().parse(text).name
+        row = self.rows().get(name) or self.rows().get(self._otherwise) or self.find(name, text)
         return Chosen(row, Uri(row.options).parse(text))
 
     def help(self, names: Sequence[str]) -> Iterator[str]:

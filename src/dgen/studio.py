@@ -10,6 +10,8 @@ from typing import Any
 from dgen import config as configs
 from dgen.contact import Desk
 from dgen.darkroom import Darkroom
+from dgen.detailing import Detailing
+from dgen.detailing import Telling as Watching
 from dgen.diagnostic import DgenError, Diagnostic
 from dgen.engine.protocol import Engine, Frames
 from dgen.events import Failed, Fetching, FileSaved, JobKept, Listener, Warned
@@ -53,6 +55,7 @@ class Studio:
         self.failed = self.keep_going = False
         self.failures = 0  # of statements and jobs that a run went on after
         self.darkroom = Darkroom(self.pictures, engine, lambda path, span: self.permissions.require_write(path, span))
+        self.detailing = Detailing(engine, lambda: self.pictures.offline, self.warn)
         self.paging = Paging(engine, lambda path: self.pictures.find(path), lambda event: self.emit(event))
         self._pool = self.make_pool()
         self.desk = Desk()
@@ -203,7 +206,8 @@ class Studio:
         inputs = self._patiently(lambda: self.darkroom.inputs_of(job))
         telling = Telling(self.engine, self.emit, self.heed, job, number, total)
         telling.start()
-        result = self._patiently(lambda: self.engine.render(job, inputs, telling.on_step(), telling.preview()))
+        watching = Watching(telling.on_step(), telling.preview())
+        result = self._patiently(lambda: self.detailing.render(job, inputs, facts, watching))
         if job.frames is not None:
             telling.rendered(self._write_films(job, result.films, shot))
             return False

@@ -66,12 +66,7 @@ UPSCALERS: Registry[Row] = Registry("prompt upscaler", Upscaling, takes=3)
 
 def prompt_upscaler(name: str, options: type, pairs: str = "") -> Callable[[Change], Change]:
     """Register a function as the prompt upscaler of a name; `options` is a `@record` class that joins `Upscaling`."""
-
-    def register(call: Change) -> Change:
-        UPSCALERS.add(Row(name, options, call, pairs))
-        return call
-
-    return register
+    return UPSCALERS.registering(lambda call: Row(name, options, call, pairs))
 
 
 def upscale(prompts: Sequence[Prompt], chosen: Chosen[Row], writer: Writer) -> list[Prompt]:

@@ -73,9 +73,4 @@ def prompt_weighter(name: str, options: type, *, reads_whole: bool = False) -> C
 
     With `reads_whole` it is also asked to weigh for text encoders such as T5, of which `reader.reads_whole` is true.
     """
-
-    def register(call: Weigh) -> Weigh:
-        WEIGHTERS.add(Row(name, options, call, reads_whole))
-        return call
-
-    return register
+    return WEIGHTERS.registering(lambda call: Row(name, options, call, reads_whole))

@@ -47,6 +47,11 @@ WITH = {
         "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-paddings 8 --inpaint-crop-masked",
         "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-feathers 4 --mask-blur 2",
         "--image-seeds seed.png --outpaint left=32",
+        "--image-seeds seed.png --adetailer-detectors 'color;color=orange' --adetailer-mask-shapes circle",
+        "--image-seeds seed.png --adetailer-detectors 'color;color=orange' --adetailer-detector-paddings 2",
+        "--control-nets edges --image-seeds 'seed.png;control=mask.png' --adetailer-detectors 'color;color=orange' "
+        "--adetailer-crop-control-image --adetailer-class-filter 0 --adetailer-index-filter 0 --adetailer-model-masks "
+        "--adetailer-mask-paddings 8 --adetailer-mask-blurs 0 --adetailer-mask-dilations 2 --adetailer-sizes 64",
         "--unet \"toy;quantizer='sdnq;type=uint4'\"",
         "--unet unet.gguf",
         "--text-encoders CLIPTextModel;model=toy;subfolder=text_encoder;quantizer=quanto",

@@ -29,6 +29,7 @@ from dgen.plan.resolve import Job, resolve
 from dgen.schema import Combines, Option, Stage
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
+from dgen.values.uri import NamedUri
 
 SD, SDXL = (
     ModelFacts(family=FAMILIES[name], pipeline=FAMILIES[name].pipelines["txt2img"], default_size=Size(64, 64))
@@ -83,6 +84,8 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
     if "t2i_adapters" in row.requires:
         said["t2i_adapters"] = (T2iAdapterUri(model="./t2i", scale=0.5),)
         said["image_seed"] = ImageSeed("a.png")
+    if "adetailer_detectors" in row.requires:
+        said["adetailer_detectors"] = (NamedUri("color", (("color", "red"),)),)
     if "sdxl_refiner" in row.requires:
         said["sdxl_refiner"] = RefinerUri(model="./refiner")
     for quantizer in {"quantizer", "second_quantizer"} & set(row.requires):

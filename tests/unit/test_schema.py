@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgen import processors
+from dgen import detectors, processors
 from dgen.options import quantizers
 from dgen.options.command import CommandOptions
 from dgen.options.request import ROWS, Request
@@ -156,6 +156,7 @@ STRATEGIES: dict[type, Any] = {
     uri.Uri: _uris,
     uri.OpenUri: lambda v: _named(),
     processors.ProcessorText: lambda v: _named(),
+    detectors.DetectorText: lambda v: _named(),
     blocks.BlocksText: lambda v: _blocks(),
     encoders.EncoderText: lambda v: st.just("+") | _uris(uri.Uri(v.cls)),
     step_cache.StepCacheText: lambda v: _step_caches(),
@@ -239,7 +240,7 @@ def _other(row: Option) -> Any:
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
-            processors.ProcessorText: uri.NamedUri("other"),
+            processors.ProcessorText: uri.NamedUri("other"), detectors.DetectorText: uri.NamedUri("other"),
         schedule.SigmasText: schedule.Sigmas(preset="AYS"), schedule.TimestepsText: schedule.Timesteps(preset="AYS"),
     }  # fmt: skip
     other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]

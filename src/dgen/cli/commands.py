@@ -39,6 +39,7 @@ LIMITS = {"max_images", "max_gb", "max_minutes"}
 
 LANGUAGE_HELP = {
     "directives_help": "directives_help", "functions_help": "functions_help", "templates_help": "templates_help",
+    "detector_help": "detector_help",
     "latents_processor_help": "latents_processor_help", "prompt_weighter_help": "prompt_weighter_help",
     "prompt_upscaler_help": "prompt_upscaler_help",
     "image_processor_help": "image_processor_help", "quantizer_help": "quantizer_help",

@@ -11,6 +11,7 @@ from typing import Any
 from dgen.builtin import builtin_models
 from dgen.complete.candidates import Candidate, Signature, first_sentence
 from dgen.complete.models import cached_models, schedulers_of
+from dgen.detectors import DETECTORS, DetectorText
 from dgen.families.rows import FAMILIES
 from dgen.families.samplers import sampler_named
 from dgen.families.signatures import Parameter, parameters, scheduler_names, summary
@@ -110,6 +111,8 @@ def _registry(ask: Ask, kind: Any) -> Registry[Any] | None:
     """Return the plugins that a value names."""
     if isinstance(kind, ProcessorText):
         return PROCESSORS
+    if isinstance(kind, DetectorText):
+        return DETECTORS
     if ask.row.name.endswith("weighter"):
         return WEIGHTERS
     if "latents" in ask.row.name:

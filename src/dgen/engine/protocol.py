@@ -137,6 +137,11 @@ class ModelFiles:
 class Engine(Protocol):
     """Loads models and runs jobs."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it makes pictures, and does not only tell how it would."""
+        ...
+
     def inspect(self, request: Request) -> ModelFacts:
         """Look into a request's model without loading weights; may fetch its index from the hub.
 

@@ -61,6 +61,8 @@ load, and torch's own random generator is one for the process."""
 class LocalEngine:
     """Runs jobs on this machine."""
 
+    draws = True
+
     def __init__(self, listener: Listener = lambda event: None) -> None:
         """`listener` is told of every file that is read and every component that is loaded, reused or dropped."""
         hub = Hub(lambda what: listener(Fetching(what=what)))

@@ -38,7 +38,9 @@ def looking(lens: Lens, tools: tuple[Store, Loader], where: tuple[str, bool, boo
         EngineError: `bad-model`, `bad-weights`, `missing-file`, `offline`, `out-of-memory`, `render-failed` …
     """
     (store, loader), (device, offline, stays) = tools, where
-    source = Source(model=lens.model, offline=offline, subfolder=lens.subfolder, file=lens.file or None)
+    source = Source(
+        model=lens.model, revision=lens.revision, offline=offline, subfolder=lens.subfolder, file=lens.file or None
+    )
     with ExitStack() as stack, quiet():
         model, *preparing = store.gather(stack, list(_needs(lens, source, loader)))
         store.bring(model, device)
@@ -73,7 +75,7 @@ def _needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
 
 
 def _key(lens: Lens, *more: str) -> tuple[Any, ...]:
-    return (_MODEL, lens.noun, lens.model, lens.subfolder, lens.file, lens.dtype, *more)
+    return (_MODEL, lens.noun, lens.model, lens.revision, lens.subfolder, lens.file, lens.dtype, *more)
 
 
 # ---- models of transformers -----------------------------------------------------------------------------------------
@@ -86,7 +88,7 @@ def _model_needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
                 class_name=class_name)  # fmt: skip
     yield _need(part, partial(loader.load_from, part, folder), footprint(loader.hub, part).bytes or 0)
     if lens.preparing:
-        key = (_PREPARING, lens.model, lens.subfolder, lens.preparing)
+        key = (_PREPARING, lens.model, lens.revision, lens.subfolder, lens.preparing)
         part = Part(kind=_PREPARING, key=key, source=source, dtype=lens.dtype, library="transformers",
                     class_name=lens.preparing)  # fmt: skip
         yield _need(part, partial(loader.load_from, part, folder))

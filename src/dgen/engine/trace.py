@@ -43,6 +43,8 @@ class Traced(Event):
 class TraceEngine:
     """Answers as the real engine would as far as it can without torch and without the network."""
 
+    draws = False
+
     def __init__(self, listener: Listener = lambda event: None, device: str = "cpu") -> None:
         """`listener` is told each line as a `Traced` event; `device` is the kind that jobs are planned for."""
         self._listener, self._device = listener, device

@@ -114,6 +114,10 @@ class CommandOptions:
         None, flag="--latents-processor-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the latents processors, with their arguments when they are named.",
     )  # fmt: skip
+    detector_help: tuple[str, ...] | None = opt(
+        None, flag="--detector-help", many=True, optional_value=True, value=Text(metavar="NAME"),
+        help="Describe the detectors, with their arguments when they are named.",
+    )  # fmt: skip
     prompt_upscaler_help: tuple[str, ...] | None = opt(
         None, flag="--prompt-upscaler-help", many=True, optional_value=True, value=Text(metavar="NAME"),
         help="Describe the prompt upscalers, with their arguments when they are named.",

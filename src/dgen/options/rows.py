@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dgen.options.animation import AnimationOptions
 from dgen.options.attachments import AttachmentOptions
+from dgen.options.detailing import DetailingOptions
 from dgen.options.guidance import GuidanceOptions
 from dgen.options.images import ImageOptions
 from dgen.options.inpainting import InpaintingOptions
@@ -35,6 +36,7 @@ class InvocationOptions(
     LatentsOptions,
     InpaintingOptions,
     VideoOptions,
+    DetailingOptions,
     AnimationOptions,
     OutputOptions,
 ):

@@ -32,7 +32,7 @@ class SamplingOptions:
     )  # fmt: skip
     strength: float | None = opt(
         None, flag="--image-seed-strengths", short="-iss", stage=Stage.CALL, sweep=Sweep.STRENGTH, value=Real(0, 1),
-        tag="st", keyword="strength", implied=0.8, requires=("image_seed",),
+        tag="st", keyword="strength", implied=0.8, requires=("image_seed", "adetailer_detectors"),
         help="How much of the image is repainted: 0 is nothing, 1 is everything.",
     )  # fmt: skip
     guidance_scale: float | None = opt(

@@ -75,6 +75,12 @@ def mode_of(seed: ImageSeed | None, has_nets: bool, is_grown: bool = False) -> s
     return INPAINT if seed.mask is not None else IMG2IMG
 
 
+def asked_mode(seed: ImageSeed | None, said: Said) -> str:
+    """Return the mode that an image seed asks for beside what else is said: what detectors find is to be painted."""
+    mode = mode_of(seed, is_steered(said), bool(said("outpaint")))
+    return INPAINT if mode == IMG2IMG and said("adetailer_detectors") else mode
+
+
 def control_images(seed: ImageSeed | None, has_nets: bool) -> tuple[str, ...]:
     """Return the paths of an image seed's control images, in their order."""
     if seed is None or seed.image is None:

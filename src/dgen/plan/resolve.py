@@ -15,7 +15,7 @@ from dgen.families.signatures import accepts, components, default_of, mixes_in
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.plan.caches import unfit
-from dgen.plan.control import apart, beyond, is_steered, misfits, mode_of, said_by, said_in, variant_of
+from dgen.plan.control import apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
 from dgen.plan.shots import Moving
@@ -114,7 +114,8 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
         if pipeline is not None and "+" in variant and pipeline_of(facts, mode, variant) is None:
             found.append(apart(bound, facts.family, mode))
         elif pipeline is None:
-            found.append(_no_mode(facts, mode, bound.span_of("image_seed", index)))
+            option = "image_seed" if index < _seeds(bound) else "adetailer_detectors"
+            found.append(_no_mode(facts, mode, bound.span_of(option, index if index < _seeds(bound) else 0)))
         elif pipeline not in pipelines:
             pipelines.append(pipeline)
     said = [(ROWS[name], held.flag.text, held.flag.span) for name, held in bound.given.items()]
@@ -132,10 +133,15 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     return found
 
 
+def _seeds(bound: Bound) -> int:
+    return len(bound.given["image_seed"].values) if "image_seed" in bound else 1
+
+
 def _modes_in(bound: Bound, family: Family, moves: Moves) -> list[str]:
     seeds: Sequence[ImageSeed | None] = bound.given["image_seed"].values if "image_seed" in bound else (None,)
-    asked = ((mode_of(seed, is_steered(said_in(bound)), "outpaint" in bound), seed) for seed in seeds)
-    return [mode_for(family, mode, seed is not None and moves(seed)) for mode, seed in asked]
+    asked = ((asked_mode(seed, said_in(bound)), seed) for seed in seeds)
+    modes = [mode_for(family, mode, seed is not None and moves(seed)) for mode, seed in asked]
+    return [*modes, INPAINT] if "adetailer_detectors" in bound and INPAINT not in modes else modes
 
 
 def _without_steps(bound: Bound, family: Family, pipeline: str) -> Iterator[Diagnostic]:
@@ -270,6 +276,11 @@ def seed_size(request: Request, seed: ImageSeed, multiple: int, pictures: Pictur
     return fit(pictures.size(str(seed.image)), wanted, aspect, seed.align or multiple)
 
 
+def multiple_for(request: Request, mode: str, family: Family) -> int:
+    """Return what the sides of an image are brought to a multiple of: only parts of it are painted for detectors."""
+    return 1 if request.adetailer_detectors and mode == INPAINT else family.multiple_of
+
+
 def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures) -> Job:
     """Decide everything that a request leaves open.
 
@@ -280,17 +291,20 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     """
     seed = request.image_seed
     family, clip = facts.family, _source(request, facts.family, pictures)
-    asked = mode_of(seed, is_steered(said_by(request)), request.outpaint is not None)
-    mode = mode_for(family, asked, clip is not None)
-    pipeline = pipeline_of(facts, mode, variant_of(said_by(request), family))
+    mode = mode_for(family, asked_mode(seed, said_by(request)), clip is not None)
+    variant = variant_of(said_by(request), family)
+    pipeline = pipeline_of(facts, mode, variant)
     if pipeline is None:
         raise BadValue(f"this model of {family.label} has no {mode}", code="unsupported-mode")
-    multiple = family.multiple_of
+    painting = pipeline_of(facts, INPAINT, variant) if request.adetailer_detectors else None
+    multiple = multiple_for(request, mode, family)
     if seed is not None and seed.image is not None and not seed.is_latent:
         size = align(seed_size(request, seed, multiple, pictures), multiple)
     else:
         size = request.output_size or facts.default_size
-    given = {f.name: _decided(ROWS[f.name], request, family, pipeline) for f in fields(request)}
+    rows = [ROWS[f.name] for f in fields(request)]
+    takes = {row.name: pipeline if painting is None or _takes(family, pipeline, row) else painting for row in rows}
+    given = {row.name: _decided(row, request, family, takes[row.name]) for row in rows}
     dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
     given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
     if seed is None or seed.image is None or seed.is_latent:

@@ -99,6 +99,17 @@ def latents_processor_help(run: Interpreter, span: Span, *names: Word) -> None:
 
 
 @directive(
+    "detector_help",
+    shows=True,
+)
+def detector_help(run: Interpreter, span: Span, *names: Word) -> None:
+    """Describe the detectors, or those of the given names with their arguments."""
+    from dgen.detectors import DETECTORS
+
+    _describe_plugins(run, DETECTORS, names)
+
+
+@directive(
     "image_processor_help",
     shows=True,
     aliases=("image_preprocessor_help",),
@@ -144,6 +155,7 @@ _OVERVIEW = """\
 \\functions_help      the template functions
 \\templates_help      the variables and their values
 \\image_processor_help the image processors
+\\detector_help       the detectors
 \\latents_processor_help the latents processors
 \\prompt_weighter_help the prompt weighters
 \\prompt_upscaler_help the prompt upscalers

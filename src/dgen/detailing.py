@@ -1,0 +1,286 @@
+"""Finds parts of a picture with detectors, and paints one after another again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from math import ceil, floor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dgen.detectors import DETECTORS, INSTEAD, PICKLES, Found, Looking, Row
+from dgen.diagnostic import DgenError, Diagnostic
+from dgen.engine.protocol import Engine, EngineError, Inputs, OnStep, Preview, Result
+from dgen.families.inspection import ModelFacts
+from dgen.families.rows import INPAINT, TXT2IMG
+from dgen.media.decode import brought_to
+from dgen.options.request import Request
+from dgen.plan.bind import Bound
+from dgen.plan.control import said_by, variant_of
+from dgen.plan.latents import writes_latents
+from dgen.plan.resolve import Job, fit, pipeline_of
+from dgen.processors import Lens, Seer
+from dgen.registry import Chosen
+from dgen.retouching import Box, Cut, cut
+from dgen.schema import BadValue
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size, is_local
+from dgen.values.sides import Sides
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+OPTION = "adetailer_detectors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How what a detector found is painted again: what its URI says before what the statement says."""
+
+    class_filter: tuple[str, ...]
+    index_filter: tuple[int, ...]
+    model_masks: bool
+    mask_shape: str
+    detector_padding: Sides
+    mask_padding: Sides
+    mask_blur: int
+    mask_dilation: int
+    size: int | None
+
+    def chosen(self, found: Sequence[Found]) -> list[Found]:
+        """Return what passes the filters, the surest first."""
+        ordered = sorted(found, key=lambda each: -each.score)
+        wanted = set(self.class_filter)
+        left = [each for each in ordered if not wanted or wanted & {each.label, str(each.number)}]
+        return [each for n, each in enumerate(left) if not self.index_filter or n in self.index_filter]
+
+    def mask(self, found: Found, size: Size) -> Image:
+        """Return what is painted of a picture, white on black: (h, w) 8 bit.
+
+        Raises:
+            BadValue: the detector draws no masks, and they were asked for.
+        """
+        from PIL import Image as Pictures
+        from PIL import ImageDraw
+
+        if self.model_masks:
+            if found.mask is None:
+                raise BadValue("finds places and draws no masks", help="leave `--adetailer-model-masks` out")
+            return _dilated(Pictures.fromarray(found.mask.astype("uint8") * 255), self.mask_dilation)
+        mask = Pictures.new("L", (size.width, size.height), 0)
+        left, top, right, bottom = _padded(found.box, self.detector_padding)
+        if right > left and bottom > top:
+            pen = ImageDraw.Draw(mask)
+            draw = pen.ellipse if self.mask_shape == "circle" else pen.rectangle
+            draw((left, top, right - 1, bottom - 1), fill=255)
+        return _dilated(mask, self.mask_dilation)
+
+
+def manner_of(said: Any, request: Request) -> Manner:
+    """Return how what a detector found is painted; `request` is decided."""
+
+    def setting(name: str) -> Any:
+        own = getattr(said, name)
+        return getattr(request, f"adetailer_{name}") if own is None else own
+
+    return Manner(**{field.name: setting(field.name) for field in fields(Manner)})
+
+
+def _padded(box: tuple[float, float, float, float], sides: Sides) -> Box:
+    left, top, right, bottom = box
+    return floor(left) - sides.left, floor(top) - sides.top, ceil(right) + sides.right, ceil(bottom) + sides.bottom
+
+
+def _dilated(mask: Image, pixels: int) -> Image:
+    """Return a mask that has grown by a square of some pixels to each side."""
+    from PIL import ImageFilter
+
+    bounds = mask.getbbox()
+    if not pixels or bounds is None:
+        return mask
+    box = _padded(bounds, Sides(*(2 * pixels,) * 4))  # PIL repeats the edge, so it has to be black
+    grown = mask.crop(box).filter(ImageFilter.MaxFilter(2 * pixels + 1))
+    mask.paste(grown, box[:2])
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Where the steps and previews of a job go."""
+
+    on_step: OnStep
+    preview: Preview | None
+
+
+class Detailing:
+    """Renders jobs, and paints what their detectors find again."""
+
+    def __init__(self, engine: Engine, is_offline: Callable[[], bool], warn: Callable[[Diagnostic], None]) -> None:
+        """`warn` is told of pictures in which nothing was found."""
+        self._engine, self._is_offline, self._warn = engine, is_offline, warn
+
+    # ---- what detectors ask for ----------------------------------------------------------------------------------
+
+    def look(self, lens: Lens, said: Looking) -> AbstractContextManager[Seer]:
+        """Give a model, which is loaded once, for as long as a block lasts; what fails in it is the model's failure."""
+        return self._engine.look(lens, said.device, offline=self._is_offline(), stays=not said.model_offload)
+
+    # ---- jobs ----------------------------------------------------------------------------------------------------
+
+    def render(self, job: Job, inputs: Inputs, facts: ModelFacts, telling: Telling) -> Result:
+        """Run a job; what its detectors find, if it has any, is painted one after another.
+
+        Raises:
+            EngineError: as the engine's `render`; a detector fails or is told nonsense.
+        """
+        if not job.request.adetailer_detectors or not self._engine.draws:
+            return self._engine.render(job, inputs, telling.on_step, telling.preview)
+        whole = Result((inputs.image,) * job.pictures if inputs.image is not None else ())
+        if job.mode == TXT2IMG:
+            base = replace(job, request=replace(job.request, strength=None))
+            whole = self._engine.render(base, inputs, telling.on_step, telling.preview)
+        pipeline = pipeline_of(facts, INPAINT, variant_of(said_by(job.request), facts.family))
+        made: list[Image] = []
+        for number, picture in enumerate(whole.images):
+            request = replace(job.request, seed=(job.request.seed or 0) + number, num_images_per_prompt=None)
+            one = replace(job, mode=INPAINT, pipeline=str(pipeline), request=request)
+            made.append(_Pass(self, one, inputs, facts, telling).over(picture))
+        return replace(whole, images=tuple(made))
+
+    def found(self, chosen: Chosen[Row], index: int, image: Image) -> Sequence[Found]:
+        """Return what a detector is sure enough of.
+
+        Raises:
+            EngineError: it fails, or is told nonsense.
+        """
+        row = chosen.row
+        try:
+            found = row.call(chosen.said, image.copy(), self)
+            return [each for each in found if each.score >= chosen.said.confidence]
+        except (BadValue, EngineError) as error:
+            raise _blamed(row.name, error, index) from error
+        except DgenError as error:
+            first = error.diagnostics[0]
+            raise EngineError(first.code, first.message, OPTION, first.help).at(index) from error
+        except Exception as error:
+            path, line = row.place
+            message = f"the detector `{row.name}` failed: {type(error).__name__}: {error}"
+            help = f"it is written in `{path.name}`, line {line}"
+            raise EngineError("bad-plugin", message, OPTION, help).at(index) from error
+
+    def draw(self, job: Job, inputs: Inputs, telling: Telling) -> Image:
+        """Paint a part."""
+        return self._engine.render(job, inputs, telling.on_step, telling.preview).images[0]
+
+    def tell_nothing(self, name: str) -> None:
+        """Tell that a detector found nothing in a picture."""
+        message = f"`{name}` found nothing, so it changes nothing"
+        help = "a lower `confidence=` finds more"
+        self._warn(Diagnostic(severity="warning", code="nothing-found", message=message, help=help))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """The way of one picture through the detectors of a job; the job makes one picture."""
+
+    detailing: Detailing
+    job: Job
+    inputs: Inputs
+    facts: ModelFacts
+    telling: Telling
+
+    def over(self, picture: Image) -> Image:
+        """Return a picture after all its detectors."""
+        for index, uri in enumerate(self.job.request.adetailer_detectors):
+            chosen = DETECTORS.read(str(uri))
+            manner = manner_of(chosen.said, self.job.request)
+            found = manner.chosen(self.detailing.found(chosen, index, picture))
+            if not found:
+                self.detailing.tell_nothing(str(uri.name))
+            for each in found:
+                picture = self._painted(picture, each, manner, (chosen, index))
+        return picture
+
+    def _painted(self, picture: Image, found: Found, manner: Manner, which: tuple[Chosen[Row], int]) -> Image:
+        chosen, index = which
+        try:
+            mask = manner.mask(found, Size(*picture.size))
+        except BadValue as error:
+            raise _blamed(chosen.said.name, error, index) from None
+        part = cut(picture, mask, manner.mask_padding)
+        if part is None:  # padded away
+            return picture
+        size = self._size(part, manner)
+        request = replace(self.job.request, **_own_prompts(chosen.said, self.job.request))
+        made = self.detailing.draw(
+            replace(self.job, size=size, request=request), self._inputs(part, size, manner), self.telling
+        )
+        return part.pasted(made, replace(request, mask_blur=manner.mask_blur, inpaint_crop_masked=True))
+
+    def _size(self, part: Cut, manner: Manner) -> Size:
+        own = max(part.size)
+        longer = manner.size or max(own, *self.facts.default_size)
+        width = max(1, round(part.size.width * longer / own))
+        return fit(part.size, Size(width, 0), True, self.facts.family.multiple_of)
+
+    def _inputs(self, part: Cut, size: Size, manner: Manner) -> Inputs:
+        """Return what the painting of a part starts from."""
+        controls = self.inputs.controls
+        if self.job.request.adetailer_crop_control_image:
+            controls = tuple(brought_to(image, Size(*part.whole.size)) for image in controls)
+            return part.inputs(replace(self.inputs, controls=controls), size, manner.mask_blur)
+        made = part.inputs(replace(self.inputs, controls=()), size, manner.mask_blur)
+        return replace(made, controls=tuple(brought_to(image, size) for image in controls))
+
+
+def _own_prompts(said: Any, request: Request) -> dict[str, Any]:
+    """Return the prompts of a detector, for every encoder; nothing when it has none of its own."""
+    if said.prompt is None and said.negative_prompt is None:
+        return {}
+    positive = request.prompt.positive if said.prompt is None else said.prompt
+    negative = request.prompt.negative if said.negative_prompt is None else said.negative_prompt
+    return {"prompt": Prompt(positive, negative), "prompt_2": None, "prompt_3": None}
+
+
+def _blamed(name: str, error: BadValue | EngineError, index: int) -> EngineError:
+    return EngineError(error.code, f"`{name}`: {error.message}", OPTION, error.help).at(index)
+
+
+def detailing_mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield what a statement with detectors says in vain."""
+    if OPTION not in bound:
+        return
+    flag = bound.given[OPTION].flag
+    if writes_latents(bound):
+        yield Diagnostic(
+            code="contradictory-options", message=f"`{flag.text}` needs pictures, and latents are written",
+            span=flag.span, notes=((bound.span_of("image_format"), "latents are asked for here"),),
+            help="leave one of them out",
+        )  # fmt: skip
+    yield from _unusable(bound)
+    held = bound.given.get("image_seed")
+    for index, seed in enumerate(held.values if held is not None else ()):
+        what = "a mask" if seed.mask is not None else "several images in a batch" if seed.batch else None
+        what = "latents" if seed.is_latent or seed.latents else what
+        if what is not None:
+            yield Diagnostic(
+                code="contradictory-options", span=bound.span_of("image_seed", index),
+                message=f"`{flag.text}` finds for itself what is painted in an image, and here is {what}",
+                help="leave one of them out",
+            )  # fmt: skip
+
+
+def _unusable(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield the detection models that are not there, or that are files which can run code."""
+    for index, uri in enumerate(bound.given[OPTION].values):
+        file = dict(uri.arguments).get("weight_name", uri.name)
+        is_file = uri.name not in DETECTORS.rows() and is_local(uri.name)
+        if is_file and not Path(uri.name).expanduser().exists():
+            message = f"there is no file or folder `{uri.name}`"
+            yield Diagnostic(code="missing-file", message=message, span=bound.span_of(OPTION, index))
+        elif file.lower().endswith(PICKLES):
+            yield Diagnostic(
+                code="unsafe-weights", message=f"`{Path(file).name}` is a pickle: opening it could run what is in it",
+                span=bound.span_of(OPTION, index), help=INSTEAD,
+            )  # fmt: skip
