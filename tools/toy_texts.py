@@ -80,3 +80,52 @@ def gemma(width: int = WIDTH) -> Any:
 
     sizes = _sizes(width, 2) | {"vocab_size": len(gemma_tokenizer())}
     return Gemma2Model(Gemma2Config(**sizes | {"eos_token_id": 1, "bos_token_id": 2}))
+
+
+def plain_tokenizer() -> Any:
+    """Make the tokenizer of a file `tokenizer.json` alone, such as those of GLM and of Llama; texts have a start."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    made, start = qwen_tokenizer(), _ROLES[0]
+    words = made._tokenizer
+    words.post_processor = TemplateProcessing(
+        single=f"{start} $A", special_tokens=[(start, made.convert_tokens_to_ids(start))]
+    )
+    end = made.eos_token
+    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token=end, eos_token=end, model_max_length=128)
+
+
+def glm(width: int = WIDTH) -> Any:
+    """Make a GLM language model."""
+    from transformers import GlmConfig, GlmModel
+
+    return GlmModel(GlmConfig(**_sizes(width, 2) | {"partial_rotary_factor": 0.5}))
+
+
+def llama(width: int = WIDTH) -> Any:
+    """Make a Llama language model."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(LlamaConfig(**_sizes(width, 2)))
+
+
+def bert(width: int = WIDTH) -> Any:
+    """Make a BERT text encoder."""
+    from transformers import BertConfig, BertModel
+
+    return BertModel(
+        BertConfig(
+            vocab_size=len(bert_tokenizer()), hidden_size=width, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=32,
+        )
+    )  # fmt: skip
+
+
+def bert_tokenizer() -> Any:
+    """Make a BERT tokenizer that knows single characters."""
+    from transformers import BertTokenizer
+
+    letters = [chr(c) for c in range(33, 127)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    return BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})

@@ -8,8 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from toy_families import t5_encoder, t5_tokenizer
-from toy_models import seeded, toy_vae
-from toy_texts import WIDTH, gemma, gemma_tokenizer, qwen3, qwen_tokenizer, qwen_vl
+from toy_models import clip_settings, make_auraflow, make_tokenizer, seeded, toy_unet, toy_vae
+from toy_texts import (
+    WIDTH,
+    bert,
+    bert_tokenizer,
+    gemma,
+    gemma_tokenizer,
+    glm,
+    llama,
+    plain_tokenizer,
+    qwen3,
+    qwen_tokenizer,
+    qwen_vl,
+)
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 
 def _flow(**more: Any) -> Any:
@@ -178,6 +191,142 @@ def make_lumina2(folder: Path) -> Path:
     return folder
 
 
+def make_cogview4(folder: Path) -> Path:
+    """Make a CogView 4 model of eight pixels a cell."""
+    from diffusers import CogView4Pipeline, CogView4Transformer2DModel
+
+    seeded(58)
+    transformer = CogView4Transformer2DModel(
+        in_channels=4, out_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+        text_embed_dim=WIDTH, time_embed_dim=8, condition_dim=4, sample_size=8, rope_axes_dim=(16, 16),
+    )  # fmt: skip
+    CogView4Pipeline(
+        tokenizer=plain_tokenizer(), text_encoder=glm(), vae=_vae(widths=(8,) * 4, scaling_factor=1.0),
+        transformer=transformer, scheduler=_flow(use_dynamic_shifting=True, base_shift=0.25, max_shift=0.75),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_hidream(folder: Path) -> Path:
+    """Make a HiDream model of eight pixels a cell; its pictures are of 1024x1024 pixels or as many."""
+    from diffusers import HiDreamImagePipeline, HiDreamImageTransformer2DModel
+
+    seeded(59)
+    transformer = HiDreamImageTransformer2DModel(
+        patch_size=2, in_channels=4, out_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=8,
+        num_attention_heads=2, caption_channels=[32, WIDTH], text_emb_dim=2 * WIDTH, axes_dims_rope=(4, 2, 2),
+        llama_layers=[0, 1], force_inference_output=True,
+    )  # fmt: skip
+    clips = [CLIPTextModelWithProjection(clip_settings(WIDTH, max_position_embeddings=128)) for _ in range(2)]
+    HiDreamImagePipeline(
+        scheduler=_flow(), vae=_vae(widths=(8,) * 4, shift_factor=0.1, mid_block_add_attention=False), text_encoder=clips[0],
+        tokenizer=make_tokenizer(), text_encoder_2=clips[1], tokenizer_2=make_tokenizer(),
+        text_encoder_3=t5_encoder(), tokenizer_3=t5_tokenizer(), text_encoder_4=llama(),
+        tokenizer_4=plain_tokenizer(), transformer=transformer,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_hunyuan_image(folder: Path, is_distilled: bool = False) -> Path:
+    """Make a HunyuanImage model of 32 pixels a cell; one that `is_distilled` is told how much guidance is wanted."""
+    import diffusers
+    from diffusers.guiders import AdaptiveProjectedMixGuidance
+    from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
+
+    seeded(60)
+    transformer = diffusers.HunyuanImageTransformer2DModel(
+        in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=1, num_single_layers=1,
+        num_refiner_layers=1, patch_size=(1, 1), guidance_embeds=is_distilled, text_embed_dim=WIDTH,
+        text_embed_2_dim=WIDTH, rope_axes_dim=(4, 4),
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanImage(
+        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(32,) * 6, layers_per_block=1,
+        spatial_compression_ratio=32, sample_size=128, scaling_factor=0.476,
+    )  # fmt: skip
+    letters = T5EncoderModel(T5Config(vocab_size=384, d_model=WIDTH, d_kv=8, d_ff=16, num_layers=1, num_heads=2))
+    diffusers.HunyuanImagePipeline(
+        scheduler=_flow(), vae=vae, text_encoder=qwen_vl(), tokenizer=qwen_tokenizer(), text_encoder_2=letters,
+        tokenizer_2=ByT5Tokenizer(), transformer=transformer,
+        guider=None if is_distilled else AdaptiveProjectedMixGuidance(guidance_scale=3.5),
+        ocr_guider=None if is_distilled else AdaptiveProjectedMixGuidance(guidance_scale=2.5),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_latent_consistency(folder: Path) -> Path:
+    """Make a latent consistency model: its UNet is told how much guidance is wanted."""
+    from diffusers import LatentConsistencyModelPipeline, LCMScheduler
+
+    seeded(61)
+    LatentConsistencyModelPipeline(
+        vae=toy_vae(), text_encoder=CLIPTextModel(clip_settings(32)), tokenizer=make_tokenizer(),
+        unet=toy_unet(time_cond_proj_dim=8), scheduler=LCMScheduler(), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_bria(folder: Path) -> Path:
+    """Make a Bria 3 model."""
+    from diffusers import BriaPipeline, BriaTransformer2DModel
+
+    seeded(62)
+    transformer = BriaTransformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=8, num_attention_heads=2,
+        joint_attention_dim=32, axes_dims_rope=[0, 4, 4],
+    )  # fmt: skip
+    BriaPipeline(
+        transformer=transformer, scheduler=_flow(), vae=_vae(shift_factor=0.0, scaling_factor=0.13),
+        text_encoder=t5_encoder(), tokenizer=t5_tokenizer(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_kandinsky3(folder: Path) -> Path:
+    """Make a Kandinsky 3 model."""
+    from diffusers import DDPMScheduler, Kandinsky3Pipeline, Kandinsky3UNet
+
+    seeded(63)
+    unet = Kandinsky3UNet(
+        in_channels=4, time_embedding_dim=4, groups=2, attention_head_dim=4, layers_per_block=3,
+        block_out_channels=(32, 64), cross_attention_dim=4, encoder_hid_dim=32,
+    )  # fmt: skip
+    Kandinsky3Pipeline(
+        tokenizer=t5_tokenizer(), text_encoder=t5_encoder(), unet=unet, movq=make_movq(),
+        scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2", variance_type="fixed_small", clip_sample=False),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_movq() -> Any:
+    """Make the VQ decoder of Kandinsky models, of eight pixels a cell."""
+    from diffusers import VQModel
+
+    return VQModel(
+        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, latent_channels=4,
+        up_block_types=("UpDecoderBlock2D",) * 4, num_vq_embeddings=12, vq_embed_dim=4, norm_type="spatial",
+        norm_num_groups=8,
+    )  # fmt: skip
+
+
+def make_hunyuan_dit(folder: Path) -> Path:
+    """Make a HunyuanDiT model of eight pixels a cell."""
+    from diffusers import DDPMScheduler, HunyuanDiT2DModel, HunyuanDiTPipeline
+
+    seeded(64)
+    transformer = HunyuanDiT2DModel(
+        sample_size=8, num_layers=4, patch_size=2, attention_head_dim=8, num_attention_heads=3, in_channels=4,
+        cross_attention_dim=WIDTH, cross_attention_dim_t5=32, pooled_projection_dim=8, hidden_size=24,
+        activation_fn="gelu-approximate",
+    )  # fmt: skip
+    HunyuanDiTPipeline(
+        vae=toy_vae((8,) * 4), text_encoder=bert(), tokenizer=bert_tokenizer(), text_encoder_2=t5_encoder(),
+        tokenizer_2=t5_tokenizer(), transformer=transformer, scheduler=DDPMScheduler(), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 TODAY: dict[str, Callable[[Path], Path]] = {
     "qwen-image": make_qwen_image,
     "z-image": make_z_image,
@@ -188,4 +337,12 @@ TODAY: dict[str, Callable[[Path], Path]] = {
     "pixart-sigma": make_pixart_sigma,
     "pixart-alpha": partial(make_pixart_sigma, pipeline="PixArtAlphaPipeline"),
     "lumina2": make_lumina2,
+    "cogview4": make_cogview4,
+    "hidream": make_hidream,
+    "hunyuan-image": make_hunyuan_image,
+    "latent-consistency": make_latent_consistency,
+    "bria": make_bria,
+    "kandinsky3": make_kandinsky3,
+    "hunyuan-dit": make_hunyuan_dit,
+    "auraflow": make_auraflow,
 }

@@ -51,6 +51,19 @@ CELLS = (
     Cell("pixart-sigma", "txt2img", "PixArtSigmaPipeline", {**SAID, "guidance_scale": 4.5}),
     Cell("pixart-alpha", "txt2img", "PixArtAlphaPipeline", {**SAID, "guidance_scale": 4.5}),
     Cell("lumina2", "txt2img", "Lumina2Pipeline", {**SAID, "guidance_scale": 4.0}),
+    Cell("auraflow", "txt2img", "AuraFlowPipeline", {**SAID, "guidance_scale": 3.5}),
+    Cell("cogview4", "txt2img", "CogView4Pipeline", {**SAID, "guidance_scale": 5.0}),
+    Cell(
+        "hidream", "txt2img", "HiDreamImagePipeline",
+        {**SAID, "guidance_scale": 5.0, "num_inference_steps": 1}, {"num_inference_steps": 1},
+    ),
+    Cell("bria", "txt2img", "BriaPipeline", {**SAID, "guidance_scale": 5}),
+    Cell("latent-consistency", "txt2img", "LatentConsistencyModelPipeline", {**ALONE, "guidance_scale": 8.5}),
+    Cell("latent-consistency", "img2img", "LatentConsistencyModelImg2ImgPipeline", {**ALONE, "strength": 0.8}),
+    Cell("hunyuan-image", "txt2img", "HunyuanImagePipeline", SAID),
+    Cell("hunyuan-dit", "txt2img", "HunyuanDiTPipeline", {**SAID, "use_resolution_binning": False}),
+    Cell("kandinsky3", "txt2img", "Kandinsky3Pipeline", {**SAID, "guidance_scale": 3.0}),
+    Cell("kandinsky3", "img2img", "Kandinsky3Img2ImgPipeline", {**SAID, "guidance_scale": 3.0, "strength": 0.3}),
 )  # fmt: skip
 
 

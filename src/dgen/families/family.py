@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,11 @@ class Family:
     call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call that does not say them
     prepares: str = ""
     """The function `module:name` that gets a job and the keywords of its call, and returns the ones to call with."""
+
+    draws: Mapping[str, Callable[[int, int], tuple[int, int]]] = field(
+        default_factory=dict[str, Callable[[int, int], tuple[int, int]]]
+    )
+    """Modes whose pipelines choose the size -> what they draw for a wanted width and height, in pixels."""
 
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     controlnet: str = "ControlNetModel"  # the class of its ControlNets

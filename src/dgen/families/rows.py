@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
-from dgen.families import flux, flux2, qwen, sana, stability, today, video
+from dgen.families import flux, flux2, hunyuan, kandinsky, qwen, sana, stability, today, video
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -120,12 +120,20 @@ PIX2PIX = Family(
     text_layers={"text_encoder": 0},
 )
 
-FAMILIES: dict[str, Family] = {
-    f.name: f
-    for f in (
-        SD, SDXL, PIX2PIX, *stability.ROWS, *flux.ROWS, *flux2.ROWS, *qwen.ROWS, *sana.ROWS, *today.ROWS, *video.ROWS,
-    )
-}  # fmt: skip
+_TABLES = (
+    stability,
+    flux,
+    flux2,
+    qwen,
+    sana,
+    today,
+    hunyuan,
+    kandinsky,
+    video,
+)
+"""The files of rows, in the order in which families are listed."""
+
+FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX, *(row for table in _TABLES for row in table.ROWS))}
 
 
 _MOST = 6

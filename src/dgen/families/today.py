@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+from dgen.families.sizes import of_area
 
 Z_IMAGE = Family(
     name="z-image",
@@ -39,4 +40,57 @@ LUMINA2 = Family(
     as_signed=SIGNED,
 )
 
-ROWS = (Z_IMAGE, CHROMA, LUMINA2)
+AURAFLOW = Family(
+    name="auraflow",
+    label="AuraFlow",
+    package="aura_flow",
+    pipelines={TXT2IMG: "AuraFlowPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    as_signed=SIGNED,
+)
+
+COGVIEW4 = Family(
+    name="cogview4",
+    label="CogView 4",
+    package="cogview4",
+    pipelines={TXT2IMG: "CogView4Pipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
+HIDREAM = Family(
+    name="hidream",
+    label="HiDream-I1",
+    package="hidream_image",
+    pipelines={TXT2IMG: "HiDreamImagePipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    draws={TXT2IMG: of_area(1024 * 1024, 16)},
+)
+
+BRIA = Family(
+    name="bria",
+    label="Bria 3",
+    package="bria",
+    pipelines={TXT2IMG: "BriaPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
+LATENT_CONSISTENCY = Family(
+    name="latent-consistency",
+    label="Latent consistency models",
+    package="latent_consistency_models",
+    pipelines={TXT2IMG: "LatentConsistencyModelPipeline", IMG2IMG: "LatentConsistencyModelImg2ImgPipeline"},
+    as_signed=SIGNED,
+    text_layers={"text_encoder": 0},
+)
+
+ROWS = (Z_IMAGE, CHROMA, LUMINA2, AURAFLOW, COGVIEW4, HIDREAM, BRIA, LATENT_CONSISTENCY)

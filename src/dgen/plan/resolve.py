@@ -227,11 +227,18 @@ def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
             message=f"`--outpaint`: {family.label} needs multiples of {family.multiple_of}",
         )  # fmt: skip
     size = bound.value("output_size")
-    if size is not None and any(n % family.multiple_of for n in size):
-        near = align(size, family.multiple_of)
+    if size is None:
+        return
+    near = drawn(family, TXT2IMG, align(size, family.multiple_of))
+    if any(n % family.multiple_of for n in size):
         yield Diagnostic(
             code="bad-value", span=bound.span_of("output_size"), help=f"try `{near}`",
             message=f"`--output-size`: {family.label} needs multiples of {family.multiple_of}, found `{size}`",
+        )  # fmt: skip
+    elif near != size and TXT2IMG in _modes_in(bound):
+        yield Diagnostic(
+            code="bad-value", span=bound.span_of("output_size"), help=f"try `{near}`",
+            message=f"`--output-size`: {family.label} does not draw `{size}`",
         )  # fmt: skip
 
 
@@ -250,6 +257,11 @@ def _of_one_size(bound: Bound, facts: ModelFacts, modes: list[str]) -> Iterator[
 def align(size: Size, multiple: int) -> Size:
     """Round a size down to a multiple, never to 0."""
     return Size(*(max(multiple, n // multiple * multiple) for n in size))
+
+
+def drawn(family: Family, mode: str, size: Size) -> Size:
+    """Return the size that a mode draws where this one is wanted."""
+    return Size(*family.draws[mode](*size)) if mode in family.draws else size
 
 
 def fit(source: Size, wanted: Size | None, aspect: bool, multiple: int) -> Size:
@@ -302,6 +314,7 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         size = align(seed_size(request, seed, multiple, pictures), multiple)
     else:
         size = request.output_size or facts.default_size
+    size = drawn(family, mode, size)
     rows = [ROWS[f.name] for f in fields(request)]
     takes = {row.name: pipeline if painting is None or _takes(family, pipeline, row) else painting for row in rows}
     given = {row.name: _decided(row, request, family, takes[row.name]) for row in rows}
