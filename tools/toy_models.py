@@ -65,8 +65,7 @@ def toy_vae(widths: tuple[int, ...] = (16, 32), **more: Any) -> Any:
     return AutoencoderKL(
         in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=widths,
         down_block_types=("DownEncoderBlock2D",) * len(widths), up_block_types=("UpDecoderBlock2D",) * len(widths),
-        norm_num_groups=8,
-        sample_size=SAMPLE_CELLS * PIXELS_PER_CELL, **{"latent_channels": 4, **more},
+        sample_size=SAMPLE_CELLS * PIXELS_PER_CELL, **{"latent_channels": 4, "norm_num_groups": 8, **more},
     )  # fmt: skip
 
 

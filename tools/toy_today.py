@@ -217,9 +217,10 @@ def make_hidream(folder: Path) -> Path:
         num_attention_heads=2, caption_channels=[32, WIDTH], text_emb_dim=2 * WIDTH, axes_dims_rope=(4, 2, 2),
         llama_layers=[0, 1], force_inference_output=True,
     )  # fmt: skip
+    vae = _vae(widths=(2,) * 4, shift_factor=0.1, mid_block_add_attention=False, norm_num_groups=2)
     clips = [CLIPTextModelWithProjection(clip_settings(WIDTH, max_position_embeddings=128)) for _ in range(2)]
     HiDreamImagePipeline(
-        scheduler=_flow(), vae=_vae(widths=(8,) * 4, shift_factor=0.1, mid_block_add_attention=False), text_encoder=clips[0],
+        scheduler=_flow(), vae=vae, text_encoder=clips[0],
         tokenizer=make_tokenizer(), text_encoder_2=clips[1], tokenizer_2=make_tokenizer(),
         text_encoder_3=t5_encoder(), tokenizer_3=t5_tokenizer(), text_encoder_4=llama(),
         tokenizer_4=plain_tokenizer(), transformer=transformer,
@@ -340,9 +341,11 @@ TODAY: dict[str, Callable[[Path], Path]] = {
     "cogview4": make_cogview4,
     "hidream": make_hidream,
     "hunyuan-image": make_hunyuan_image,
+    "hunyuan-image@distilled": partial(make_hunyuan_image, is_distilled=True),
     "latent-consistency": make_latent_consistency,
     "bria": make_bria,
     "kandinsky3": make_kandinsky3,
     "hunyuan-dit": make_hunyuan_dit,
     "auraflow": make_auraflow,
 }
+"""How to make each; after an `@` stands what is special about a model of its family."""

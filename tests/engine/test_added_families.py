@@ -27,70 +27,69 @@ def forgotten() -> Iterator[None]:
     ADDED.forget(ADDED.names())
 
 
-def make_lcm(folder: Path) -> None:
-    """Make a latent consistency model of a toy: its UNet is told how much guidance is wanted."""
-    from diffusers import LatentConsistencyModelPipeline, LCMScheduler
+def make_ovis(folder: Path) -> None:
+    """Make a toy Ovis-Image model."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, OvisImagePipeline, OvisImageTransformer2DModel
 
     sys.path.insert(0, str(ROOT / "tools"))
     import toy_models
+    import toy_texts
 
     toy_models.seeded(3)
-    parts = {
-        "vae": toy_models.toy_vae(), "tokenizer": toy_models.make_tokenizer(), "scheduler": LCMScheduler(),
-        "unet": toy_models.toy_unet(time_cond_proj_dim=8),
-    }  # fmt: skip
-    from transformers import CLIPTextModel
-
-    text_encoder = CLIPTextModel(toy_models.clip_settings(32))
-    LatentConsistencyModelPipeline(
-        **parts, text_encoder=text_encoder, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    ).save_pretrained(folder)
+    transformer = OvisImageTransformer2DModel(
+        in_channels=16, out_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=toy_texts.WIDTH, axes_dims_rope=(4, 4, 8),
+    )  # fmt: skip
+    OvisImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=toy_models.toy_vae(shift_factor=0.1),
+        text_encoder=toy_texts.qwen3(), tokenizer=toy_texts.qwen_tokenizer(), transformer=transformer,
+    ).save_pretrained(folder)  # fmt: skip
 
 
 def test_a_plugin_adds_a_family_with_all_that_its_pipelines_do(
     forgotten: None, at_work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_lcm(Path("lcm"))
+    make_ovis(Path("ovis"))
     Path("own.py").write_text(FAMILY)
     Path("s.dgen").write_text(
         "\\import_plugins own.py\n"
-        "lcm --prompts x --seeds 7 --inference-steps 2 --output-size 32\n"
+        "ovis --prompts x --seeds 7 --inference-steps 2 --output-size 32\n"
         "\\print {{ last_images[0] }}\n"
-        "lcm --model-type latent-consistency --prompts x --seeds 7 --inference-steps 2 --image-seeds seed.png;32x32\n"
+        "ovis --model-type ovis-image --prompts x --seeds 7 --inference-steps 2 --output-size 48x32\n"
         "\\print {{ image_size(last_images[0]) }}\n"
     )
     assert main(["check", "s.dgen"]) == 0
     capsys.readouterr()
     assert main(["s.dgen", "--quiet"]) == 0, capsys.readouterr().err
     drawn, size = capsys.readouterr().out.splitlines()
-    assert size == "32x16"
+    assert size == "48x32"
     wanted = oracle()
     assert (np.asarray(Image.open(drawn)) == wanted).all()
     assert main(["plugins", "--json"]) == 0
     (own,) = [each for each in json.loads(capsys.readouterr().out) if each["kind"] == "model family"]
-    assert (own["name"], own["file"], own["line"]) == ("lcm", "own.py", 4)
+    assert (own["name"], own["file"], own["line"]) == ("ovis", "own.py", 4)
 
 
 def oracle() -> np.ndarray:
     """What diffusers itself draws."""
     import torch
-    from diffusers import LatentConsistencyModelPipeline
+    from diffusers import OvisImagePipeline
 
-    pipeline = LatentConsistencyModelPipeline.from_pretrained("lcm")
+    pipeline = OvisImagePipeline.from_pretrained("ovis")
     generator = torch.Generator("cpu").manual_seed(7)
-    made = pipeline("x", num_inference_steps=2, guidance_scale=8.5, width=32, height=32, generator=generator)
+    made = pipeline("x", num_inference_steps=2, guidance_scale=4.5, width=32, height=32, generator=generator)
     return np.asarray(made.images[0])
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('name="lcm"', 'name="sdxl"', "the model family `sdxl` is registered twice"),
-        ('("latent-consistency",)', '("torch-sdxl",)', "the model family `torch-sdxl` is registered twice"),
-        ('name="lcm"', 'name="L C M"', "lower-case letters, digits and `-`"),
-        ('"img2img"', '"img2video"', "has a mode `img2video`"),
-        ("ModelImg2ImgPipeline", "ModelVideoPipeline", "VideoPipeline`, which diffusers does not have"),
-        ('    """Latent consistency models, which draw in few steps."""\n', "", "has no docstring"),
+        ('name="ovis"', 'name="sdxl"', "the model family `sdxl` is registered twice"),
+        ('("ovis-image",)', '("torch-sdxl",)', "the model family `torch-sdxl` is registered twice"),
+        ('name="ovis"', 'name="O vis"', "lower-case letters, digits and `-`"),
+        ('"txt2img"', '"txt2video"', "has a mode `txt2video`"),
+        ("OvisImagePipeline", "OvisVideoPipeline", "VideoPipeline`, which diffusers does not have"),
+        ('    """Ovis-Image, which writes texts into its pictures."""\n', "", "has no docstring"),
         ("return Family(", "return dict(", "returns a dict, not a `Family`"),
     ],
 )  # fmt: skip

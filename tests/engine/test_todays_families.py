@@ -61,9 +61,16 @@ CELLS = (
     Cell("latent-consistency", "txt2img", "LatentConsistencyModelPipeline", {**ALONE, "guidance_scale": 8.5}),
     Cell("latent-consistency", "img2img", "LatentConsistencyModelImg2ImgPipeline", {**ALONE, "strength": 0.8}),
     Cell("hunyuan-image", "txt2img", "HunyuanImagePipeline", SAID),
+    Cell(
+        "hunyuan-image@distilled", "txt2img", "HunyuanImagePipeline",
+        {**SAID, "distilled_guidance_scale": 2.0}, {"guidance_scale": 2.0},
+    ),
     Cell("hunyuan-dit", "txt2img", "HunyuanDiTPipeline", {**SAID, "use_resolution_binning": False}),
     Cell("kandinsky3", "txt2img", "Kandinsky3Pipeline", {**SAID, "guidance_scale": 3.0}),
-    Cell("kandinsky3", "img2img", "Kandinsky3Img2ImgPipeline", {**SAID, "guidance_scale": 3.0, "strength": 0.3}),
+    Cell(
+        "kandinsky3", "img2img", "Kandinsky3Img2ImgPipeline",
+        {**SAID, "strength": 0.3, "num_inference_steps": 4}, {"num_inference_steps": 4},
+    ),
 )  # fmt: skip
 
 
@@ -101,7 +108,7 @@ def with_size(cell: Cell) -> Cell:
 def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, bench: Bench, cell: Cell) -> None:
     job = bench.job(folder / cell.toy, cell.mode, **said_of(cell))
     made = bench.engine.render(job, INPUTS[cell.mode], lambda step, steps: None)
-    assert (job.family, job.pipeline) == (cell.toy, cell.pipeline)
+    assert (job.family, job.pipeline) == (cell.toy.partition("@")[0], cell.pipeline)
     assert pixels(made) == plain(folder, with_size(cell))
     assert {image.size for image in made.images} == {tuple(made_size(job))}
 
@@ -113,17 +120,33 @@ def first_of(toy: str) -> Cell:
 
 def learning(option: str) -> list[str]:
     """The families of this file that can use an option."""
-    return [toy for toy in dict.fromkeys(cell.toy for cell in CELLS) if modes_with(FAMILIES[toy], ROWS[option])]
+    toys = [toy for toy in dict.fromkeys(cell.toy for cell in CELLS) if "@" not in toy]
+    return [toy for toy in toys if modes_with(FAMILIES[toy], ROWS[option])]
 
 
 @pytest.mark.parametrize("toy", learning("loras"))
 def test_lora_acts_as_in_a_plain_call_and_leaves_no_trace(folder: Path, bench: Bench, toy: str) -> None:
-    from toy_families import make_transformer_lora
+    import toy_adapters
+    import toy_families
 
+    is_unet = (folder / toy / "unet").is_dir()
+    make = toy_adapters.make_kohya_lora if is_unet else toy_families.make_transformer_lora
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        lora, cell = make_transformer_lora(folder / f"{toy}-lora", folder / toy), first_of(toy)
+        lora, cell = make(folder / f"{toy}-lora{'.safetensors' * is_unet}", folder / toy), first_of(toy)
     before = pixels(bench.render(folder / toy, cell.mode, **said_of(cell)))
     made = pixels(bench.render(folder / toy, cell.mode, loras=(LoraUri(model=str(lora)),), **said_of(cell)))
     assert made == plain(folder, with_size(cell), lora=lora)
     assert pixels(bench.render(folder / toy, cell.mode, **said_of(cell))) == before != made
+
+
+def test_guidance_reaches_the_guiders_of_a_model_and_leaves_no_trace_in_them(folder: Path, bench: Bench) -> None:
+    size = {"output_size": Size(64, 64)}
+    own = pixels(bench.render(folder / "hunyuan-image", **size))
+    strong = pixels(bench.render(folder / "hunyuan-image", guidance_scale=9.0, **size))
+    assert own == pixels(bench.render(folder / "hunyuan-image", **size)) != strong
+    from diffusers.guiders import AdaptiveProjectedMixGuidance
+
+    cell = Cell("hunyuan-image", "txt2img", "HunyuanImagePipeline", {**SAID, **SIZE})
+    guided = AdaptiveProjectedMixGuidance(guidance_scale=9.0)
+    assert strong == plain(folder, cell, guider=guided, ocr_guider=guided.new())

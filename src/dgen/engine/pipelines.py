@@ -59,7 +59,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     steps = Steps(on_step, job.request.num_inference_steps or 0, latents.window(pipeline, job))
     seed = job.request.seed or 0
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
-    named = prepared(job, named | schedule(pipeline.scheduler, job))
+    named = prepared(pipeline, job, named | schedule(pipeline.scheduler, job))
     try:
         with inference(pipeline), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for schedulers that draw without the generator

@@ -62,7 +62,7 @@ class Family:
 
     call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call that does not say them
     prepares: str = ""
-    """The function `module:name` that gets a job and the keywords of its call, and returns the ones to call with."""
+    """The function `module:name` that gets a pipeline, a job and keywords, and returns those of the call."""
 
     draws: Mapping[str, Callable[[int, int], tuple[int, int]]] = field(
         default_factory=dict[str, Callable[[int, int], tuple[int, int]]]

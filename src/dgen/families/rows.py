@@ -133,7 +133,9 @@ _TABLES = (
 )
 """The files of rows, in the order in which families are listed."""
 
-FAMILIES: dict[str, Family] = {f.name: f for f in (SD, SDXL, PIX2PIX, *(row for table in _TABLES for row in table.ROWS))}
+FAMILIES: dict[str, Family] = {
+    f.name: f for f in (SD, SDXL, PIX2PIX, *(row for table in _TABLES for row in table.ROWS))
+}
 
 
 _MOST = 6
