@@ -175,6 +175,10 @@ class Tensors(Mapping[str, Any]):
             raise EngineError("bad-model", f"{self._what}: it has no tensor `{name}`")
         return self._held[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a tensor, or something else where there is none of the name."""
+        return self._held.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._held
 
