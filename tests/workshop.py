@@ -26,6 +26,7 @@ def furnish(folder: Path) -> None:
     toy_models.make_sd(folder / "toy")
     toy_models.make_sdxl(folder / "toy-xl")
     toy_models.make_refiner(folder / "toy-refiner")
+    toy_models.make_single_file(folder / "toy-refiner", folder / "toy-refiner.safetensors")
     toy_models.make_vae(folder / "other-vae")
     _pictures(folder)
     _animations(folder)

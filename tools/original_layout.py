@@ -34,12 +34,14 @@ def original_tensors(folder: Path) -> Tensors:
         original = _vae_name(name, shape)
         is_square = ".attn_1." in original and original.endswith("weight") and tensor.dim() == 2
         found[f"first_stage_model.{original}"] = tensor[:, :, None, None].contiguous() if is_square else tensor
-    second = folder / "text_encoder_2"
+    second, is_refiner = folder / "text_encoder_2", not (folder / "text_encoder").is_dir()
     prefix = "conditioner.embedders.0.transformer" if second.is_dir() else "cond_stage_model.transformer"
-    for name, tensor in _read(folder / "text_encoder").items():
+    for name, tensor in ({} if is_refiner else _read(folder / "text_encoder")).items():
         found[f"{prefix}.text_model.{name.removeprefix('text_model.')}"] = tensor
     if second.is_dir():
-        found |= {f"conditioner.embedders.1.model.{k}": v for k, v in _open_clip(_read(second)).items()}
+        found |= {
+            f"conditioner.embedders.{0 if is_refiner else 1}.model.{k}": v for k, v in _open_clip(_read(second)).items()
+        }
     return found
 
 

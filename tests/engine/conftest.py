@@ -32,7 +32,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")
         for kind, make in toy_models.KINDS.items():
             make(folder / kind)
-        for name in ("sd.safetensors", "sd.ckpt", "sdxl.safetensors"):
+        for name in ("sd.safetensors", "sd.ckpt", "sdxl.safetensors", "refiner.safetensors"):
             toy_models.make_single_file(folder / name.partition(".")[0], folder / name)
         toy_adapters.make_all(folder)
     return folder

@@ -151,8 +151,68 @@ def test_refiner_that_leaves_nothing_to_do_is_not_asked(bench: Bench, toys: Path
     assert refined(bench, toys, high_noise_fraction=1.0) == plain
 
 
+LDM = """
+model:
+  params:
+    unet_config:
+      params:
+        in_channels: 4
+        out_channels: 4
+        model_channels: 32
+        attention_resolutions: [2]
+        num_res_blocks: 1
+        channel_mult: [1, 2]
+        num_head_channels: 16
+        use_linear_in_transformer: True
+        transformer_depth: 1
+        context_dim: 48
+        num_classes: sequential
+        adm_in_channels: 88
+    first_stage_config:
+      params:
+        ddconfig:
+          ch_mult: [1, 2]
+"""
+
+
+def test_refiner_is_a_checkpoint_file_too(bench: Bench, toys: Path) -> None:
+    folder = refined(bench, toys)
+    bench.events.clear()
+    uri = RefinerUri(model=str(toys / "refiner.safetensors"))
+    said: dict[str, Any] = {"num_inference_steps": 8, "sdxl_refiner": uri, "second_model_config": str(toys / "refiner")}
+    (made,) = pixels(bench.render(toys / "sdxl", **said))
+    assert max(abs(a - b) for a, b in zip(made, folder[0], strict=True)) <= 1  # sums may round otherwise
+    assert [e.kind for e in bench.of(ComponentLoaded)] == ["unet", "scheduler"]  # the words are the model's
+    bench.events.clear()
+    assert refined(bench, toys) == folder
+    assert bench.of(ComponentLoaded) == []
+
+
+def test_original_configuration_decides_how_the_refiner_is_built(bench: Bench, toys: Path, tmp_path: Path) -> None:
+    (tmp_path / "refiner.yaml").write_text(LDM.replace("channels: 32", "channels: 64"), encoding="utf-8")
+    uri = RefinerUri(model=str(toys / "refiner.safetensors"))
+    said = {"second_model_config": str(toys / "refiner"), "second_original_config": str(tmp_path / "refiner.yaml")}
+    with pytest.raises(EngineError, match="do not fit|cannot be loaded") as caught:
+        bench.render(toys / "sdxl", sdxl_refiner=uri, num_inference_steps=4, **said)
+    assert caught.value.code == "bad-weights"
+    assert "torch.Size([256, 64])" in caught.value.message  # of a time embedding: four times that width
+
+
+def test_refiner_of_a_model_in_a_file_comes_with_all_its_parts(bench: Bench, toys: Path) -> None:
+    uri = RefinerUri(model=str(toys / "refiner.safetensors"))
+    said: dict[str, Any] = {"model_config": str(toys / "sdxl"), "second_model_config": str(toys / "refiner")}
+    bench.render(toys / "sdxl.safetensors", sdxl_refiner=uri, num_inference_steps=4, **said)
+    assert [e.kind for e in bench.of(ComponentLoaded) if "refiner" in e.source] == [
+        "vae", "text_encoder_2", "tokenizer_2", "unet", "scheduler",
+    ]  # fmt: skip
+
+
 def test_model_of_another_kind_is_no_refiner(bench: Bench, toys: Path) -> None:
-    for name, message in (("sdxl", "it has a first text encoder"), ("sd", "its class is `StableDiffusionPipeline`")):
+    wrong = {
+        "sdxl": "it has a first text encoder", "sd": "its class is `StableDiffusionPipeline`",
+        "sdxl.safetensors": "it holds another kind of model", "sd.ckpt": "what `sd.ckpt` consists of cannot be told",
+    }  # fmt: skip
+    for name, message in wrong.items():
         with pytest.raises(EngineError, match=message) as caught:
             bench.job(toys / "sdxl", sdxl_refiner=RefinerUri(model=str(toys / name)))
         assert (caught.value.code, caught.value.option) == ("bad-model", "sdxl_refiner")

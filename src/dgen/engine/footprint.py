@@ -27,7 +27,7 @@ _IN_CHECKPOINTS = {
     "unet": ("model.diffusion_model.",),
     "vae": ("first_stage_model.",),
     "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
-    "text_encoder_2": ("conditioner.embedders.1.",),
+    "text_encoder_2": ("conditioner.embedders.1.", "conditioner.embedders.0.model."),  # the latter in a refiner
 }
 """How the tensors of a part are called in a checkpoint file of Stable Diffusion."""
 

@@ -12,7 +12,7 @@ from dgen.engine.hub import Hub, here
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import ASKED_BY, Layout, config_source, source_of, vae_source
 from dgen.engine.weights import check_files, weights_of
-from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder
+from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder, refiner_index
 from dgen.families.rows import Family, family_named, family_of_class
 from dgen.families.signatures import compatible_schedulers, scheduler_names
 from dgen.options.request import ROWS, Request
@@ -36,7 +36,10 @@ class Models:
         if path.is_dir():
             return Layout(path=path, index=_read_index(path), base=base_of(request.model))
         config = config_source(request)
-        index = _read_index(self.hub.index(config), config.option) if config is not None else {}
+        try:
+            index = _read_index(self.hub.index(config), config.option) if config is not None else refiner_index(path)
+        except BadValue as error:
+            raise EngineError(error.code, error.message, help=error.help) from None
         return Layout(path=path, index=index, is_file=True)
 
     def inspect(self, request: Request) -> ModelFacts:

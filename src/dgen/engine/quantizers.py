@@ -81,11 +81,7 @@ def check(request: Request, layout: Layout, device: Callable[[], str]) -> None:
     Raises:
         EngineError: `missing-package`, `bad-device`, `unsupported-option`.
     """
-    if request.quantizer is not None and (layout.is_file or layout.base is not None):
-        raise EngineError(
-            "unsupported-option", f"only a folder with all weights of a model is quantized, not `{request.model}`",
-            "quantizer", help="`dgen to-diffusers` makes such a folder of it",
-        )  # fmt: skip
+    check_wholeness(request, layout)
     for uri, model, option, index in _said(request):
         _check_format(uri, model, option, index)
         row = ROWS[type(uri)]
@@ -99,6 +95,19 @@ def check(request: Request, layout: Layout, device: Callable[[], str]) -> None:
                 "bad-device", f"`{uri.name}` needs an accelerator, and the job runs on the CPU", option,
                 help="`sdnq`, `torchao` and `quanto` run on any device",
             ).at(index)  # fmt: skip
+
+
+def check_wholeness(request: Request, layout: Layout) -> None:
+    """Refuse to quantize a model that is no folder with all its weights.
+
+    Raises:
+        EngineError: `unsupported-option`.
+    """
+    if request.quantizer is not None and (layout.is_file or layout.base is not None):
+        raise EngineError(
+            "unsupported-option", f"only a folder with all weights of a model is quantized, not `{request.model}`",
+            "quantizer", help="`dgen to-diffusers` makes such a folder of it",
+        )  # fmt: skip
 
 
 def _said(request: Request) -> Iterator[tuple[Quantizer, str, str, int]]:

@@ -247,7 +247,7 @@ class LocalEngine:
     def _need(self, part: Part, job: Job, single: SingleFile | None) -> Need:
         if part.source.option != "model":
             load = partial(self.loader.load_other, part, source_of(job.request))
-        elif single is not None:
+        elif single is not None and part.source.model == job.request.model:  # a refiner has parts of its model
             load = partial(single.part, part)
         else:
             load = partial(self.loader.load, part)

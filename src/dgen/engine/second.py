@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from dgen.engine import schedulers
+from dgen.engine import quantizers, schedulers
 from dgen.engine.calls import generators
 from dgen.engine.models import Models
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.replaced import check_replaced
 from dgen.engine.sources import Layout, Part, Source, parts_of, replaced_parts, source_of
+from dgen.engine.weights import check_files
+from dgen.families.inspection import SAFETENSORS_SUFFIXES, refiner_index
 from dgen.families.rows import Family
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
@@ -20,7 +23,11 @@ from dgen.plan.second import Handover, refiner_request, second_of
 _SHARED = ("vae", "text_encoder_2", "tokenizer_2")
 """The parts that a refiner takes from the model: what it is told and draws is in their words and their space."""
 
-_OPTIONS = {"scheduler": "second_scheduler", "unet": "second_unet", "text_encoders": "second_text_encoders"}
+_OPTIONS = {
+    "scheduler": "second_scheduler", "unet": "second_unet", "text_encoders": "second_text_encoders",
+    "model_config": "second_model_config", "original_config": "second_original_config",
+    "quantizer": "second_quantizer",
+}  # fmt: skip
 """The options of a refiner that are called otherwise than those of a model."""
 
 
@@ -118,8 +125,37 @@ def _check(models: Models, second: Request, family: Family, sees: Callable[[Sour
     if not sees(source_of(second)):
         return
     layout = models.layout(second)
-    if layout.is_file:
-        raise EngineError("bad-model", "a refiner is a folder or a hub repository, not a checkpoint file")
+    quantizers.check_wholeness(second, layout)
+    if second.original_config is not None and not layout.is_file:
+        raise EngineError(
+            "bad-value", f"`{second.model}` is no checkpoint file, which alone needs it", "original_config"
+        )
+    if layout.is_file and layout.path is not None:
+        _check_file(second, layout, layout.path)
+    _check_index(second, layout, family)
+    models.check(second)
+    schedulers.check(second, family, models.schedulers(second))
+    for source, check in check_replaced(models.hub, second, layout):
+        if sees(source):
+            check()
+
+
+def _check_file(second: Request, layout: Layout, path: Path) -> None:
+    """Refuse a checkpoint file that is no refiner, or that does not tell."""
+    check_files([path])
+    if path.suffix.lower() in SAFETENSORS_SUFFIXES and not refiner_index(path):
+        raise EngineError(
+            "bad-model", f"`{second.model}` is no refiner: it holds another kind of model",
+            help="a refiner for SDXL has one text encoder, the second of SDXL",
+        )  # fmt: skip
+    if not layout.index:
+        raise EngineError(
+            "bad-model", f"what `{path.name}` consists of cannot be told from the file",
+            help="name a folder with its configuration: `--second-model-config FOLDER`",
+        )  # fmt: skip
+
+
+def _check_index(second: Request, layout: Layout, family: Family) -> None:
     found = str(layout.index.get("_class_name"))
     if found not in family.classes:
         raise EngineError("bad-model", f"`{second.model}` is no refiner of {family.label}: its class is `{found}`")
@@ -128,8 +164,3 @@ def _check(models: Models, second: Request, family: Family, sees: Callable[[Sour
             "bad-model", f"`{second.model}` is no refiner: it has a first text encoder, as whole models have",
             help="use it as the model, with `--image-seeds`",
         )  # fmt: skip
-    models.check(second)
-    schedulers.check(second, family, models.schedulers(second))
-    for source, check in check_replaced(models.hub, second, layout):
-        if sees(source):
-            check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
 from dgen.engine.loading import Loader, bad_weights
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part, Source, config_source
+from dgen.families.rows import Family
 from dgen.plan.resolve import Job, family_of
 
 
@@ -39,10 +41,9 @@ class SingleFile:
     def _load(self, part: Part) -> dict[str, Any]:
         silence()
         self.loader.read([self.path], part.source.option)
-        family = family_of(self.job)
-        cls = class_named("diffusers", family.pipeline)
-        present = {k: v for k in cls._get_signature_keys(cls)[0] if (v := self.held(k)) is not None}
         described = self._description(part)
+        cls = class_named("diffusers", _pipeline_of(Path(described["config"]), family_of(self.job)))
+        present = {k: v for k in cls._get_signature_keys(cls)[0] if (v := self.held(k)) is not None}
         try:
             with quiet():
                 made = cls.from_single_file(
@@ -72,6 +73,12 @@ class SingleFile:
                 error.code, f"the configuration of `{self.path.name}`: {error.message}",
                 help="name a folder with its configuration: `--model-config FOLDER`",
             ) from error  # fmt: skip
+
+
+def _pipeline_of(folder: Path, family: Family) -> str:
+    """Return the pipeline that a configuration names: a refiner has another one than its family."""
+    named = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name")
+    return named if named in family.classes else family.pipeline
 
 
 def _inferred(path: Path, part: Part) -> Source:

@@ -87,6 +87,29 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
     return ModelFacts(family=family, pipeline=family.pipeline, default_size=size)
 
 
+def refiner_index(path: Path) -> dict[str, Any]:
+    """Return what the index of an SDXL refiner says when a checkpoint file is one; {} when it is not, or unknown.
+
+    Raises:
+        BadValue: `bad-weights`: the file is damaged.
+    """
+    is_safe = path.suffix.lower() in SAFETENSORS_SUFFIXES
+    is_refiner = is_safe and any(key.startswith(_REFINER_KEY) for key in safetensors_header(path))
+    return dict(_REFINER_INDEX) if is_refiner else {}
+
+
+_REFINER_KEY = "conditioner.embedders.0.model."
+"""How the text encoder of a refiner is called in its file, where that of a model is its second."""
+
+_REFINER_INDEX: dict[str, Any] = {
+    "_class_name": "StableDiffusionXLImg2ImgPipeline", "requires_aesthetics_score": True,
+    "force_zeros_for_empty_prompt": False, "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+    "text_encoder": [None, None], "tokenizer": [None, None], "unet": ["diffusers", "UNet2DConditionModel"],
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"], "tokenizer_2": ["transformers", "CLIPTokenizer"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}  # fmt: skip
+
+
 def _family_of_keys(keys: Iterable[str]) -> Family | None:
     names = list(keys)
     for family in FAMILIES.values():

@@ -10,7 +10,7 @@ from dgen.schema import Stage, Sweep, Value, opt, options, record
 from dgen.values.encoders import EncoderText
 from dgen.values.freeu import FreeU, FreeUText
 from dgen.values.prompt import Prompt, PromptText
-from dgen.values.scalars import Choice, Integer, ModelSource, Point, PointText, Real, Size, SizeText, Text
+from dgen.values.scalars import Choice, FilePath, Integer, ModelSource, Point, PointText, Real, Size, SizeText, Text
 from dgen.values.schedule import Sigmas, SigmasText
 from dgen.values.uri import NamedUri, OpenUri, Uri
 
@@ -20,7 +20,7 @@ from dgen.values.uri import NamedUri, OpenUri, Uri
 class RefinerUri:
     """A refiner: `SOURCE;variant=fp16`."""
 
-    model: str = opt(..., positional=True, value=ModelSource(), help="The folder or hub repository.")
+    model: str = opt(..., positional=True, value=ModelSource(), help="The folder, checkpoint file or hub repository.")
     revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
@@ -56,7 +56,16 @@ class RefinerOptions:
     sdxl_refiner: RefinerUri | None = opt(
         None, flag="--sdxl-refiner", stage=Stage.CALL, value=Uri(RefinerUri), capability="refiner",
         excludes=("denoising_start", "denoising_end"), last=("last_sdxl_refiner_uri",),
-        help="A refiner for SDXL, as in `REPOSITORY;variant=fp16`; it uses the model's VAE and second text encoder.",
+        help="A refiner for SDXL, as in `REPOSITORY;variant=fp16` or `FILE.safetensors`; it uses the model's VAE and "
+        "second text encoder.",
+    )  # fmt: skip
+    second_original_config: str | None = opt(
+        None, flag="--second-model-original-config", short="-olc2", stage=Stage.CALL, value=FilePath("FILE"),
+        requires=("sdxl_refiner",), help="The `.yaml` that a refiner's checkpoint file was trained with.",
+    )  # fmt: skip
+    second_model_config: str | None = opt(
+        None, flag="--second-model-config", stage=Stage.CALL, value=ModelSource("FOLDER"), requires=("sdxl_refiner",),
+        help="A diffusers folder or hub repository whose configuration a refiner's checkpoint file uses.",
     )  # fmt: skip
     sdxl_refiner_edit: bool = opt(
         False, flag="--sdxl-refiner-edit", stage=Stage.CALL, requires=("sdxl_refiner",),
