@@ -192,7 +192,7 @@ def test_original_configuration_decides_how_the_refiner_is_built(bench: Bench, t
     (tmp_path / "refiner.yaml").write_text(LDM.replace("channels: 32", "channels: 64"), encoding="utf-8")
     uri = RefinerUri(model=str(toys / "refiner.safetensors"))
     said = {"second_model_config": str(toys / "refiner"), "second_original_config": str(tmp_path / "refiner.yaml")}
-    with pytest.raises(EngineError, match="do not fit|cannot be loaded") as caught:
+    with pytest.raises(EngineError, match="cannot be loaded") as caught:
         bench.render(toys / "sdxl", sdxl_refiner=uri, num_inference_steps=4, **said)
     assert caught.value.code == "bad-weights"
     assert "torch.Size([256, 64])" in caught.value.message  # of a time embedding: four times that width

@@ -98,6 +98,7 @@ ELSEWHERE = {
     "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config",  # another model
     "noise_level", "image_guidance_scale",  # other families
     "aesthetic_score", "negative_aesthetic_score", "second_aesthetic_score", "second_negative_aesthetic_score",
+    "second_original_config", "second_model_config",  # of a refiner in a file
     "num_frames", "fps",  # of videos
     "seed", "num_inference_steps", "frame_start", "frame_end",  # in every job, or in none of a picture
     "denoising_start", "latents_processors", "img2img_latents_processors", "latents_post_processors",  # no picture
