@@ -67,6 +67,12 @@ def test_tools_import_no_model_library(command: str, at_work: Path) -> None:
     assert modules & {*MODELS, "numpy", "rich", "httpx", "huggingface_hub"} == set()
 
 
+def test_look_at_a_model_imports_no_model_library(at_work: Path) -> None:
+    code, modules, text = loaded_by("model", "toy-xl")
+    assert code == 0, text
+    assert modules & MODELS == set()
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_on_a_command_is_light(command: str) -> None:
     code, modules, text = loaded_by(command, "--help")

@@ -134,6 +134,18 @@ class ModelFiles:
     files: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFacts:
+    """A part of a model as its files tell it."""
+
+    kind: str  # "" for a file that tells nothing of its parts
+    library: str
+    class_name: str
+    bytes: int | None = 0  # on the disk; None when its weights are not on this machine
+    parameters: int = 0
+    dtypes: tuple[str, ...] = ()  # that of most parameters first
+
+
 class Engine(Protocol):
     """Loads models and runs jobs."""
 
@@ -147,6 +159,14 @@ class Engine(Protocol):
 
         Raises:
             EngineError: `bad-model`, `missing-file`, `bad-weights`, `offline`, `hub-refused`, `unknown-model-type`.
+        """
+        ...
+
+    def contents(self, request: Request, facts: ModelFacts) -> tuple[PartFacts, ...]:
+        """List the parts of a request's model; reads no weights, but the headers of their files.
+
+        Raises:
+            EngineError: as `inspect`.
         """
         ...
 

@@ -20,6 +20,7 @@ from dgen.engine.adapters.ip import IpAdapters
 from dgen.engine.adapters.layers import forget
 from dgen.engine.batching import in_parts
 from dgen.engine.components import Component, Need, Store
+from dgen.engine.contents import contents
 from dgen.engine.convert import every_part, write
 from dgen.engine.failures import at_value, memory_errors
 from dgen.engine.files import model_files
@@ -37,7 +38,18 @@ from dgen.engine.pipelines import as_its_own_text_model, assemble, call, convert
 from dgen.engine.precision import are_mixed, taking_any
 from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.prompts import check_weighter
-from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
+from dgen.engine.protocol import (
+    CLEARED,
+    EngineError,
+    Holding,
+    Inputs,
+    Memory,
+    ModelFiles,
+    OnStep,
+    PartFacts,
+    Preview,
+    Result,
+)
 from dgen.engine.second import Leg, check_second, draw
 from dgen.engine.sights import looking
 from dgen.engine.single_file import SingleFile
@@ -93,6 +105,14 @@ class LocalEngine:
             EngineError: as `Models.inspect`.
         """
         return self.models.inspect(request)
+
+    def contents(self, request: Request, facts: ModelFacts) -> tuple[PartFacts, ...]:
+        """List the parts of a request's model; reads no weights.
+
+        Raises:
+            EngineError: as `contents`.
+        """
+        return contents(self.models, request, facts)
 
     def device_kind(self, device: str | None) -> str:
         """Return the kind of a device, of the fastest one for None.

@@ -11,12 +11,24 @@ from typing import Any
 from dgen.diagnostic import did_you_mean
 from dgen.engine import quantizers, schedulers
 from dgen.engine.adapters.check import check_attached
+from dgen.engine.contents import contents
 from dgen.engine.files import model_files
 from dgen.engine.footprint import Footprint, footprint
 from dgen.engine.hub import Hub, cached, here
 from dgen.engine.models import Models, default_facts, schedulers_for
 from dgen.engine.prompts import check_weighter
-from dgen.engine.protocol import CLEARED, EngineError, Holding, Inputs, Memory, ModelFiles, OnStep, Preview, Result
+from dgen.engine.protocol import (
+    CLEARED,
+    EngineError,
+    Holding,
+    Inputs,
+    Memory,
+    ModelFiles,
+    OnStep,
+    PartFacts,
+    Preview,
+    Result,
+)
 from dgen.engine.second import check_second, shared_parts
 from dgen.engine.sources import Layout, Part, Source, adapter_parts, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
@@ -73,6 +85,10 @@ class TraceEngine:
         """
         source = source_of(request)
         return _is_seen(source)
+
+    def contents(self, request: Request, facts: ModelFacts) -> tuple[PartFacts, ...]:
+        """List the parts of a request's model as far as they are on this machine."""
+        return contents(self._models, request, facts) if self.sees(request) else ()
 
     def device_kind(self, device: str | None) -> str:
         """Return the kind that a device's name says, without looking whether it exists.

@@ -6,6 +6,7 @@ from dgen.options.subcommands import (
     Auto1111Options,
     CivitaiOptions,
     ConversionOptions,
+    ModelPageOptions,
     ProcessOptions,
     UpscaleOptions,
 )
@@ -162,6 +163,8 @@ COMMANDS: dict[str, Command] = {
                 "dgen.cli.doctor:run", DoctorOptions),
         Command("completion", "SHELL", "write a script that completes command lines, for bash, zsh or fish",
                 "dgen.cli.completion:run", CompletionOptions),
+        Command("model", "MODEL [OPTIONS]", "say what a model consists of and what it accepts; nothing is loaded",
+                _BOTH, ModelPageOptions),
         Command("to-diffusers", "MODEL -o FOLDER [OPTIONS]", "write a model as a folder in diffusers layout", _BOTH,
                 ConversionOptions),
         Command("image-process", "IMAGE... --processors NAME...", "change pictures with image processors", _BOTH,

@@ -70,7 +70,7 @@ class SamplingOptions:
     call: tuple[Extra, ...] = opt(
         (), flag="--call", stage=Stage.CALL, sweep=Sweep.EXTRA, value=ExtraText(), many=True, repeats=True, tag="call",
         help="A further parameter of the model's pipeline, such as `eta=0.5`; several act together, and several "
-        "values of one multiply.",
+        "values of one multiply. `dgen model MODEL` lists them.",
     )  # fmt: skip
     clip_skip: int | None = opt(
         None, flag="--clip-skips", short="-cs", stage=Stage.CALL, sweep=Sweep.CLIP_SKIP, value=Integer(0, 64), tag="cs",

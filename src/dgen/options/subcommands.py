@@ -39,6 +39,21 @@ class ConversionOptions:
     verbose: bool = same_as(OutputOptions, "verbose")
 
 
+@options("model")
+class ModelPageOptions:
+    """Options of `dgen model`."""
+
+    model: str = same_as(ModelOptions, "model")
+    json: bool = opt(False, flag="--json", help="Print it as a JSON object.")
+    model_type: str | None = same_as(ModelOptions, "model_type")
+    revision: str | None = same_as(ModelOptions, "revision")
+    variant: str | None = same_as(ModelOptions, "variant", help="A variant of the weights files to look at.")
+    subfolder: str | None = same_as(ModelOptions, "subfolder")
+    model_config: str | None = same_as(ModelOptions, "model_config")
+    auth_token: str | None = same_as(ModelOptions, "auth_token")
+    offline_mode: bool = same_as(ModelOptions, "offline_mode")
+
+
 @options("prompt-upscale")
 class UpscaleOptions:
     """Options of `dgen prompt-upscale`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dgen.families.rows import Family
+from typing import Any
+
+from dgen.families.rows import MODES, Family
+from dgen.families.signatures import accepts, components, default_of, mixes_in
 from dgen.options.request import ROWS
-from dgen.plan.resolve import modes_with
+from dgen.schema import Option, Stage
 
 ADD_ONS = {
     "LoRA": "loras",
@@ -39,3 +42,32 @@ def in_words(family: Family) -> str:
     every = list(family.pipelines)
     said = (name if modes == every else f"{name} ({', '.join(modes)})" for name, modes in add_ons(family).items())
     return ", ".join(said)
+
+
+def takes(family: Family, pipeline: str, row: Option) -> bool:
+    """Whether a pipeline of a family can use an option."""
+    if row.capability:
+        return row.capability in family.capabilities
+    if row.name in family.lacks:
+        return False
+    if row.needs:
+        return mixes_in(pipeline, row.needs, family.package)
+    if row.stage is Stage.CALL and row.keyword:
+        return accepts(pipeline, family.keyword(row.name, row.keyword), family.package)
+    if row.stage is Stage.LOAD and row.parts:
+        return any(p in components(pipeline, family.package) for p in row.parts)
+    return True
+
+
+def modes_with(family: Family, row: Option) -> list[str]:
+    """List the modes in which a family can use an option."""
+    every = [*family.pipelines.items(), *(pair for v in family.variants.values() for pair in v.items())]
+    return [mode for mode in MODES if any(takes(family, pipeline, row) for m, pipeline in every if m == mode)]
+
+
+def implied(row: Option, family: Family, pipeline: str) -> Any:
+    """Return the value of an option that nobody gave: the family's, or the one that its pipeline's signature has."""
+    if row.name in family.as_signed:
+        signed = default_of(pipeline, family.keyword(row.name, str(row.keyword)), family.package)
+        return row.implied if signed is None else signed
+    return family.defaults.get(row.name, row.implied) if takes(family, pipeline, row) else row.implied

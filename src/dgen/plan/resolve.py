@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
-from dgen.families.signatures import accepts, components, default_of, mixes_in
+from dgen.families.signatures import accepts
 from dgen.options.request import ROWS, Request
+from dgen.plan.abilities import implied, modes_with, takes
 from dgen.plan.bind import Bound
 from dgen.plan.caches import unfit
 from dgen.plan.control import apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
@@ -121,7 +122,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     said = [(ROWS[name], held.flag.text, held.flag.span) for name, held in bound.given.items()]
     said += [(row, f"<{row.flag[2:]}: …>", word.span) for row, _, word in in_prompts(bound)]
     for row, flag, span in said:
-        if pipelines and not any(_takes(facts.family, p, row) for p in pipelines):
+        if pipelines and not any(takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, flag, span, facts, modes))
     found += extra_mistakes(bound, facts.family, pipelines)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
@@ -147,7 +148,7 @@ def _modes_in(bound: Bound, family: Family, moves: Moves) -> list[str]:
 def _without_steps(bound: Bound, family: Family, pipeline: str) -> Iterator[Diagnostic]:
     """Find the strengths that leave no step to take: pipelines run the last `strength * steps` of the schedule."""
     steps, strengths = (
-        bound.given[name].values if name in bound else (_implied(ROWS[name], family, pipeline),)
+        bound.given[name].values if name in bound else (implied(ROWS[name], family, pipeline),)
         for name in ("num_inference_steps", "strength")
     )
     for index, strength in enumerate(strengths):
@@ -165,20 +166,6 @@ def _more_steps(strength: float) -> str:
     if strength <= 0:
         return "give a strength above 0"
     return f"give at least {math.ceil(1 / strength)} steps, or a strength of 1"
-
-
-def _takes(family: Family, pipeline: str, row: Option) -> bool:
-    if row.capability:
-        return row.capability in family.capabilities
-    if row.name in family.lacks:
-        return False
-    if row.needs:
-        return mixes_in(pipeline, row.needs, family.package)
-    if row.stage is Stage.CALL and row.keyword:
-        return accepts(pipeline, family.keyword(row.name, row.keyword), family.package)
-    if row.stage is Stage.LOAD and row.parts:
-        return any(p in components(pipeline, family.package) for p in row.parts)
-    return True
 
 
 _ASKING_FOR: dict[tuple[str, ...], str] = {
@@ -211,12 +198,6 @@ def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, found: l
         message=f"{facts.family.label} cannot use `{flag}` in {' or '.join(modes)}", span=span,
         help=f"these can: {some_of(able)}" if able else None,
     )  # fmt: skip
-
-
-def modes_with(family: Family, row: Option) -> list[str]:
-    """List the modes in which a family can use an option."""
-    every = [*family.pipelines.items(), *(pair for v in family.variants.values() for pair in v.items())]
-    return [mode for mode in MODES if any(_takes(family, pipeline, row) for m, pipeline in every if m == mode)]
 
 
 def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
@@ -341,23 +322,15 @@ def _source(request: Request, family: Family, pictures: Pictures) -> Moving | No
 
 
 def _decided(row: Option, request: Request, family: Family, pipeline: str) -> Any:
-    if (row.keyword or row.needs) and not _takes(family, pipeline, row):
+    if (row.keyword or row.needs) and not takes(family, pipeline, row):
         return row.default
     value = getattr(request, row.name)
     if value is None:
         is_asked = not row.requires or any(getattr(request, name) for name in row.requires)
-        return _implied(row, family, pipeline) if is_asked else row.default
+        return implied(row, family, pipeline) if is_asked else row.default
     if isinstance(row.value, NamesPaths) and row.stage is not Stage.OUTPUT:
         return row.map_paths(value, _absolute)
     return value
-
-
-def _implied(row: Option, family: Family, pipeline: str) -> Any:
-    """Return the value of an option that nobody gave: the family's, or the one that its pipeline's signature has."""
-    if row.name in family.as_signed:
-        signed = default_of(pipeline, family.keyword(row.name, str(row.keyword)), family.package)
-        return row.implied if signed is None else signed
-    return family.defaults.get(row.name, row.implied) if _takes(family, pipeline, row) else row.implied
 
 
 def _absolute(path: str) -> str:
