@@ -126,7 +126,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
             found.append(_unsupported(row, flag, span, facts, modes))
     found += extra_mistakes(bound, facts.family, pipelines)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
-    found += (*_misaligned(bound, facts.family), *_of_one_size(bound, facts, modes))
+    found += (*_misaligned(bound, facts.family, modes), *_of_one_size(bound, facts, modes))
     found += video_mistakes(bound, facts, modes)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:
@@ -200,7 +200,7 @@ def _unsupported(row: Option, flag: str, span: Span, facts: ModelFacts, found: l
     )  # fmt: skip
 
 
-def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
+def _misaligned(bound: Bound, family: Family, modes: Sequence[str]) -> Iterator[Diagnostic]:
     sides = bound.value("outpaint")
     if sides is not None and any(n % family.multiple_of for n in sides):
         yield Diagnostic(
@@ -216,7 +216,7 @@ def _misaligned(bound: Bound, family: Family) -> Iterator[Diagnostic]:
             code="bad-value", span=bound.span_of("output_size"), help=f"try `{near}`",
             message=f"`--output-size`: {family.label} needs multiples of {family.multiple_of}, found `{size}`",
         )  # fmt: skip
-    elif near != size and TXT2IMG in _modes_in(bound):
+    elif near != size and TXT2IMG in modes:
         yield Diagnostic(
             code="bad-value", span=bound.span_of("output_size"), help=f"try `{near}`",
             message=f"`--output-size`: {family.label} does not draw `{size}`",
@@ -297,8 +297,8 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         size = request.output_size or facts.default_size
     size = drawn(family, mode, size)
     rows = [ROWS[f.name] for f in fields(request)]
-    takes = {row.name: pipeline if painting is None or _takes(family, pipeline, row) else painting for row in rows}
-    given = {row.name: _decided(row, request, family, takes[row.name]) for row in rows}
+    taken_by = {row.name: pipeline if painting is None or takes(family, pipeline, row) else painting for row in rows}
+    given = {row.name: _decided(row, request, family, taken_by[row.name]) for row in rows}
     dtype = request.dtype if request.dtype != "auto" else ("float32" if device == "cpu" else family.accelerated_dtype)
     given |= {"dtype": dtype, "model_type": None if family.name == "generic" else family.name}
     if seed is None or seed.image is None or seed.is_latent:
