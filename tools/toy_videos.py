@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toy_families import WIDTH, t5_encoder, t5_tokenizer
-from toy_models import seeded
+from toy_models import clip_settings, make_tokenizer, seeded
 
 SIDE_PX, FRAMES = 16, 5
 
@@ -21,15 +21,15 @@ def _umt5() -> Any:
     )
 
 
-def clip_vision(projecting: bool = False) -> dict[str, Any]:
+def clip_vision(projecting: bool = False, side: int = 32) -> dict[str, Any]:
     """Make a CLIP image encoder, and what prepares pictures for it."""
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
 
     config = CLIPVisionConfig(
-        hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32,
-        patch_size=16, projection_dim=WIDTH,
+        hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=side,
+        patch_size=side // 2, projection_dim=WIDTH,
     )  # fmt: skip
-    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    sizes = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
     cls = CLIPVisionModelWithProjection if projecting else CLIPVisionModel
     return {"encoder": cls(config), "processor": CLIPImageProcessor(**sizes)}
 
@@ -135,12 +135,99 @@ def make_cogvideox(folder: Path, sees_image: bool = False) -> Path:
     return folder
 
 
+def make_svd(folder: Path) -> Path:
+    """Make a Stable Video Diffusion model."""
+    import diffusers
+
+    seeded(56)
+    unet = diffusers.UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, cross_attention_dim=WIDTH,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"), num_attention_heads=(2, 2),
+        projection_class_embeddings_input_dim=48, addition_time_embed_dim=16, num_frames=4,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32), down_block_types=("DownEncoderBlock2D",) * 2, sample_size=32
+    )
+    eye = clip_vision(projecting=True, side=224)
+    scheduler = diffusers.EulerDiscreteScheduler(
+        prediction_type="v_prediction", use_karras_sigmas=True, timestep_type="continuous", sigma_min=0.002,
+        sigma_max=700.0, timestep_spacing="leading", steps_offset=1,
+    )  # fmt: skip
+    diffusers.StableVideoDiffusionPipeline(
+        unet=unet, vae=vae, scheduler=scheduler, image_encoder=eye["encoder"], feature_extractor=eye["processor"]
+    ).save_pretrained(folder)
+    return folder
+
+
+def word_tokenizer(text: str) -> Any:
+    """Make a tokenizer that knows the words of a text and those of the prompts of tests."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "<unk>", *dict.fromkeys((*text.split(), *["a", "red", "circle", "blurry"]))]
+    made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<unk>")
+
+
+def make_hunyuan_video(folder: Path) -> Path:
+    """Make a HunyuanVideo model, whose Llama reads the prompt within a talk."""
+    import diffusers
+    from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
+    from transformers import CLIPTextModel, LlamaConfig, LlamaModel
+
+    seeded(57)
+    tokenizer = word_tokenizer(DEFAULT_PROMPT_TEMPLATE["template"])
+    llama = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
+        num_key_value_heads=2, pad_token_id=0, max_position_embeddings=512,
+    )  # fmt: skip
+    transformer = diffusers.HunyuanVideoTransformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=10, num_layers=1,
+        num_single_layers=1, num_refiner_layers=1, patch_size=1, text_embed_dim=16, pooled_projection_dim=WIDTH,
+        rope_axes_dim=(2, 4, 4),
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4
+    )
+    diffusers.HunyuanVideoPipeline(
+        transformer=transformer, vae=vae, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder=LlamaModel(llama), tokenizer=tokenizer, text_encoder_2=CLIPTextModel(clip_settings(WIDTH)),
+        tokenizer_2=make_tokenizer(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_mochi(folder: Path) -> Path:
+    """Make a Mochi model."""
+    import diffusers
+
+    seeded(58)
+    transformer = diffusers.MochiTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=8, num_layers=2, pooled_projection_dim=16, text_embed_dim=WIDTH,
+        time_embed_dim=4,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLMochi(
+        encoder_block_out_channels=(32,) * 4, decoder_block_out_channels=(32,) * 4,
+        layers_per_block=(1, 1, 1, 1, 1),
+    )  # fmt: skip
+    diffusers.MochiPipeline(
+        transformer=transformer, vae=vae, text_encoder=t5_encoder(), tokenizer=t5_tokenizer(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
     "wan": make_wan,
     "wan-image": make_wan_image,
     "wan-ends": make_wan_ends,
     "ltx": make_ltx,
     "ltx-later": partial(make_ltx, is_later=True),
+    "svd": make_svd,
+    "hunyuan-video": make_hunyuan_video,
+    "mochi": make_mochi,
     "cogvideox": make_cogvideox,
     "cogvideox-image": partial(make_cogvideox, sees_image=True),
 }

@@ -9,6 +9,7 @@ from typing import Any
 from dgen.engine import latents
 from dgen.engine.batching import together
 from dgen.engine.calls import Steps, generators, keywords, taken_by
+from dgen.engine.chunks import taken_from
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.frames import films_of
 from dgen.engine.libraries import class_named
@@ -61,7 +62,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
     named = prepared(pipeline, job, named | schedule(pipeline.scheduler, job))
     try:
-        with inference(pipeline), torch.random.fork_rng(devices=[]):
+        vae = getattr(pipeline, "vae", None) if job.frames is not None else None
+        with inference(pipeline), torch.random.fork_rng(devices=[]), taken_from(vae) as films:
             torch.manual_seed(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
             named = {**begun, **together(inputs, taken)}
@@ -75,7 +77,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     if latents.makes_latents(job):
         return Result((), latents=latents.finished(pipeline, job, made.images))
     if job.frames is not None:
-        return Result((), films=films_of(made.frames))
+        return Result((), films=tuple(films) or films_of(made.frames))
     if not hasattr(made, "images"):
         raise EngineError("bad-model", f"{job.pipeline} makes no pictures, but a {type(made).__name__}")
     flagged = getattr(made, "nsfw_content_detected", None) or ()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.family import IMG2VID, TXT2VID, VID2VID, Family
+from dgen.families.family import IMG2VID, SIGNED, TXT2VID, VID2VID, Family
 
 _OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
+_PER_PROMPT = {"num_images_per_prompt": "num_videos_per_prompt"}
 _Video = partial(
     Family, capabilities=("video",), accelerated_dtype="bfloat16", lacks=_OF_PICTURES, multiple_of=16,
-    keywords={"num_images_per_prompt": "num_videos_per_prompt"},
+    as_signed=SIGNED, keywords=_PER_PROMPT,
 )  # fmt: skip
 
 WAN = _Video(
@@ -29,7 +30,7 @@ WAN = _Video(
     ends="last_image",
     ends_seen=("image_dim", "pos_embed_seq_len"),
     wants=("image_encoder", "image_processor"),
-    defaults={"num_frames": 81, "fps": 16.0, "guidance_scale": 5.0},
+    defaults={"num_frames": 81, "fps": 16.0},
 )
 
 LTX = _Video(
@@ -48,7 +49,7 @@ LTX = _Video(
     frame_rest=1,
     continues=True,
     lacks=(*_OF_PICTURES, "strength"),
-    defaults={"num_frames": 161, "fps": 25.0, "guidance_scale": 3.0},
+    defaults={"num_frames": 161, "fps": 25.0},
 )
 
 COGVIDEOX = _Video(
@@ -65,7 +66,44 @@ COGVIDEOX = _Video(
     default_height=480,
     frame_group=4,
     frame_rest=1,
-    defaults={"num_frames": 49, "fps": 8.0, "guidance_scale": 6.0},
+    defaults={"num_frames": 49, "fps": 8.0},
 )
 
-ROWS = (WAN, LTX, COGVIDEOX)
+SVD = _Video(
+    name="svd",
+    label="Stable Video Diffusion",
+    package="stable_video_diffusion",
+    pipelines={IMG2VID: "StableVideoDiffusionPipeline"},
+    multiple_of=64,
+    default_size=1024,
+    default_height=576,
+    accelerated_dtype="float16",
+    keywords={**_PER_PROMPT, "guidance_scale": "max_guidance_scale"},
+    defaults={"num_frames": 25, "fps": 7.0},
+)
+
+HUNYUAN_VIDEO = _Video(
+    name="hunyuan-video",
+    label="HunyuanVideo",
+    package="hunyuan_video",
+    pipelines={TXT2VID: "HunyuanVideoPipeline"},
+    default_size=1280,
+    default_height=720,
+    frame_group=4,
+    frame_rest=1,
+    defaults={"num_frames": 129, "fps": 24.0},
+)
+
+MOCHI = _Video(
+    name="mochi",
+    label="Mochi 1",
+    package="mochi",
+    pipelines={TXT2VID: "MochiPipeline"},
+    default_size=848,
+    default_height=480,
+    frame_group=6,
+    frame_rest=1,
+    defaults={"num_frames": 19, "fps": 30.0},
+)
+
+ROWS = (WAN, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI)
