@@ -18,9 +18,13 @@ class Unhashable(Exception):
 
 @dataclass(slots=True)
 class Memo:
-    """The last answers of modules, by module and arguments, up to a number of bytes."""
+    """The last answers of modules, by module and arguments, up to a number of bytes, and of answers.
+
+    Small tensors that are kept among large ones that are not hold far more of the heap than they count.
+    """
 
     limit_bytes: int = 256 * 2**20
+    limit: int = 1024
     hits: int = 0
     misses: int = 0
     _held: OrderedDict[Key, tuple[Any, int]] = field(default_factory=OrderedDict[Key, "tuple[Any, int]"])
@@ -68,7 +72,7 @@ class Memo:
             return
         self._held[key] = (answer, size)
         self._bytes += size
-        while self._bytes > self.limit_bytes:
+        while self._bytes > self.limit_bytes or len(self._held) > self.limit:
             _, (_, gone) = self._held.popitem(last=False)
             self._bytes -= gone
 

@@ -81,7 +81,8 @@ class LocalEngine:
         self.models = Models(hub)
         self.loader = Loader(hub, listener)
         self.store = Store(listener)
-        self.memo = Memo()
+        self.memo = Memo()  # of texts
+        self.seen = Memo(limit=32)  # of pictures: the frames of a film never come back
         self.previews = Previews()
         self.ip_adapters = IpAdapters()
         self._last: dict[str, Callable[[], Component | None]] = {}
@@ -224,6 +225,7 @@ class LocalEngine:
     def _forget(self) -> None:
         """Forget what can be computed again."""
         self.memo.clear()
+        self.seen.clear()
         self.ip_adapters.forget()
         for component in self.store:
             forget(component.value)
@@ -296,7 +298,7 @@ class LocalEngine:
                 stack.enter_context(self.memo.watch(modules[kind], "forward", (*components[kind].key, *states[kind])))
         if hasattr(vae, "encode"):
             key = (*components["vae"].key, r.vae_tiling, r.vae_slicing)
-            stack.enter_context(self.memo.watch(vae, "encode", key))
+            stack.enter_context(self.seen.watch(vae, "encode", key))
 
     def convert(self, jobs: Sequence[tuple[Job, str | None]], folder: Path) -> None:
         """Write the whole model of jobs, that differ in precision alone, into a folder, each as its own variant.
