@@ -15,6 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 .venv/developed: .venv/installed
 	$(PIP) -e ".[dev]"
+	$(PIP) --no-deps einops spandrel  # wants torchvision, which has no build for every torch; tests do without
 	touch $@
 
 demo: .venv/installed

@@ -296,7 +296,8 @@ def large_areas(mask: "np.ndarray", smallest: int) -> "np.ndarray":
             code="missing-package",
             help='install it: `pip install "dgen-lang[processors]"`',
         ) from None
-    labels, _ = ndimage.label(mask)  # type: ignore[misc]
+    found: Any = ndimage.label(mask)
+    labels: np.ndarray = found[0]
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return sizes[labels] >= smallest

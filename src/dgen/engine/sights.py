@@ -232,6 +232,12 @@ def _chosen(names: Iterable[str], lens: Lens, source: Source) -> str:
     same = next((n for n in (f"{stem}{SAFETENSORS_SUFFIXES[0]}", lens.file) if n in names), None)
     suffixes = (*SAFETENSORS_SUFFIXES, *PICKLE_SUFFIXES) if lens.open is None else (Path(lens.file).suffix,)
     present = [n for n in names if n.lower().endswith(suffixes)]
+    if same is None and len(present) != 1 and not lens.file:
+        found = ", ".join(f"`{n}`" for n in present)
+        raise EngineError(
+            "bad-model", f"`{source.shown}` is no weights file, and has {len(present)} of them",
+            help=f"name one of {found}" if present else None,
+        )  # fmt: skip
     if same is None and len(present) != 1:
         listed = "it has " + ", ".join(f"`{n}`" for n in present) if present else ""
         raise EngineError(
