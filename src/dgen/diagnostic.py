@@ -72,6 +72,7 @@ CODES: dict[str, str] = {
     "unused-variable": "A script sets a variable that nothing reads.",
     "unset-environment": "A script uses an environment variable that is not set; it becomes nothing.",
     "old-spelling": "A name is written as an older version called it; it still works.",
+    "unfinished-animation": "A run ended in the middle of an animation; the frames that were made are kept.",
     "nothing-found": "A detector found nothing in a picture, which therefore stays as it is.",
     "empty-mask": "A mask marks nothing: none of it is white.",
     "cut-short": "An animation ends before its last frame; the frames that are good are used.",

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dgen.diagnostic import Diagnostic, fail
-from dgen.events import AnimationStarted, FrameDone, Listener
+from dgen.events import AnimationStarted, FrameDone, Listener, Warned
 from dgen.media.decode import brought_to
 from dgen.media.names import FRAMES_ALONE, animation_stems, format_of
 from dgen.media.read import PictureFiles
 from dgen.media.record import WITH_SOUND, Recorder, Sound
+from dgen.media.spool import Spool, spool_path
 from dgen.media.video import Ended, is_video
 from dgen.media.write import Page, WriterPool, Written, trouble
 from dgen.paging import Paging
@@ -60,6 +61,8 @@ class Film:
 
     page: Page | Written
     recorder: Recorder | None = None
+    spool: Spool | None = None  # its frames, where no lossless pictures of them are written
+    kept: int = 0  # of those, what an earlier run made
 
     @property
     def is_whole(self) -> bool:
@@ -68,7 +71,7 @@ class Film:
 
 
 @dataclass(slots=True)
-class _Take:
+class Take:
     """The animations of a combination: several for a batch, none when they failed or only frames are wanted."""
 
     films: list[Film]
@@ -81,8 +84,9 @@ class Filming:
     def __init__(self, pool: WriterPool, paging: Paging, find: Callable[[str], Path], listener: Listener) -> None:
         """`pool` gives the files their names, `find` returns the file of an animation that is read."""
         self._pool, self._paging, self._find, self._emit = pool, paging, find, listener
-        self._takes: dict[int, _Take] = {}
+        self._takes: dict[int, Take] = {}
         self._cut: tuple[Reel, int] | None = None  # the frames of this one end before that number
+        self._complete_spools: list[Spool] = []
 
     # ---- from shot to shot ---------------------------------------------------------------------------------------
 
@@ -97,10 +101,45 @@ class Filming:
                 Film(self._paging.film(whole, (index, stem), ending))
                 for index, stem in enumerate(animation_stems(whole, step), 1)
             ]
-        self._takes[shot.count.step] = _Take(films, time.monotonic())
+            for film in films:
+                if isinstance(film.page, Page) and (shot.whole.no_frames or shot.whole.image_format not in LOSSLESS):
+                    self.spool(film, film.page)
+        self._takes[shot.count.step] = Take(films, time.monotonic())
         self._emit(
             AnimationStarted(number=shot.count.number, frames=len(shot.reel), rate=str(shot.reel.rate), format=ending)
         )
+
+    def spool(self, film: Film, page: Page) -> None:
+        """Open what keeps the frames of an animation.
+
+        Raises:
+            BadValue: `disk-full` or `unwritable-output`.
+        """
+        try:
+            place = spool_path(page.folder, page.job() if page.job is not None else "", page.index)
+            film.spool = Spool(place, resumes=self._paging.resumption is not None)
+        except OSError as error:
+            raise trouble(error, page.folder) from None
+        film.kept = len(film.spool)
+
+    def has_kept(self, shot: Shot) -> bool:
+        """Whether an earlier run left a frame for each animation of its combination."""
+        take = self._takes.get(shot.count.step)
+        if take is None or shot.reel is None:
+            return False
+        return all(film.is_whole or shot.frame - shot.reel.first < film.kept for film in take.films)
+
+    def take_kept(self, shot: Shot) -> None:
+        """Take a frame that an earlier run left into the animations of its combination.
+
+        Raises:
+            BadValue: as `add`.
+        """
+        if shot.reel is None:
+            return
+        for film in self._takes[shot.count.step].films:
+            if isinstance(film.page, Page) and film.spool is not None:
+                self._record(film, film.page, film.spool.frame(shot.frame - shot.reel.first), shot.reel)
 
     def wants(self, shot: Shot) -> bool:
         """Whether the pixels of a frame are needed for an animation."""
@@ -134,7 +173,7 @@ class Filming:
         left = (time.monotonic() - take.started) / done * max(0, frames - done)
         self._emit(FrameDone(number=shot.count.number, frame=done, frames=frames, seconds_left=round(left, 3)))
         if done == frames:
-            self._complete(shot, self._takes.pop(shot.count.step))
+            self.complete(shot, self._takes.pop(shot.count.step))
 
     def cut(self, shot: Shot, why: BaseException | None) -> bool:
         """End the animations before a frame that its file does not have any more; say whether that is the trouble."""
@@ -142,7 +181,7 @@ class Filming:
             return False
         self._cut = (shot.reel, shot.frame)
         for step in list(self._takes):
-            self._complete(shot, self._takes.pop(step))
+            self.complete(shot, self._takes.pop(step))
         return True
 
     def is_cut(self, shot: Shot) -> bool:
@@ -153,15 +192,33 @@ class Filming:
         """Give the animations of a combination up: one of its frames failed."""
         take = self._takes.pop(shot.count.step, None)
         for film in take.films if take is not None else ():
-            _abandon(film)
+            self._abandon(film)
 
     def abandon(self) -> None:
-        """Give all up; the pictures of their frames stay."""
+        """Give all up; the pictures of their frames stay, and where there are none, the frames themselves."""
         for take in self._takes.values():
             for film in take.films:
-                _abandon(film)
+                self._abandon(film)
         self._takes.clear()
         self._cut = None
+
+    def settle(self, *, is_written: bool) -> None:
+        """Let go of the frames of complete animations, and remove them when those are on disk."""
+        for spool in self._complete_spools:
+            spool.remove() if is_written else spool.close()
+        self._complete_spools.clear()
+
+    def _abandon(self, film: Film) -> None:
+        """Stop writing an animation, and tell what is kept of it."""
+        if film.recorder is not None:
+            film.recorder.abandon()
+        spool, film.recorder, film.spool = film.spool, None, None
+        if spool is None:
+            return
+        frames = len(spool)
+        spool.close()
+        if frames and isinstance(film.page, Page):
+            self._emit(Warned(diagnostic=_unfinished(film.page, frames, spool.path)))
 
     def _end_of(self, reel: Reel) -> int:
         if self._cut is not None and self._cut[0] is reel:
@@ -174,18 +231,24 @@ class Filming:
         try:
             if film.recorder is None:
                 part = self._pool.start_film(page.folder)
-                film.recorder = Recorder(part, page.ending, Size(*image.size), reel.rate)
+                film.recorder = Recorder(part, page.ending, Size(*image.size), reel.rate, film.spool)
             film.recorder.add(brought_to(image, film.recorder.size))
         except OSError as error:
-            _abandon(film)
+            self._abandon(film)
             raise trouble(error, page.folder) from None
 
-    def _complete(self, shot: Shot, take: _Take) -> None:
+    def complete(self, shot: Shot, take: Take) -> None:
+        """Hand the animations of a combination over to the writers.
+
+        Raises:
+            BadValue: `disk-full` or `unwritable-output`.
+        """
         for film in take.films:
             if isinstance(film.page, Written):
                 self._pool.keep(film.page)
             elif (part := self.recorded(film, film.page, shot)) is not None:
                 self._pool.submit(shot.count.number, film.page.of(part))
+                self._complete_spools += [film.spool] if film.spool is not None else []
 
     def recorded(self, film: Film, page: Page, shot: Shot) -> Path | None:
         """Return the complete file of an animation, which has no name yet; None where an engine draws nothing."""
@@ -194,7 +257,7 @@ class Filming:
         try:
             film.recorder.finish(self._sound(shot))
         except OSError as error:
-            _abandon(film)
+            self._abandon(film)
             raise trouble(error, page.folder) from None
         return film.recorder.target
 
@@ -207,6 +270,9 @@ class Filming:
         return Sound(path=path, start=shot.reel.first / shot.reel.rate)
 
 
-def _abandon(film: Film) -> None:
-    if film.recorder is not None:
-        film.recorder.abandon()
+def _unfinished(page: Page, frames: int, path: Path) -> Diagnostic:
+    message = f"`{page.stem}.{page.ending}` is not complete, and {frames} frame{'s are' if frames > 1 else ' is'} kept"
+    return Diagnostic(
+        severity="warning", code="unfinished-animation", message=message,
+        help=f"`--resume` goes on from there; the frames are in `{path}`",
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from dgen.engine.protocol import Inputs
 from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import Event, Failed, FileLost, FileSaved, JobKept, Warned
 from dgen.families.inspection import ModelFacts
-from dgen.filming import Film, Filming
+from dgen.filming import Film, Filming, Take
 from dgen.footage import Footage, PlannedFootage, rate_of
 from dgen.lang.directives import find_directive
 from dgen.lang.evaluate import Exited, Interpreter
@@ -26,12 +27,14 @@ from dgen.lang.nodes import Directive, Statement
 from dgen.media.names import pictures_of
 from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
+from dgen.media.spool import frames_kept, spool_path
 from dgen.media.video import Clip
 from dgen.media.write import Names, Page, WriterPool, Written
 from dgen.plan.bind import Bound
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import Job
 from dgen.plan.shots import Reel, Shot
+from dgen.schema import BadValue
 from dgen.session import Session
 from dgen.values.scalars import Size
 
@@ -219,6 +222,22 @@ class PlannedFilming(Filming):
 
     def add(self, shot: Shot, images: Sequence[Image | None]) -> None:
         """Leave the frames unwritten."""
+
+    def spool(self, film: Film, page: Page) -> None:
+        """Count the frames that an earlier run left."""
+        with suppress(BadValue):  # it starts from a picture that is not made yet
+            if self._paging.resumption is not None and page.job is not None:
+                film.kept = frames_kept(spool_path(page.folder, page.job(), page.index))
+
+    def take_kept(self, shot: Shot) -> None:
+        """Leave the frames where they are."""
+
+    def complete(self, shot: Shot, take: Take) -> None:
+        """Tell of the animations that are there, and of those that would be."""
+        for film in take.films:
+            if isinstance(film.page, Written):
+                self._emit(FileSaved(number=shot.count.number, path=str(film.page.image), kind="animation"))
+        super().complete(shot, take)
 
     def recorded(self, film: Film, page: Page, shot: Shot) -> Path | None:
         """Return what stands for a complete file."""

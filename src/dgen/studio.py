@@ -140,7 +140,12 @@ class Studio:
     def _finish(self) -> tuple[Written, ...]:
         """Wait until everything that was rendered is on disk; return the files, in the order of the jobs."""
         self.filming.abandon()
-        files = self._pool.finish()
+        try:
+            files = self._pool.finish()
+        except BaseException:
+            self.filming.settle(is_written=False)
+            raise
+        self.filming.settle(is_written=True)
         if (sheet := self.desk.close()) is not None:
             self.emit(FileSaved(number=1, path=str(sheet), kind="sheet"))
         return files
@@ -240,19 +245,27 @@ class Studio:
         """Whether all pictures of a job are there from an earlier run; they count as its own then."""
         self.desk.note(shot.count.number, job)
         is_filmed = self.filming.wants(shot)
-        if shot.is_without_picture:
-            if not is_filmed:
-                self.emit(JobKept(number=shot.count.number, steps=steps_of(job.request), paths=()))
-            return not is_filmed
-        if is_filmed and job.request.image_format not in LOSSLESS:
+        is_lossless = job.request.image_format in LOSSLESS and not shot.is_without_picture
+        if is_filmed and not is_lossless and not self.filming.has_kept(shot):
             return False
+        kept = () if shot.is_without_picture else self._kept(job, shot)
+        if shot.is_without_picture:
+            self.emit(JobKept(number=shot.count.number, steps=steps_of(job.request), paths=()))
+        elif not kept:
+            return False
+        if is_filmed and is_lossless:
+            self.filming.add(shot, [self.pictures.picture(str(files.image)) for files in kept])
+        elif is_filmed:
+            self.filming.take_kept(shot)
+        return True
+
+    def _kept(self, job: Job, shot: Shot) -> tuple[Written, ...]:
+        """Return the files of a job that are there from an earlier run, and count them as its own."""
         kept = self.paging.keep(job, shot.count)
         for files in kept:
             self._pool.keep(files)
             self.desk.add(shot.count.number, files)
-        if kept and is_filmed:
-            self.filming.add(shot, [self.pictures.picture(str(files.image)) for files in kept])
-        return bool(kept)
+        return kept
 
     def _saved(self, number: int, files: Written) -> None:
         self.desk.add(number, files)

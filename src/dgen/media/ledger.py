@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -21,6 +22,9 @@ LEDGER = ".dgen-ledger.jsonl"
 
 PART_PREFIX, PART_SUFFIX = ".dgen-", ".part"
 """How files are called that are not complete yet."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that a disk is full."""
 
 _ATTENTION = "DIFFUSERS_ATTN_BACKEND"  # by which diffusers chooses the kernels of attention
 _LIBRARIES = ("torch", "diffusers", "transformers", "pillow")
@@ -116,6 +120,15 @@ def sweep(folder: Path) -> None:
                 part.unlink(missing_ok=True)
     finally:
         os.close(file)
+
+
+def locked(file: int) -> bool:
+    """Lock an open file for this process alone, until it is closed; False when another one has it."""
+    try:
+        importlib.import_module("fcntl")
+    except ImportError:  # no locks here: nobody else has it
+        return True
+    return _lock(file, "LOCK_EX", "LOCK_NB")
 
 
 def _lock(file: int, *how: str) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgen.media import ffmpeg
+from dgen.media.ledger import FULL
+from dgen.media.spool import Spool
 from dgen.values.scalars import Size
 
 if TYPE_CHECKING:
@@ -51,10 +53,16 @@ class Sound:
 class Recorder:
     """Writes the frames of an animation into a file, on a thread; whoever uses it gives the file its name."""
 
-    def __init__(self, target: Path, ending: str, size: Size, rate: Fraction) -> None:
-        """`size` is that of every frame, in pixels; `rate` is in frames a second."""
+    def __init__(
+        self, target: Path, ending: str, size: Size, rate: Fraction, spool: Spool | None = None
+    ) -> None:  # fmt: skip
+        """`size` is that of every frame, in pixels; `rate` is in frames a second.
+
+        A spool keeps each frame as well, before it is part of the animation.
+        """
         self.target, self.size, self._rate = target, size, rate
         self.frames = 0
+        self._spool = spool
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the file)
         words = (*_raw(size, rate), *ffmpeg.EXACT, *FORMATS[ending], "-y", f"file:{target}")
         self._process = ffmpeg.start(words, self._told, takes=True)
@@ -78,13 +86,30 @@ class Recorder:
 
     def _write(self) -> None:
         """Feed ffmpeg; after a failure, take what is left and drop it, so that nobody waits."""
-        pipe = self._process.stdin
+        pipe, number = self._process.stdin, 0
         while (pixels := self._waiting.get()) is not None:
             try:
+                if self._spool is not None and number >= len(self._spool):
+                    self._keep(self._spool, pixels)
+                number += 1
                 if pipe is not None and self._failure is None:
                     pipe.write(pixels)
             except OSError as error:
-                self._failure = error
+                self._failure = self._failure or error
+
+    def _keep(self, spool: Spool, pixels: bytes) -> None:
+        """Keep a frame; when the disk is full, what the frames before became makes room: it can be made of them."""
+        from PIL import Image as Pictures
+
+        image = Pictures.frombytes("RGB", (self.size.width, self.size.height), pixels)
+        try:
+            spool.add(image)
+        except OSError as error:
+            self._failure = error
+            self._process.kill()
+            self._process.wait()
+            self.target.unlink(missing_ok=True)
+            spool.add(image)
 
     def finish(self, sound: Sound | None = None) -> None:
         """Wait until the file is complete; with a sound, it is copied in.
@@ -119,7 +144,9 @@ class Recorder:
             self._process.stdout.close()
 
     def _end(self) -> OSError:
-        """Return what is wrong, as ffmpeg told it."""
+        """Return what is wrong, as the system or ffmpeg told it."""
+        if self._failure is not None and self._failure.errno in FULL:
+            return self._failure
         self._process.kill() if self._process.poll() is None else None
         self._process.wait()
         self._told.seek(0)
@@ -133,7 +160,7 @@ def _raw(size: Size, rate: Fraction) -> tuple[str, ...]:
 
 def trouble_in(told: bytes, target: Path) -> OSError:
     """Return the error of a write that failed: the system's own where ffmpeg names it."""
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    for number in FULL:
         if os.strerror(number).encode() in told:
             return OSError(number, os.strerror(number), str(target))
     return OSError(errno.EIO, ffmpeg.first_line(told), str(target))

@@ -18,7 +18,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dgen.media.ledger import PART_PREFIX, PART_SUFFIX, Entry, Ledger
+from dgen.media.ledger import FULL, PART_PREFIX, PART_SUFFIX, Entry, Ledger
 from dgen.media.metadata import CONFIG, PARAMETERS, save_keywords
 from dgen.schema import BadValue
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
 _QUALITY = {"PNG": {}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95, "method": 4}}
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +121,7 @@ def make_folder(folder: Path) -> None:
 
 def trouble(error: OSError, folder: Path) -> BadValue:
     """Return the error for an output folder of which the system says that."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return BadValue(f"the disk of `{folder}` is full", code="disk-full")
     return BadValue(f"the folder `{folder}` cannot be written: {error.strerror or error}", code="unwritable-output")
 
