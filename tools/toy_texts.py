@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from toy_models import bytes_as_text
@@ -14,7 +15,8 @@ _ROLES = (
     "<|video_pad|>",
 )  # fmt: skip
 _CHAT = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.content is string %}{{ m.content }}"
+    "{% else %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
@@ -129,3 +131,26 @@ def bert_tokenizer() -> Any:
     letters = [chr(c) for c in range(33, 127)]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
     return BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
+
+
+def save_qwen_reader(folder: Path) -> None:
+    """Write the processor of a Qwen model as its folder holds it: the tokenizer, and what makes pictures small."""
+    from transformers import Qwen2VLImageProcessorPil
+
+    qwen_tokenizer().save_pretrained(folder)
+    Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56).save_pretrained(folder)
+
+
+def mistral(layers: int) -> Any:
+    """Make a Mistral 3 model, which reads pictures and text."""
+    from transformers import Mistral3Config, Mistral3ForConditionalGeneration
+
+    sizes = _sizes(WIDTH, layers) | {"model_type": "mistral"}
+    vision = {
+        "model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "image_size": 28, "patch_size": 14, "head_dim": 8,
+    }  # fmt: skip
+    mark = qwen_tokenizer().convert_tokens_to_ids("<|image_pad|>")
+    return Mistral3ForConditionalGeneration(
+        Mistral3Config(text_config=sizes, vision_config=vision, image_token_index=mark, image_token_id=mark)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,12 @@ from toy_texts import (
     gemma_tokenizer,
     glm,
     llama,
+    mistral,
     plain_tokenizer,
     qwen3,
     qwen_tokenizer,
     qwen_vl,
+    save_qwen_reader,
 )
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -35,7 +38,7 @@ def _vae(channels: int = 4, widths: tuple[int, ...] = (8, 8), **more: Any) -> An
     return toy_vae(widths, latent_channels=channels, use_quant_conv=False, use_post_quant_conv=False, **more)
 
 
-def _qwen_parts(**more: Any) -> dict[str, Any]:
+def _qwen_parts(halvings: int = 3, width: int = 8, **more: Any) -> dict[str, Any]:
     from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 
     seeded(51)
@@ -44,7 +47,8 @@ def _qwen_parts(**more: Any) -> dict[str, Any]:
         joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), **more,
     )  # fmt: skip
     vae = AutoencoderKLQwenImage(
-        base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True],
+        base_dim=width, z_dim=4, dim_mult=[1] * (halvings + 1), num_res_blocks=int(halvings < 4),
+        temperal_downsample=[False] + [True] * (halvings - 1),
         latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
     )  # fmt: skip
     return {
@@ -58,6 +62,22 @@ def make_qwen_image(folder: Path) -> Path:
     from diffusers import QwenImagePipeline
 
     QwenImagePipeline(**_qwen_parts()).save_pretrained(folder)
+    return folder
+
+
+def make_qwen_editor(folder: Path, pipeline: str, **more: Any) -> Path:
+    """Make a model that edits with Qwen-Image: it reads the picture along with the prompt, and enlarges it greatly."""
+    from diffusers import QwenImagePipeline
+
+    QwenImagePipeline(**_qwen_parts(4, 2, **more)).save_pretrained(folder)
+    save_qwen_reader(folder / "processor")
+    return _amended(folder, _class_name=pipeline, processor=["transformers", "Qwen2VLProcessor"])
+
+
+def _amended(folder: Path, **entries: Any) -> Path:
+    """Write into the index of a model what cannot be made, and so not saved, without torchvision."""
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    (folder / "model_index.json").write_text(json.dumps({**index, **entries}), encoding="utf-8")
     return folder
 
 
@@ -80,23 +100,38 @@ def make_z_image(folder: Path) -> Path:
     return folder
 
 
-def make_flux2_klein(folder: Path, is_distilled: bool = False) -> Path:
-    """Make a FLUX.2 klein model; one that `is_distilled` is not guided."""
+def _flux2_parts(*, is_told: bool) -> dict[str, Any]:
     import diffusers
 
     seeded(53)
     transformer = diffusers.Flux2Transformer2DModel(
         in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
         joint_attention_dim=3 * WIDTH, timestep_guidance_channels=32, axes_dims_rope=(4, 4, 4, 4),
-        guidance_embeds=False,
+        guidance_embeds=is_told,
     )  # fmt: skip
     vae = diffusers.AutoencoderKLFlux2(
         block_out_channels=(8, 8), latent_channels=4, norm_num_groups=4, layers_per_block=1, sample_size=64,
         down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
     )  # fmt: skip
-    diffusers.Flux2KleinPipeline(
-        scheduler=_flow(use_dynamic_shifting=True), vae=vae, text_encoder=qwen3(28, speaks=True),
-        tokenizer=qwen_tokenizer(), transformer=transformer, is_distilled=is_distilled,
+    return {"scheduler": _flow(use_dynamic_shifting=True), "vae": vae, "transformer": transformer}
+
+
+def make_flux2(folder: Path, reader: str = "PixtralProcessor") -> Path:
+    """Make a FLUX.2 dev model, whose prompts a Mistral model of 31 layers reads."""
+    from diffusers import Flux2Pipeline
+
+    parts = _flux2_parts(is_told=True)
+    Flux2Pipeline(**parts, text_encoder=mistral(31), tokenizer=qwen_tokenizer()).save_pretrained(folder)
+    return _amended(folder, tokenizer=["transformers", reader])
+
+
+def make_flux2_klein(folder: Path, is_distilled: bool = False) -> Path:
+    """Make a FLUX.2 klein model; one that `is_distilled` is not guided."""
+    from diffusers import Flux2KleinPipeline
+
+    Flux2KleinPipeline(
+        **_flux2_parts(is_told=False), text_encoder=qwen3(28, speaks=True), tokenizer=qwen_tokenizer(),
+        is_distilled=is_distilled,
     ).save_pretrained(folder)  # fmt: skip
     return folder
 
@@ -330,7 +365,11 @@ def make_hunyuan_dit(folder: Path) -> Path:
 
 TODAY: dict[str, Callable[[Path], Path]] = {
     "qwen-image": make_qwen_image,
+    "qwen-image-edit": partial(make_qwen_editor, pipeline="QwenImageEditPipeline"),
+    "qwen-image-edit-plus": partial(make_qwen_editor, pipeline="QwenImageEditPlusPipeline"),
     "z-image": make_z_image,
+    "flux2": make_flux2,
+    "flux2@plain": partial(make_flux2, reader="Qwen2Tokenizer"),
     "flux2-klein": make_flux2_klein,
     "chroma": make_chroma,
     "sana": make_sana,

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from test_families import SIZE, Cell, plain
-from toybench import INPUTS, Bench, pixels
+from toybench import INPUTS, Bench, picture, pixels
 
+from dgen.engine.processors import load_reader
 from dgen.families.rows import FAMILIES
 from dgen.options.attachments import LoraUri
 from dgen.options.request import ROWS
@@ -21,6 +22,7 @@ from dgen.values.scalars import Size
 SAID = {"prompt": "a red circle", "negative_prompt": "blurry"}
 ALONE = {"prompt": "a red circle"}
 SPRINT = {**ALONE, "guidance_scale": 4.5}
+ONCE, TWICE = {"num_inference_steps": 1}, {"num_inference_steps": 2}
 CELLS = (
     Cell("qwen-image", "txt2img", "QwenImagePipeline", {**SAID, "true_cfg_scale": 4.0}),
     Cell("qwen-image", "img2img", "QwenImageImg2ImgPipeline", {**SAID, "true_cfg_scale": 4.0, "strength": 0.6}),
@@ -30,9 +32,14 @@ CELLS = (
         {**ALONE, "negative_prompt": " ", "true_cfg_scale": 2.0},
         {"prompt": Prompt("a red circle"), "guidance_scale": 2.0},
     ),
+    Cell("qwen-image-edit", "img2img", "QwenImageEditPipeline", {**SAID, "true_cfg_scale": 4.0, **ONCE}, ONCE),
+    Cell("qwen-image-edit", "inpaint", "QwenImageEditInpaintPipeline", {**SAID, **TWICE, "strength": 0.6}, TWICE),
+    Cell("qwen-image-edit-plus", "img2img", "QwenImageEditPlusPipeline", {**SAID, "true_cfg_scale": 4.0, **ONCE}, ONCE),
     Cell("z-image", "txt2img", "ZImagePipeline", {**SAID, "guidance_scale": 5.0}),
     Cell("z-image", "img2img", "ZImageImg2ImgPipeline", {**SAID, "guidance_scale": 5.0, "strength": 0.6}),
     Cell("z-image", "inpaint", "ZImageInpaintPipeline", {**SAID, "guidance_scale": 5.0, "strength": 1.0}),
+    Cell("flux2", "txt2img", "Flux2Pipeline", {**ALONE, "guidance_scale": 4.0}),
+    Cell("flux2", "img2img", "Flux2Pipeline", {**ALONE, "guidance_scale": 4.0}),
     Cell("flux2-klein", "txt2img", "Flux2KleinPipeline", {**ALONE, "guidance_scale": 4.0}),
     Cell("flux2-klein", "img2img", "Flux2KleinPipeline", {**ALONE, "guidance_scale": 4.0}),
     Cell("flux2-klein", "inpaint", "Flux2KleinInpaintPipeline", {**ALONE, "guidance_scale": 8.0, "strength": 0.8}),
@@ -99,9 +106,31 @@ def said_of(cell: Cell) -> dict[str, Any]:
     return {"num_inference_steps": 3, **size, **cell.said}
 
 
+def processors(model: Path) -> dict[str, Any]:
+    """The processor of a model, which diffusers itself can load with torchvision alone."""
+    from transformers import Qwen2VLProcessor
+
+    place = model / "processor"
+    return {"processor": load_reader(Qwen2VLProcessor, place)} if place.is_dir() else {}
+
+
+def test_processor_without_torchvision_reads_pictures_and_text(folder: Path) -> None:
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    place = folder / "qwen-image-edit" / "processor"
+    reader = processors(place.parent)["processor"]
+    made = reader(text=["<|vision_start|><|image_pad|><|vision_end|>a"], images=picture(), return_tensors="pt")
+    wanted = AutoImageProcessor.from_pretrained(place)(images=picture(), return_tensors="pt")
+    text = "<|vision_start|>" + "<|image_pad|>" * 4 + "<|vision_end|>a"  # 56x56 pixels: 4 patches of 28x28
+    assert (made["pixel_values"] == wanted["pixel_values"]).all()
+    assert made["image_grid_thw"].tolist() == [[1, 4, 4]]
+    assert made["input_ids"].tolist() == AutoTokenizer.from_pretrained(place)([text])["input_ids"]
+
+
 def with_size(cell: Cell) -> Cell:
-    """The cell with the size and the steps that every plain call is given."""
-    return replace(cell, call={**SIZE, "num_inference_steps": 3, **cell.call})
+    """The cell with the size and the steps that every plain call is given, on a model that it can load."""
+    toy = {"flux2": "flux2@plain"}.get(cell.toy, cell.toy)
+    return replace(cell, toy=toy, call={**SIZE, "num_inference_steps": 3, **cell.call})
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
@@ -109,7 +138,7 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, bench: Ben
     job = bench.job(folder / cell.toy, cell.mode, **said_of(cell))
     made = bench.engine.render(job, INPUTS[cell.mode], lambda step, steps: None)
     assert (job.family, job.pipeline) == (cell.toy.partition("@")[0], cell.pipeline)
-    assert pixels(made) == plain(folder, with_size(cell))
+    assert pixels(made) == plain(folder, with_size(cell), **processors(folder / cell.toy))
     assert {image.size for image in made.images} == {tuple(made_size(job))}
 
 
@@ -136,7 +165,7 @@ def test_lora_acts_as_in_a_plain_call_and_leaves_no_trace(folder: Path, bench: B
         lora, cell = make(folder / f"{toy}-lora{'.safetensors' * is_unet}", folder / toy), first_of(toy)
     before = pixels(bench.render(folder / toy, cell.mode, **said_of(cell)))
     made = pixels(bench.render(folder / toy, cell.mode, loras=(LoraUri(model=str(lora)),), **said_of(cell)))
-    assert made == plain(folder, with_size(cell), lora=lora)
+    assert made == plain(folder, with_size(cell), lora=lora, **processors(folder / toy))
     assert pixels(bench.render(folder / toy, cell.mode, **said_of(cell))) == before != made
 
 

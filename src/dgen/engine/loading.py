@@ -16,6 +16,7 @@ from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.hub import Hub
 from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
 from dgen.engine.models import base_of, part_folder
+from dgen.engine.processors import is_hindered, load_reader
 from dgen.engine.protocol import EngineError
 from dgen.engine.quantizers import configuration
 from dgen.engine.sources import Part, Source
@@ -121,7 +122,7 @@ class Loader:
 
 def _class_of(part: Part) -> Any:
     cls = class_named(part.library, part.class_name)
-    if not hasattr(cls, "from_pretrained"):
+    if not is_hindered(cls) and not hasattr(cls, "from_pretrained"):
         named = f"{part.library}.{part.class_name}"
         raise EngineError(
             "bad-model", f"`{part.source.shown}` wants `{named}` for its {part.kind}, which no installed library has",
@@ -140,6 +141,8 @@ def _plainly(cls: Any, folder: Path, part: Part) -> Any:
     own = {"trust_remote_code": False} if part.class_name.startswith("Auto") else {}
     try:
         with quiet():
+            if is_hindered(cls):
+                return load_reader(cls, folder)
             return cls.from_pretrained(str(folder), local_files_only=True, **own)
     except Exception as error:
         raise EngineError(

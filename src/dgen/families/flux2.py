@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 
+DEV = Family(
+    name="flux2",
+    label="FLUX.2",
+    package="flux2",
+    pipelines={TXT2IMG: "Flux2Pipeline", IMG2IMG: "Flux2Pipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
 KLEIN = Family(
     name="flux2-klein",
     label="FLUX.2 klein",
@@ -19,4 +30,4 @@ KLEIN = Family(
     as_signed=SIGNED,
 )
 
-ROWS = (KLEIN,)
+ROWS = (DEV, KLEIN)

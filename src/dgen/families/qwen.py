@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+from dgen.families.sizes import near_area
 
 _GUIDED = {"negative_prompt": " "}
 """Without a negative prompt these pipelines are not guided; their documentation gives them a space."""
@@ -24,4 +25,31 @@ QWEN_IMAGE = Family(
     call=_GUIDED,
 )
 
-ROWS = (QWEN_IMAGE,)
+QWEN_IMAGE_EDIT = Family(
+    name="qwen-image-edit",
+    label="Qwen-Image-Edit",
+    package="qwenimage",
+    pipelines={IMG2IMG: "QwenImageEditPipeline", INPAINT: "QwenImageEditInpaintPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    keywords={"guidance_scale": "true_cfg_scale"},
+    call=_GUIDED,
+    draws={INPAINT: near_area(1024 * 1024, 32)},
+)
+
+QWEN_IMAGE_EDIT_PLUS = Family(
+    name="qwen-image-edit-plus",
+    label="Qwen-Image-Edit 2509",
+    package="qwenimage",
+    pipelines={IMG2IMG: "QwenImageEditPlusPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    keywords={"guidance_scale": "true_cfg_scale"},
+    call=_GUIDED,
+)
+
+ROWS = (QWEN_IMAGE, QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS)
