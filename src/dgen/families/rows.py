@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
-from dgen.families import flux, flux2, hunyuan, kandinsky, qwen, sana, stability, today, video
+from dgen.families import flux, flux2, guided, hunyuan, kandinsky, qwen, sana, stability, today, video
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -124,6 +124,7 @@ _TABLES = (
     stability,
     flux,
     flux2,
+    guided,
     qwen,
     sana,
     today,
