@@ -219,9 +219,10 @@ class Session(Studio):
         self.open_desk(bound, expansion)
         rendered = kept = 0
         try:
-            for pack in packs(shots(expansion, reels, makes_video=makes_video), bound.value("batch_jobs") or 1):
+            limit = (bound.value("batch_jobs") or 1) if self.packs_jobs else 1
+            for pack in packs(shots(expansion, reels, makes_video=makes_video), limit):
                 kept += self._attempt_pack(bound, pack, place)
-                rendered = pack[-1].count.number
+                rendered += len(pack)
         except KeyboardInterrupt:
             self._finish()
             self.emit(Interrupted(done=rendered, left=total - rendered))

@@ -152,7 +152,7 @@ class Studio:
 
     def _attempt_pack(self, bound: Bound, pack: tuple[Shot, ...], place: tuple[ModelFacts, str]) -> int:
         """Render jobs at once; when that fails in a run that keeps going, one by one. Return how many were there."""
-        if len(pack) > 1 and self.packs_jobs:
+        if len(pack) > 1:
             try:
                 with blaming(bound):
                     return self._render_pack(pack, place)
@@ -237,7 +237,7 @@ class Studio:
             self.filming.add(shot, images)
         for page in self.paging.pages(job, images, shot.count.step, beside) if not shot.is_without_picture else ():
             if isinstance(page, Written):
-                self._pool.keep(page)
+                self._pool.keep(page, shot.count.number)
             else:
                 self._pool.submit(shot.count.number, page)
 
@@ -263,7 +263,7 @@ class Studio:
         """Return the files of a job that are there from an earlier run, and count them as its own."""
         kept = self.paging.keep(job, shot.count)
         for files in kept:
-            self._pool.keep(files)
+            self._pool.keep(files, shot.count.number)
             self.desk.add(shot.count.number, files)
         return kept
 

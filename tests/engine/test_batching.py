@@ -100,3 +100,19 @@ def test_pictures_made_at_once_say_so_and_are_found_again(at_work: Path, capfd: 
     before = [path.stat().st_mtime_ns for path in made]
     assert main([*words, "-o", "made", "--resume"]) == 0
     assert [path.stat().st_mtime_ns for path in sorted((at_work / "made").glob("*.png"))] == before
+
+
+def test_jobs_apart_in_the_sweep_are_made_at_once_and_keep_its_order(
+    at_work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = at_work / "sweep.dgen"
+    text = "toy --prompts 'a star' --seeds 1 2 --inference-steps 1 2 3 --batch-jobs 2 -o made\n"
+    script.write_text(text + "\\print {{ last_images | join(' ') }}\n", encoding="utf-8")
+    assert main([str(script), "--quiet"]) == 0, capfd.readouterr().err
+    names = [f"s_{seed}_g_5-0_i_{steps}_step_{3 * (seed - 1) + steps}.png" for seed in (1, 2) for steps in (1, 2, 3)]
+    assert [Path(path).name for path in capfd.readouterr().out.split()] == names
+    said = {n: line for n in names for line in read_config(at_work / "made" / n).splitlines() if "# batch: " in line}
+    assert said == {
+        name: f"# batch: number {1 + index // 3} of 2 made at once, of the seeds 1, 2"
+        for index, name in enumerate(names)
+    }

@@ -246,8 +246,9 @@ class WriterPool:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dgen-writer")
         self._room = threading.BoundedSemaphore(waiting)
         self._names = self.make_names()
-        self._running: deque[Future[Written]] = deque()
-        self._written: list[Written] = []
+        self._last = 0  # the number of the job that was submitted last
+        self._running: deque[tuple[int, Future[Written]]] = deque()
+        self._written: list[tuple[int, Written]] = []
         self._ledgers: dict[Path, Ledger] = {}
         self._opening = threading.Lock()
         self._rescuing = threading.Lock()
@@ -258,7 +259,7 @@ class WriterPool:
         return Names()
 
     def submit(self, number: int, page: Page) -> None:
-        """Queue a page; waits when too many are queued.
+        """Queue a page of the job of a number; waits when too many are queued.
 
         Raises:
             BadValue: an earlier page could not be written.
@@ -266,18 +267,21 @@ class WriterPool:
         self._room.acquire()
         task = self._pool.submit(self._write, number, page, self._claim(page))
         task.add_done_callback(lambda _: self._room.release())
-        self._running.append(task)
-        self._collect()
+        self._append(number, task)
 
-    def keep(self, files: Written) -> None:
-        """Count files that are on disk already among those that are written, in their place of the order.
+    def keep(self, files: Written, number: int | None = None) -> None:
+        """Count files that are on disk already among those that are written, by default those of the last job.
 
         Raises:
             BadValue: an earlier page could not be written.
         """
         task: Future[Written] = Future()
         task.set_result(files)
-        self._running.append(task)
+        self._append(self._last if number is None else number, task)
+
+    def _append(self, number: int, task: Future[Written]) -> None:
+        self._last = number
+        self._running.append((number, task))
         self._collect()
 
     def _claim(self, page: Page) -> Written:
@@ -289,28 +293,28 @@ class WriterPool:
         return Written(page.folder / f"{name}.{page.ending}", config, page.index, page.kind)
 
     def finish(self) -> tuple[Written, ...]:
-        """Wait until everything is on disk; return the files since the last call, in order.
+        """Wait until everything is on disk; return the files since the last call, in the order of the jobs.
 
         Raises:
             BadValue: `disk-full` or `unwritable-output`; everything else was written all the same.
         """
-        wait(self._running)
+        wait([task for _, task in self._running])
         self._close_ledgers()
         self._collect()
         written, self._written = self._written, []
-        return tuple(written)
+        return tuple(files for _, files in sorted(written, key=lambda pair: pair[0]))
 
     def _collect(self) -> None:
         """Take what is written off the queue, in order, so that a long run holds paths and nothing else."""
-        while self._running and self._running[0].done():
-            task = self._running.popleft()
+        while self._running and self._running[0][1].done():
+            number, task = self._running.popleft()
             error = task.exception()
             if error is not None:
-                wait(self._running)
+                wait([each for _, each in self._running])
                 self._running.clear()
                 self._written.clear()
                 raise error
-            self._written.append(task.result())
+            self._written.append((number, task.result()))
 
     def close(self) -> None:
         """End the threads, after what they are writing."""

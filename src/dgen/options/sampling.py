@@ -83,6 +83,6 @@ class SamplingOptions:
     )  # fmt: skip
     batch_jobs: int | None = opt(
         None, flag="--batch-jobs", value=Integer(1, 4096), excludes=("preview",),
-        help="Make up to N neighbouring pictures of a sweep at once that differ only in seed, prompt or guidance; the "
+        help="Make up to N pictures of a sweep at once that differ only in seed, prompt or guidance; the "
         "last bits of a picture depend on what is made with it.",
     )  # fmt: skip

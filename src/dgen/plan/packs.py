@@ -1,8 +1,8 @@
-"""Says which neighbouring calls of a statement can be made at once."""
+"""Says which calls of a statement can be made at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
 from dgen.options.request import ROWS, Request
@@ -23,22 +23,34 @@ _DRAWS_BY_ITSELF = "solversde"
 
 
 def packs(shots: Iterable[Shot], limit: int) -> Iterator[tuple[Shot, ...]]:
-    """Cut calls into those that are made at once, at most `limit` of them, in their order."""
-    pack: list[Shot] = []
+    """Gather the calls that are made at once, at most `limit` of them; each pack stands where its first call does."""
+    if limit == 1:
+        yield from ((shot,) for shot in shots)
+        return
+    made: list[list[Shot]] = []
+    growing: dict[Hashable, list[Shot]] = {}
     for shot in shots:
-        if pack and (len(pack) >= limit or not _fit(pack[0], shot)):
-            yield tuple(pack)
-            pack = []
+        key = _alike(shot)
+        pack = growing.get(key) if key is not None else None
+        if pack is None or len(pack) >= limit:
+            pack = growing[key] = []
+            made.append(pack)
         pack.append(shot)
-    if pack:
-        yield tuple(pack)
+    yield from map(tuple, made)
 
 
-def _fit(one: Shot, other: Shot) -> bool:
-    first, second = one.request, other.request
-    if one.reel is not None or other.reel is not None or not _may_share(first):
-        return False
-    return replace(second, **{name: getattr(first, name) for name in VARYING}) == first and _alike(first, second)
+def _alike(shot: Shot) -> Hashable:
+    """Return what calls that can be made at once have in common; None for one that is made alone.
+
+    All of them are guided or none is, and all have a negative prompt or none has: models compute otherwise.
+    """
+    request = shot.request
+    if shot.reel is not None or not _may_share(request):
+        return None
+    scale = request.guidance_scale if request.guidance_scale is not None else ROWS["guidance_scale"].implied
+    said = [getattr(request, name) for name in PROMPTS]
+    kind = (scale > 1, any(p is not None and p.negative for p in said), *(p is None for p in said))
+    return replace(request, **{name: ROWS[name].default for name in VARYING}), kind
 
 
 def _may_share(request: Request) -> bool:
@@ -48,14 +60,3 @@ def _may_share(request: Request) -> bool:
     if seed is not None and seed.mask is not None and (request.num_images_per_prompt or 1) > 1:
         return False  # inpainting pipelines encode the picture with another generator than alone
     return request.scheduler is None or _DRAWS_BY_ITSELF not in request.scheduler.name.casefold()
-
-
-def _alike(one: Request, other: Request) -> bool:
-    """Whether both are guided or neither is, and both or neither have a negative prompt: models compute otherwise."""
-
-    def kind(request: Request) -> tuple[object, ...]:
-        scale = request.guidance_scale if request.guidance_scale is not None else ROWS["guidance_scale"].implied
-        said = [getattr(request, name) for name in PROMPTS]
-        return scale > 1, any(p is not None and p.negative for p in said), *(p is None for p in said)
-
-    return kind(one) == kind(other)
