@@ -75,6 +75,7 @@ CODES: dict[str, str] = {
     "unfinished-animation": "A run ended in the middle of an animation; the frames that were made are kept.",
     "nothing-found": "A detector found nothing in a picture, which therefore stays as it is.",
     "empty-mask": "A mask marks nothing: none of it is white.",
+    "blacked-out": "A model's safety checker found a picture indecent, and made it black.",
     "cut-short": "An animation ends before its last frame; the frames that are good are used.",
     "render-failed": "The model failed while it rendered a job.",
 }

@@ -178,7 +178,7 @@ class Studio:
         for index, (shot, job) in enumerate(left):
             part = slice(index * job.pictures, (index + 1) * job.pictures)
             images = _sheets(job, self.darkroom.finished(job, result.images[part]))
-            tellings[index].rendered(images)
+            tellings[index].rendered(images, result.flagged[part])
             self._write(job, images or result.latents[part], shot, configs.at_once(jobs, index, result.parts))
         return len(pack) - len(left)
 
@@ -217,7 +217,7 @@ class Studio:
             telling.rendered(self._write_films(job, result.films, shot))
             return False
         images = _sheets(job, self.darkroom.finished(job, result.images))
-        telling.rendered(images)
+        telling.rendered(images, result.flagged)
         self._write(job, images or result.latents, shot)
         return False
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dgen.diagnostic import Diagnostic
 from dgen.engine.protocol import Engine, OnStep, Preview
-from dgen.events import JobRendered, JobStarted, Listener, Previewed, StepDone
+from dgen.events import JobRendered, JobStarted, Listener, Previewed, StepDone, Warned
 from dgen.plan.resolve import Job
 from dgen.plan.steps import preview_every, steps_of
 
@@ -67,8 +68,15 @@ class Telling:
             return None
         return Preview(every, lambda step, image: self.emit(Previewed(number=self.number, step=step, image=image)))
 
-    def rendered(self, images: tuple[Any, ...]) -> None:
-        """Tell that the pictures are made."""
+    def rendered(self, images: tuple[Any, ...], flagged: Sequence[bool] = ()) -> None:
+        """Tell that the pictures are made; `flagged` are those that a safety checker blacked out."""
+        if any(flagged):
+            what = "the picture" if len(flagged) == 1 else f"{sum(flagged)} of {len(flagged)} pictures"
+            message = f"the safety checker blacked out {what} of seed {self.job.request.seed}"
+            warned = Diagnostic(
+                code="blacked-out", message=message, severity="warning", help="try another seed or prompt"
+            )
+            self.emit(Warned(diagnostic=warned))
         took = round(time.monotonic() - self._started, 3)
         self.emit(JobRendered(number=self.number, seconds=took, job=self.job, images=images, **self._used()))
 

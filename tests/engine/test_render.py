@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from toybench import INPUTS, Bench, mask, picture, pixels
 
+from dgen.cli.main import main
 from dgen.engine.protocol import EngineError
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
@@ -182,7 +183,9 @@ def test_global_random_state_is_left_alone(shared_bench: Bench, toys: Path) -> N
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_safety_checker_is_loaded_only_when_it_is_asked_for(bench: Bench, tmp_path: Path) -> None:
+def test_safety_checker_is_loaded_only_when_it_is_asked_for_and_what_it_blackens_is_told(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import toy_models
 
     with warnings.catch_warnings():
@@ -195,3 +198,6 @@ def test_safety_checker_is_loaded_only_when_it_is_asked_for(bench: Bench, tmp_pa
     assert set(checked.images[0].tobytes()) == {0}
     assert {c.kind for c in bench.engine.store} >= {"safety_checker", "feature_extractor"}
     assert pixels(bench.render(tmp_path / "sd")) == pixels(free)
+    words = f"{tmp_path / 'sd'} --prompts x --seeds 7 --inference-steps 1 --batch-size 2 -sc -o {tmp_path / 'out'}"
+    assert main([*words.split(), "--quiet"]) == 0
+    assert "warning[blacked-out]: the safety checker blacked out 2 of 2 pictures of seed 7" in capsys.readouterr().err
