@@ -46,7 +46,7 @@ def _inpainting_model(folder: Path) -> None:
 
 
 def _transformers(folder: Path) -> None:
-    """Models that have a transformer in the place of a UNet, and a ControlNet for one."""
+    """Models that have a transformer in the place of a UNet, and ControlNets for one."""
     import toy_families
 
     with warnings.catch_warnings():
@@ -54,6 +54,8 @@ def _transformers(folder: Path) -> None:
         toy_families.make_sd3(folder / "toy-sd3")
         toy_families.make_flux(folder / "toy-flux")
         toy_families.make_flux_net(folder / "flux-edges", folder / "toy-flux")
+        toy_families.make_flux_ip_adapter(folder / "ip" / "flux-ip.safetensors")
+        toy_families.make_flux_net(folder / "flux-union", folder / "toy-flux", modes=7)
 
 
 def _pictures(folder: Path) -> None:

@@ -95,8 +95,8 @@ def make_flux_kontext(folder: Path) -> Path:
     return _flux("FluxKontextPipeline", folder)
 
 
-def make_flux_net(folder: Path, model: Path | None = None) -> Path:
-    """Make a ControlNet for the toy FLUX.1 model, which may be there already."""
+def make_flux_net(folder: Path, model: Path | None = None, modes: int | None = None) -> Path:
+    """Make a ControlNet for the toy FLUX.1 model, which may be there already; with `modes` it is a union of them."""
     from diffusers import FluxControlNetModel, FluxTransformer2DModel
 
     model = model or make_flux(folder.parent / "flux-for-net")
@@ -105,6 +105,10 @@ def make_flux_net(folder: Path, model: Path | None = None) -> Path:
         FluxTransformer2DModel.from_pretrained(model / "transformer"),
         num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
     )  # fmt: skip
+    if modes is not None:
+        own = {name: value for name, value in net.config.items() if name[0] != "_" and name != "out_channels"}
+        net = FluxControlNetModel(**{**own, "num_mode": modes})
+        net.controlnet_mode_embedder.weight.data.normal_(std=2)
     _shake(net)
     net.save_pretrained(folder)
     return folder
@@ -123,6 +127,26 @@ def make_sd3_net(folder: Path, sees_mask: bool = False) -> Path:
     _shake(net)
     net.save_pretrained(folder)
     return folder
+
+
+def make_flux_ip_adapter(file: Path, is_first: bool = False) -> Path:
+    """Make an IP-adapter for the toy FLUX.1 model; `is_first`: with the names that the first ones had."""
+    import torch
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(62)
+    reader, layer = ("ip_adapter_proj_model", "double_blocks.0.processor.ip_adapter_double_stream_{}_proj") if (
+        is_first
+    ) else ("image_proj", "ip_adapter.0.to_{}_ip")  # fmt: skip
+    shapes = {
+        f"{reader}.proj.weight": (4 * WIDTH, 24), f"{reader}.proj.bias": (4 * WIDTH,),
+        f"{reader}.norm.weight": (WIDTH,), f"{reader}.norm.bias": (WIDTH,),
+    }  # fmt: skip
+    for kind in "kv":
+        name = layer.format(kind)
+        shapes |= {f"{name}.weight": (32, WIDTH), f"{name}.bias": (32,)}
+    save_file({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}, file)
+    return file
 
 
 def make_transformer_lora(folder: Path, model: Path) -> Path:

@@ -15,7 +15,8 @@ from dgen.engine.protocol import EngineError, Inputs
 from dgen.engine.sources import control_parts, source_of
 from dgen.events import ComponentLoaded
 from dgen.families.rows import SD
-from dgen.options.attachments import UNION_MODES, ControlNetUri
+from dgen.options.attachments import ControlNetUri
+from dgen.values.control_modes import SDXL_MODES
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
 
@@ -56,7 +57,7 @@ def alone(model: Path, mode: str, nets: Sequence[ControlNetUri]) -> list[bytes]:
         "control_guidance_end": [n.end for n in nets],
     }
     if union:
-        several["control_mode"] = [UNION_MODES.index(n.mode or "") for n in nets]
+        several["control_mode"] = [SDXL_MODES[n.mode or ""] for n in nets]
     named = several if len(nets) > 1 else {k: v[0] for k, v in several.items()}
     if mode != "txt2img":
         named |= {"image": picture(), "strength": 0.8}

@@ -87,6 +87,8 @@ WITH = {
     "toy-flux": [
         "--step-cache FirstBlock;threshold=9",
         "--prompts '(a red:1.5) [circle]' --max-sequence-length 64 --prompt-weighter sd-embed",
+        "--control-nets flux-union;mode=pose flux-edges --image-seeds 'seed.png, mask.png'",
+        f"--ip-adapters 'ip;weight-name=flux-ip.safetensors' --image-encoder ip/image_encoder {_ADAPTED}",
         "--tea-cache --tea-cache-rel-l1-thresholds 1",
         "--tea-cache --control-nets flux-edges --image-seeds seed.png",
         "--step-cache 'TaylorSeer;cache-interval=3;disable-cache-before-step=1'",
@@ -127,7 +129,7 @@ class Runs:
     def run(self, model: str, said: str) -> bytes:
         prompt = "" if "--prompts" in said else "--prompts 'a red circle'"
         steps = 4 if said.startswith("--scheduler") else 3  # with 3, some schedulers fail
-        size = "--output-size 64x64" if model == "toy-flux" and "--image-seeds" not in said else ""
+        size = "--output-size 64x64" if model == "toy-flux" and "--control" not in said else ""
         text = f"{model} {prompt} --seeds 7 --inference-steps {steps} {size} {said}\n"
         self.session.run(Source("test", text))
         return self.pictures[-1]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toybench import INPUTS, Bench, pixels
+from PIL import Image
+from toybench import INPUTS, Bench, mask, picture, pixels
 
 from dgen.engine.protocol import EngineError
+from dgen.options.attachments import ControlNetUri, IpAdapterUri, LoraUri, TextualInversionUri
+from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 from dgen.values.step_cache import StepCacheText
 from dgen.values.uri import NamedUri
 
 PIPELINES = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}
-GUIDANCE = {"sd3": 5.0, "flux": 3.5}
+GUIDANCE = {"sd3": 5.0, "flux": 3.5, "flux-kontext": 3.5}
 SAID: dict[str, Any] = {"num_inference_steps": 6, "output_size": Size(64, 64)}
 NAMES = ("sd3", "flux", "flux-fill", "flux-kontext")
 
@@ -25,6 +29,7 @@ NAMES = ("sd3", "flux", "flux-fill", "flux-kontext")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a toy model of each family of this file."""
+    import toy_adapters
     import toy_families
 
     made = tmp_path_factory.mktemp("transformers")
@@ -32,6 +37,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")
         for name in NAMES:
             toy_families.FAMILY_TOYS[name](made / name)
+        toy_families.make_flux_net(made / "flux-net", made / "flux")
+        toy_families.make_flux_net(made / "flux-union", made / "flux", modes=7)
+        toy_families.make_flux_ip_adapter(made / "ip.safetensors")
+        toy_families.make_flux_ip_adapter(made / "first-ip.safetensors", is_first=True)
+        toy_adapters.make_image_encoder(made / "image_encoder")
+        for name in ("flux-fill", "flux-kontext"):
+            toy_families.make_transformer_lora(made / f"{name}-lora", made / name)
+        toy_adapters.make_old_word(made / "word.pt", "zork", 2)
+        toy_families.make_sd3_net(made / "sd3-net")
+        toy_families.make_sd3_net(made / "sd3-inpaint-net", sees_mask=True)
     return made
 
 
@@ -41,20 +56,22 @@ def bench() -> Bench:
     return Bench()
 
 
-def plain(folder: Path, toy: str, prepare: Callable[[Any], None], **named: Any) -> list[bytes]:
+def plain(
+    folder: Path, toy: str, prepare: Callable[[Any], None], *, pipeline: str = "", parts: Any = None, **named: Any
+) -> list[bytes]:
     """Call a pipeline of diffusers as its documentation says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import diffusers
         import torch
 
-        pipe = getattr(diffusers, PIPELINES[toy]).from_pretrained(folder / toy)
+        pipe = getattr(diffusers, pipeline or PIPELINES[toy]).from_pretrained(folder / toy, **parts or {})
         pipe.set_progress_bar_config(disable=True)
         prepare(pipe)
-        call = {"prompt": "a red circle", "negative_prompt": "blurry", "guidance_scale": GUIDANCE[toy], "width": 64}
-        made = pipe(
-            **{**call, "height": 64, "num_inference_steps": 6, **named}, generator=torch.Generator("cpu").manual_seed(7)
-        )
+        call = {"prompt": "a red circle", "negative_prompt": "blurry", "guidance_scale": GUIDANCE.get(toy), "width": 64}
+        call |= {"height": 64, "num_inference_steps": 6, **named}
+        call = {name: value for name, value in call.items() if value is not None}
+        made = pipe(**call, generator=torch.Generator("cpu").manual_seed(7))
     return [image.convert("RGB").tobytes() for image in made.images]
 
 
@@ -397,3 +414,154 @@ def test_weighter_that_knows_clip_alone_is_refused(folder: Path, bench: Bench) -
     with pytest.raises(EngineError, match="weighs no prompts for T5") as caught:
         bench.job(folder / "flux", prompt_weighter=NamedUri("compel"))
     assert (caught.value.code, caught.value.option) == ("unsupported-option", "prompt_weighter")
+
+
+# ---- ControlNets ----------------------------------------------------------------------------------------------------
+
+EDGES, DEPTHS = picture().rotate(90), picture().rotate(180)
+STEERED = {
+    "two": ("flux", "txt2img", "FluxControlNetPipeline", ("flux-net", "flux-net"), (None, None)),
+    "two-img2img": ("flux", "img2img", "FluxControlNetImg2ImgPipeline", ("flux-net", "flux-net"), (None, None)),
+    "two-inpaint": ("flux", "inpaint", "FluxControlNetInpaintPipeline", ("flux-net", "flux-net"), (None, None)),
+    "union": ("flux", "txt2img", "FluxControlNetPipeline", ("flux-union",), ("pose",)),
+    "union-img2img": ("flux", "img2img", "FluxControlNetImg2ImgPipeline", ("flux-union",), ("2",)),
+    "unions": ("flux", "txt2img", "FluxControlNetPipeline", ("flux-union", "flux-union"), ("canny", "openpose")),
+    "union-and-plain": ("flux", "txt2img", "FluxControlNetPipeline", ("flux-union", "flux-net"), ("tile", None)),
+    "unions-inpaint": ("flux", "inpaint", "FluxControlNetInpaintPipeline", ("flux-union", "flux-net"), ("lq", None)),
+    "sd3-two": ("sd3", "txt2img", "StableDiffusion3ControlNetPipeline", ("sd3-net", "sd3-net"), (None, None)),
+}
+NUMBERS = {"canny": 0, "tile": 1, "2": 2, "pose": 4, "openpose": 4, "lq": 6}
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_several_and_union_control_nets_steer_as_in_diffusers(folder: Path, bench: Bench, name: str) -> None:
+    import diffusers
+
+    toy, mode, pipeline, nets, modes = STEERED[name]
+    scales, images = (0.8, 0.5)[: len(nets)], (EDGES, DEPTHS)[: len(nets)]
+    seeds = {
+        "txt2img": ImageSeed("seed", further=("seed",) * (len(nets) - 1)),
+        "img2img": ImageSeed("seed", control=("seed",) * len(nets)),
+        "inpaint": ImageSeed("seed", mask="mask", control=("seed",) * len(nets)),
+    }
+    uris = tuple(
+        ControlNetUri(model=str(folder / net), scale=scale, mode=own)
+        for net, scale, own in zip(nets, scales, modes, strict=True)
+    )
+    steps = {"num_inference_steps": 2, "prompt": Prompt("a red circle")}
+    job = bench.job(folder / toy, mode, control_nets=uris, image_seed=seeds[mode], **steps)
+    made = pixels(bench.engine.render(job, replace(INPUTS[mode], controls=images), lambda step, steps: None))
+    cls = getattr(diffusers, "FluxControlNetModel" if toy == "flux" else "SD3ControlNetModel")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = [cls.from_pretrained(folder / net) for net in nets]
+    numbers = [NUMBERS.get(str(own)) for own in modes]
+    given = {"control_image": list(images), "controlnet_conditioning_scale": list(scales), "control_mode": numbers}
+    given = given if len(nets) > 1 else {k: v[0] for k, v in given.items()}
+    given |= {"control_mode": None} if toy == "sd3" else {}
+    given |= {"image": picture(), "strength": 0.8} if mode != "txt2img" else {}
+    given |= {"mask_image": mask()} if mode == "inpaint" else {}
+    parts = {"controlnet": loaded if len(nets) > 1 else loaded[0]}
+    wanted = plain(
+        folder, toy, lambda pipe: None, pipeline=pipeline, parts=parts, negative_prompt=None,
+        **{"num_inference_steps": 2, **given},
+    )  # fmt: skip
+    assert (job.pipeline, made) == (pipeline, wanted)
+    size = {"output_size": Size(64, 64)} if mode == "txt2img" else {}
+    assert pixels(bench.render(folder / toy, mode, **steps, **size)) != made
+
+
+# ---- IP-adapters ----------------------------------------------------------------------------------------------------
+
+PROMPTED = {
+    ("flux", "txt2img"): "FluxPipeline",
+    ("flux", "img2img"): "FluxImg2ImgPipeline",
+    ("flux", "inpaint"): "FluxInpaintPipeline",
+    ("flux-kontext", "img2img"): "FluxKontextPipeline",
+    ("flux-kontext", "inpaint"): "FluxKontextInpaintPipeline",
+}
+
+
+@pytest.mark.parametrize(("toy", "mode"), PROMPTED)
+def test_ip_adapters_of_flux_prompt_as_in_diffusers(folder: Path, bench: Bench, toy: str, mode: str) -> None:
+    adapters = tuple(
+        IpAdapterUri(model=str(folder / f"{name}.safetensors"), scale=scale)
+        for name, scale in (("ip", 0.6), ("first-ip", 0.9))
+    )
+    groups = ((EDGES, DEPTHS), (picture(),))
+    named = tuple(tuple(AdapterImage("seed") for _ in group) for group in groups)
+    starts = {} if mode == "txt2img" else {"image": picture(), "strength": 0.8 if toy == "flux" else 1.0}
+    starts |= {"mask_image": mask()} if mode == "inpaint" else {}
+    seed = ImageSeed(None if mode == "txt2img" else "seed", mask="mask" if mode == "inpaint" else None, adapter=named)
+    usual = {"num_inference_steps": 2, **({"output_size": Size(64, 64)} if mode == "txt2img" else {})}
+    before = pixels(bench.render(folder / toy, mode, **usual))
+
+    def load(pipe: Any) -> None:
+        from diffusers.utils import logging
+        from transformers import CLIPVisionModelWithProjection
+
+        logging.set_verbosity_error()
+        pipe.image_encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder")
+        pipe.load_ip_adapter(str(folder), subfolder="", weight_name=[Path(a.model).name for a in adapters])
+        pipe.set_ip_adapter_scale([a.scale for a in adapters])
+
+    job = bench.job(folder / toy, mode, ip_adapters=adapters, **usual | {"image_seed": seed})
+    inputs = replace(INPUTS[mode], adapters=groups)
+    made = pixels(bench.engine.render(job, inputs, lambda step, steps: None))
+    more: dict[str, Any] = {"_auto_resize": False, "max_area": 64 * 64} if toy == "flux-kontext" else {}
+    more["negative_ip_adapter_image"] = [Image.new("RGB", (64, 64))] * 2  # the pipelines forget it for several
+    more |= {"strength": None} if (toy, mode) == ("flux-kontext", "img2img") else {}
+    wanted = plain(
+        folder, toy, load, pipeline=PROMPTED[toy, mode],
+        **{"num_inference_steps": 2, "ip_adapter_image": [list(group) for group in groups], **starts, **more},
+    )  # fmt: skip
+    assert made == wanted
+    assert made != before
+    with pytest.raises(KeyboardInterrupt):
+        bench.engine.render(job, inputs, _stop)
+    assert pixels(bench.render(folder / toy, mode, **usual)) == before
+
+
+def _stop(step: int, steps: int) -> None:
+    raise KeyboardInterrupt
+
+
+# ---- LoRAs and learned words ----------------------------------------------------------------------------------------
+
+EDITED = {
+    ("flux-fill", "inpaint"): ("FluxFillPipeline", {"guidance_scale": 30.0, "strength": 1.0, "negative_prompt": None}),
+    ("flux-kontext", "img2img"): ("FluxKontextPipeline", {"_auto_resize": False, "max_area": 64 * 64}),
+    ("flux-kontext", "inpaint"): (
+        "FluxKontextInpaintPipeline", {"_auto_resize": False, "max_area": 64 * 64, "strength": 1.0}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("toy", "mode"), EDITED)
+def test_lora_of_an_editor_acts_as_in_diffusers(folder: Path, bench: Bench, toy: str, mode: str) -> None:
+    pipeline, call = EDITED[toy, mode]
+    steps, lora = {"num_inference_steps": 2}, LoraUri(model=str(folder / f"{toy}-lora"), scale=0.7)
+    before = pixels(bench.render(folder / toy, mode, **steps))
+    made = pixels(bench.render(folder / toy, mode, **steps, loras=(lora,)))
+
+    def load(pipe: Any) -> None:
+        pipe.load_lora_weights(lora.model, adapter_name="one")
+        pipe.set_adapters(["one"], [0.7])
+
+    given = {"image": picture(), **({"mask_image": mask()} if mode == "inpaint" else {}), **steps}
+    assert made == plain(folder, toy, load, pipeline=pipeline, **{"guidance_scale": 3.5, **given, **call})
+    assert made != before
+    assert pixels(bench.render(folder / toy, mode, **steps)) == before
+
+
+def test_learned_word_of_flux_means_what_it_means_in_diffusers(folder: Path, bench: Bench) -> None:
+    before = pixels(bench.render(folder / "flux", **SAID, prompt=Prompt("a zork")))
+    word = TextualInversionUri(model=str(folder / "word.pt"))
+    made = pixels(bench.render(folder / "flux", **SAID, prompt=Prompt("a zork"), textual_inversions=(word,)))
+
+    def load(pipe: Any) -> None:
+        pipe.load_textual_inversion(word.model, text_encoder=pipe.text_encoder, tokenizer=pipe.tokenizer)
+
+    assert made == plain(folder, "flux", load, prompt="a zork", prompt_2="a zork", negative_prompt=None)
+    assert made != before
+    assert pixels(bench.render(folder / "flux", **SAID, prompt=Prompt("a zork"))) == before

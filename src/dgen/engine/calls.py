@@ -7,11 +7,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from PIL import Image
+
 from dgen.engine.latents import Window
 from dgen.engine.protocol import Inputs, OnStep
-from dgen.options.attachments import UNION_MODES
 from dgen.plan.extras import extras_of
 from dgen.plan.resolve import Job, family_of, made_size
+from dgen.values.control_modes import number_of
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
 
@@ -45,6 +47,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found |= _t2i(job, inputs)
     if inputs.adapters:
         found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
+        black = Image.new("RGB", (size.width, size.height))
+        found["negative_ip_adapter_image"] = [black] * len(inputs.adapters)  # what pipelines forget for several
     found |= extras_of(job.request, job.pipeline, family.package)
     return {k: v for k, v in found.items() if k in taken and v is not None}
 
@@ -65,7 +69,7 @@ def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         "controlnet_conditioning_scale": [net.scale for net in nets],
         "control_guidance_start": [net.start for net in nets],
         "control_guidance_end": [net.end for net in nets],
-        "control_mode": [None if net.mode is None else UNION_MODES.index(net.mode) for net in nets],
+        "control_mode": [None if net.mode is None else number_of(net.mode, family_of(job).union_modes) for net in nets],
     }
     return found if len(nets) > 1 else {name: values[0] for name, values in found.items()}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import MODULES, EngineError
-from dgen.families.rows import Family
+from dgen.families.rows import CONTROLNET_UNION, Family
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
 from dgen.options.memory import quantizer_of
@@ -118,7 +118,8 @@ def attached_sources(request: Request, option: str) -> tuple[Source, ...]:
 def control_parts(request: Request, family: Family) -> Iterator[Part]:
     """Yield the ControlNets of a request, in their order; where and how strongly they act is no matter of loading."""
     for uri, source in zip(request.control_nets, attached_sources(request, "control_nets"), strict=True):
-        name = family.controlnet if uri.mode is None else "ControlNetUnionModel"
+        is_union = uri.mode is not None and CONTROLNET_UNION in family.variants
+        name = "ControlNetUnionModel" if is_union else family.controlnet
         dtype, quantizer = uri.dtype or request.dtype, quantizer_of(request, "controlnet", uri.quantizer)
         yield Part(
             kind="controlnet", key=("controlnet", name, source, dtype, quantizer), source=source, dtype=dtype,

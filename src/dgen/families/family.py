@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dgen.values.control_modes import Modes
 from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
 
 TXT2IMG, IMG2IMG, INPAINT = PICTURE_MODES = ("txt2img", "img2img", "inpaint")
@@ -79,6 +80,7 @@ class Family:
     ends: str = ""  # the keyword for a picture that the video ends with
     ends_seen: tuple[str, str] | None = None
     """Settings of a denoiser: one that has the first needs a last frame when it has the second, and else takes none."""
+    union_modes: Modes = field(default_factory=dict[str, int])  # what union ControlNets know; none without them
     steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
+from dgen.values.control_modes import FLUX_MODES
 from dgen.values.step_cache import MAG_RATIOS
 
 _CAPABILITIES = (*TRANSFORMER_CACHES, MAG_RATIOS, "tea_cache")
@@ -27,7 +28,7 @@ FLUX = Family(
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5},
     controlnet="FluxControlNetModel",
-    lacks=("ip_adapters",),
+    union_modes=FLUX_MODES,
 )
 
 FLUX_FILL = Family(
@@ -57,7 +58,6 @@ FLUX_KONTEXT = Family(
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5, "strength": 1.0},
     call={"_auto_resize": False},
-    lacks=("ip_adapters",),
 )
 
 ROWS = (FLUX, FLUX_FILL, FLUX_KONTEXT)

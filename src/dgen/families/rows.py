@@ -24,6 +24,7 @@ from dgen.families.family import (
 )
 from dgen.families.generic import generic
 from dgen.schema import BadValue
+from dgen.values.control_modes import SDXL_MODES
 
 __all__ = [
     "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "IMG2IMG", "IMG2VID", "INPAINT", "MODES", "PAG", "PIX2PIX", "SD",
@@ -105,6 +106,7 @@ SDXL = Family(
     single_file=True,
     denoiser_channels=_LATENT_4,
     steps_preset="StableDiffusionXL",
+    union_modes=SDXL_MODES,
     capabilities=("refiner", HI_DIFFUSION, *UNET_CACHES),
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
     pooled_texts=("text_encoder_2",),

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dgen.options.model import DTYPES
 from dgen.options.quantizers import Quantizer, QuantizerText
 from dgen.schema import Stage, Sweep, opt, options, record
+from dgen.values import control_modes
 from dgen.values.blocks import Blocks, BlocksText
 from dgen.values.scalars import Choice, ModelSource, Real, Text
 from dgen.values.uri import Uri
-
-UNION_MODES = ("openpose", "depth", "hed", "canny", "normal", "segment")
-"""The control types of SDXL's union ControlNet, in the order of their numbers."""
-
-_MODE_ALIASES = {
-    "pidi": "hed", "scribble": "hed", "ted": "hed", "lineart": "canny", "anime_lineart": "canny", "mlsd": "canny",
-    **{str(number): name for number, name in enumerate(UNION_MODES)},
-}  # fmt: skip
 
 _SOURCE = "The folder, file, URL, hub repository or `builtin:NAME`."
 
@@ -58,8 +51,9 @@ class ControlNetUri:
     start: float = opt(0.0, value=Real(0, 1), help="The fraction of the steps after which it begins to act.")
     end: float = opt(1.0, value=Real(0, 1), help="The fraction of the steps after which it stops.")
     mode: str | None = opt(
-        None, value=Choice(UNION_MODES, _MODE_ALIASES),
-        help=f"What the control image shows, for a union ControlNet: {', '.join(UNION_MODES)}.",
+        None, value=Choice((*control_modes.NAMES, *control_modes.NUMBERS), control_modes.ALIASES),
+        help=f"What the control image shows, for a union ControlNet: of SDXL {', '.join(control_modes.SDXL_MODES)}, of "
+        f"FLUX.1 {', '.join(control_modes.FLUX_MODES)}, or a number.",
     )  # fmt: skip
     revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")

@@ -21,6 +21,7 @@ from dgen.families.rows import (
 from dgen.options.attachments import ControlNetUri
 from dgen.options.request import Request
 from dgen.plan.bind import Bound
+from dgen.values.control_modes import number_of
 from dgen.values.image_seed import ImageSeed
 
 Said = Callable[[str], Any]
@@ -178,19 +179,26 @@ def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterat
 
 def _modes(bound: Bound, nets: Sequence[ControlNetUri], family: Family) -> Iterator[Diagnostic]:
     with_mode = [index for index, net in enumerate(nets) if net.mode is not None]
-    if with_mode and CONTROLNET_UNION not in family.variants:
-        able = some_of([f.name for f in FAMILIES.values() if CONTROLNET_UNION in f.variants])
+    if with_mode and not family.union_modes:
+        able = some_of([f.name for f in FAMILIES.values() if f.union_modes])
         yield Diagnostic(
             code="unsupported-option", message=f"{family.label} has no union ControlNets, which take a `mode`",
             span=bound.span_of("control_nets", with_mode[0]), help=f"these have them: {able}",
         )  # fmt: skip
-    elif with_mode and len(with_mode) < len(nets):
+    elif CONTROLNET_UNION in family.variants and 0 < len(with_mode) < len(nets):
         other = next(index for index in range(len(nets)) if index not in with_mode)
         yield Diagnostic(
             code="contradictory-options", message="union ControlNets and plain ones cannot act together",
             span=bound.span_of("control_nets", other), help="give each a `mode`, or none",
             notes=((bound.span_of("control_nets", with_mode[0]), "this one has a `mode`"),),
         )  # fmt: skip
+    for index in with_mode if family.union_modes else ():
+        if number_of(str(nets[index].mode), family.union_modes) is None:
+            yield Diagnostic(
+                code="bad-uri", message=f"union ControlNets of {family.label} know no mode `{nets[index].mode}`",
+                span=bound.span_of("control_nets", index),
+                help="they know " + ", ".join(f"`{name}`" for name in family.union_modes),
+            )  # fmt: skip
 
 
 def _why(seed: ImageSeed) -> str:

@@ -62,8 +62,8 @@ def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source
     for uri, source in zip(request.loras, attached_sources(request, "loras"), strict=True):
         yield source, partial(_check_blocks, uri.blocks or (), model)
     family = _family(request, layout)
-    for part in control_parts(request, family):
-        yield part.source, partial(_check_net, hub, part, model)
+    for uri, part in zip(request.control_nets, control_parts(request, family), strict=True):
+        yield part.source, partial(_check_net, hub, part, model, has_mode=uri.mode is not None)
     for part in t2i_parts(request, family):
         yield part.source, partial(_check_t2i, hub, part, model)
     encoder = encoder_part(request, layout)
@@ -84,7 +84,7 @@ def _check_adapter(hub: Hub, source: Source, model: Path | None) -> None:
     found = shapes([path])
     names = list(found)
     if source.option == "ip_adapters":
-        check_ip(source, found, _unet_shapes(model))
+        check_ip(source, found, _unet_shapes(model) or _unet_shapes(model, "transformer"))
         return
     if source.option == "loras":
         if not is_lora(names):
@@ -110,9 +110,9 @@ def _check_blocks(blocks: Blocks, model: Path | None) -> None:
             raise no_block(block)
 
 
-def _unet_shapes(model: Path | None) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the weights of a model's UNet; nothing when no headers tell them."""
-    files = weights_of(model / "unet", None)[0] if model is not None and model.is_dir() else []
+def _unet_shapes(model: Path | None, kind: str = "unet") -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the weights of a model's UNet or transformer; nothing when no headers tell them."""
+    files = weights_of(model / kind, None)[0] if model is not None and model.is_dir() else []
     return shapes(files) if all(map(is_safe_format, files)) else {}
 
 
@@ -162,7 +162,7 @@ def _folder(hub: Hub, part: Part, what: str) -> Path:
     raise EngineError("bad-model", f"`{source.shown}` is no {what}: {reason}", source.option)
 
 
-def _check_net(hub: Hub, part: Part, model: Path | None) -> None:
+def _check_net(hub: Hub, part: Part, model: Path | None, *, has_mode: bool) -> None:
     source = part.source
     path = hub.index(source)
     if path.is_file():
@@ -172,8 +172,8 @@ def _check_net(hub: Hub, part: Part, model: Path | None) -> None:
     config = read_config(folder) if folder is not None else None
     if folder is None or config is None:
         raise EngineError("bad-model", f"`{source.shown}` is no ControlNet: it has no `config.json`", source.option)
-    check_class(source, config, part.class_name)
+    check_class(source, config, part.class_name, has_mode=has_mode)
     check_files(weights_of(folder, source.variant)[0], source.option)
-    unet = read_config(model / "unet") if model is not None else None
-    if unet is not None:
-        check_fit(source, config, unet)
+    kinds = ("unet", "transformer") if model is not None else ()
+    for denoiser in (read_config(model / kind) for kind in kinds if model is not None):
+        check_fit(source, config, denoiser or {})

@@ -27,28 +27,29 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def check_class(source: Source, config: Mapping[str, Any], wanted: str) -> None:
+def check_class(source: Source, config: Mapping[str, Any], wanted: str, *, has_mode: bool) -> None:
     """Refuse what is no ControlNet, and a union ControlNet without a `mode`, or the other way round.
 
     Raises:
         EngineError: `bad-model`, `bad-uri`.
     """
     found = str(config.get("_class_name"))
-    if found == wanted:
-        return
-    if found.endswith("ControlNetModel") and wanted.endswith("ControlNetModel"):
+    is_union = found == "ControlNetUnionModel" or config.get("num_mode") is not None
+    of_wanted = found == wanted or {found, wanted} == {"ControlNetModel", "ControlNetUnionModel"}
+    if not of_wanted and found.endswith(("ControlNetModel", "ControlNetUnionModel")):
         raise EngineError(
             "bad-model", f"`{source.shown}` is a ControlNet of another family: it is a `{found}`, not a `{wanted}`",
             source.option,
         )  # fmt: skip
-    if found not in ("ControlNetModel", "ControlNetUnionModel"):
+    if not of_wanted:
         raise EngineError("bad-model", f"`{source.shown}` is no ControlNet: its class is `{found}`", source.option)
-    if found == "ControlNetUnionModel":
+    if is_union and not has_mode:
         raise EngineError(
             "bad-uri", f"`{source.shown}` is a union ControlNet, which has to be told what the control image shows",
             source.option, help="add `;mode=canny`, say",
         )  # fmt: skip
-    raise EngineError("bad-uri", f"`{source.shown}` is no union ControlNet, so it takes no `mode`", source.option)
+    if has_mode and not is_union:
+        raise EngineError("bad-uri", f"`{source.shown}` is no union ControlNet, so it takes no `mode`", source.option)
 
 
 def check_fit(source: Source, net: Mapping[str, Any], unet: Mapping[str, Any]) -> None:

@@ -21,6 +21,11 @@ _ATTENTION = re.compile(r"(down|up|mid)_block(?:s\.(\d+))?\.(.*attn2)\.to_k\.wei
 _ORDER = ("down", "up", "mid")
 """The order in which the layers of a UNet are numbered in the files."""
 
+_JOINT_ATTENTION = re.compile(r"transformer_blocks\.(\d+)\.attn\.to_k\.weight")
+_STREAM = re.compile(r"double_blocks\.(\d+)\.processor\.ip_adapter_double_stream_([kv])_proj\.(\w+)")
+_READER = "ip_adapter_proj_model."
+"""How the first adapters for FLUX.1 name their layers, and what reads pictures."""
+
 
 @dataclass(frozen=True, slots=True)
 class IpAdapter:
@@ -32,7 +37,18 @@ class IpAdapter:
 
     def parts(self) -> dict[str, dict[str, Any]]:
         """Return its tensors as diffusers takes them: those that read pictures, and those of the layers."""
-        return {name: _under(self.held.tensors, name) for name in ("image_proj", "ip_adapter")}
+        tensors = self.held.tensors
+        if isinstance(tensors, Mapping):
+            tensors = {usual_name(name): tensor for name, tensor in tensors.items()}
+        return {name: _under(tensors, name) for name in ("image_proj", "ip_adapter")}
+
+
+def usual_name(name: str) -> str:
+    """Return what most adapters call a tensor."""
+    found = _STREAM.fullmatch(name)
+    if found is not None:
+        return f"ip_adapter.{found[1]}.to_{found[2]}_ip.{found[3]}"
+    return f"image_proj.{name.removeprefix(_READER)}" if name.startswith(_READER) else name
 
 
 def _under(tensors: Any, name: str) -> dict[str, Any]:
@@ -48,14 +64,15 @@ def flat(held: Any) -> dict[str, tuple[int, ...]]:
     return {f"{name}.{k}": tuple(v.shape) for name, inner in pairs for k, v in inner.items()}
 
 
-def check_ip(source: Source, found: Mapping[str, Sequence[int]], unet: Mapping[str, Sequence[int]]) -> None:
+def check_ip(source: Source, found: Mapping[str, Sequence[int]], denoiser: Mapping[str, Sequence[int]]) -> None:
     """Refuse what is no IP-adapter, one for faces alone, and one of which the headers tell that it does not fit.
 
-    `found` and `unet` are the shapes of tensors by name; an empty `unet` is not known.
+    `found` and `denoiser` are the shapes of tensors by name; an empty `denoiser` is not known.
 
     Raises:
         EngineError: `bad-weights`.
     """
+    found = {usual_name(name): shape for name, shape in found.items()}
     layers = {int(m[1]): shape for name, shape in found.items() if (m := _LAYER.fullmatch(name))}
     reads = {name.removeprefix("image_proj.") for name in found if name.startswith("image_proj.")}
     if not layers or not reads:
@@ -66,17 +83,26 @@ def check_ip(source: Source, found: Mapping[str, Sequence[int]], unet: Mapping[s
             "bad-weights", f"`{source.name}` is an adapter for face IDs, which no CLIP image encoder gives",
             source.option, help="use an IP-adapter that looks at pictures, such as `ip-adapter-plus-face`",
         )  # fmt: skip
-    _check_layers(source, layers, unet)
+    _check_layers(source, layers, denoiser)
 
 
-def _check_layers(source: Source, layers: Mapping[int, Sequence[int]], unet: Mapping[str, Sequence[int]]) -> None:
-    wanted = sorted((_place(m), name, shape) for name, shape in unet.items() if (m := _ATTENTION.fullmatch(name)))
-    numbers = range(1, 2 * len(wanted), 2)  # the files count the self-attention layers between, which they leave out
-    for number, (_, name, shape) in zip(numbers, wanted, strict=True):
+def _check_layers(source: Source, layers: Mapping[int, Sequence[int]], denoiser: Mapping[str, Sequence[int]]) -> None:
+    texts = denoiser.get("context_embedder.weight")
+    if texts is not None:  # a transformer: every layer takes texts of one width, as the adapter's do
+        wanted = [
+            (int(m[1]), name, (shape[0], texts[1]))
+            for name, shape in denoiser.items()
+            if (m := _JOINT_ATTENTION.fullmatch(name))
+        ]
+        numbers = range(len(wanted))
+    else:
+        wanted = [(_place(m), name, shape) for name, shape in denoiser.items() if (m := _ATTENTION.fullmatch(name))]
+        numbers = range(1, 2 * len(wanted), 2)  # the files count the self-attention layers between, and leave them out
+    for number, (_, name, shape) in zip(numbers, sorted(wanted), strict=True):
         own = layers.get(number)
-        layer = f"`unet.{name.removesuffix('.to_k.weight')}`"
+        layer = f"`{'unet' if texts is None else 'transformer'}.{name.removesuffix('.to_k.weight')}`"
         if own is None:
-            raise _unfit(source, f"the model's {layer} is layer {number}, and it has only {len(layers)} layers")
+            raise _unfit(source, f"the model's {layer} is layer {number}, and its layers are {len(layers)}")
         if list(own) != list(shape):
             raise _unfit(source, f"{layer} is {list(shape)}, and the adapter's layer {number} for it {list(own)}")
 
@@ -99,6 +125,7 @@ def check_reading(source: Source, found: Mapping[str, Sequence[int]], encoder: M
     Raises:
         EngineError: `bad-weights`.
     """
+    found = {usual_name(name): shape for name, shape in found.items()}
     for name, setting, axis in _READ_FROM:
         own, given = found.get(f"image_proj.{name}"), encoder.get(setting)
         if own is not None and isinstance(given, int) and own[axis] != given:
@@ -116,10 +143,10 @@ _READ_FROM = (
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What was put into a UNet: slow to make, quick to put in again."""
+    """What was put into a denoiser: slow to make, quick to put in again."""
 
     key: tuple[Any, ...]
-    unet: weakref.ref[Any]
+    denoiser: weakref.ref[Any]
     processors: dict[str, Any]
     projection: Any
 
@@ -141,31 +168,31 @@ class IpAdapters:
         Raises:
             EngineError: `bad-weights`: one of them does not fit, or is something else.
         """
-        unet = pipeline.unet
-        stack.enter_context(wholly_as_it_was(unet))
-        stack.enter_context(_same_settings(unet))
-        key = (*(a.source for a in adapters), str(unet.device), str(unet.dtype))
+        denoiser = getattr(pipeline, "unet", None) or pipeline.transformer
+        stack.enter_context(wholly_as_it_was(denoiser))
+        stack.enter_context(_same_settings(denoiser))
+        key = (*(a.source for a in adapters), str(denoiser.device), str(denoiser.dtype))
         made = self._made
-        if made is not None and made.key == key and made.unet() is unet:
-            unet.set_attn_processor(dict(made.processors))
-            unet.encoder_hid_proj = made.projection
-            unet.config.encoder_hid_dim_type = "ip_image_proj"
+        if made is not None and made.key == key and made.denoiser() is denoiser:
+            denoiser.set_attn_processor(dict(made.processors))
+            denoiser.encoder_hid_proj = made.projection
+            denoiser.config.encoder_hid_dim_type = "ip_image_proj"
         else:
             for adapter in adapters:
-                _check_again(adapter, unet)
+                _check_again(adapter, denoiser)
             _load(pipeline, adapters)
-            own = {n: p for n, p in unet.attn_processors.items() if not n.startswith("encoder_hid_proj.")}
-            self._made = _Made(key, weakref.ref(unet), own, unet.encoder_hid_proj)
+            own = {n: p for n, p in denoiser.attn_processors.items() if not n.startswith("encoder_hid_proj.")}
+            self._made = _Made(key, weakref.ref(denoiser), own, denoiser.encoder_hid_proj)
         if pipeline.feature_extractor is None:
             pipeline.register_modules(feature_extractor=_extractor(pipeline.image_encoder))
         pipeline.set_ip_adapter_scale([a.uri.scale for a in adapters])
 
 
-def _check_again(adapter: IpAdapter, unet: Any) -> None:
+def _check_again(adapter: IpAdapter, denoiser: Any) -> None:
     """Check what could not be seen before a pickle was open, or before the model was there."""
     shapes = {f"{part}.{k}": tuple(v.shape) for part, inner in adapter.parts().items() for k, v in inner.items()}
     try:
-        check_ip(adapter.source, shapes, {n: tuple(p.shape) for n, p in unet.named_parameters()})
+        check_ip(adapter.source, shapes, {n: tuple(p.shape) for n, p in denoiser.named_parameters()})
     except EngineError as error:
         raise error.at(adapter.source.index) from None
 
@@ -189,9 +216,9 @@ def _extractor(encoder: Any) -> Any:
 
 
 @contextmanager
-def _same_settings(unet: Any) -> Generator[None]:
-    """Give a UNet's configuration its attributes back."""
-    held = vars(unet.config)
+def _same_settings(denoiser: Any) -> Generator[None]:
+    """Give a denoiser's configuration its attributes back."""
+    held = vars(denoiser.config)
     before = dict(held)
     try:
         yield
