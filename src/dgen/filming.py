@@ -231,7 +231,9 @@ class Filming:
         try:
             if film.recorder is None:
                 part = self._pool.start_film(page.folder)
-                film.recorder = Recorder(part, page.ending, Size(*image.size), reel.rate, film.spool)
+                film.recorder = Recorder(
+                    part, page.ending, Size(*image.size), reel.rate, spool=film.spool, config=page.label
+                )
             film.recorder.add(brought_to(image, film.recorder.size))
         except OSError as error:
             self._abandon(film)

@@ -81,7 +81,8 @@ class Footage:
             raise
 
     def _recorder(self, page: Page, image: Image, rate: Fraction) -> Recorder:
-        return Recorder(self._pool.start_film(page.folder), page.ending, Size(*image.size), rate)
+        part = self._pool.start_film(page.folder)
+        return Recorder(part, page.ending, Size(*image.size), rate, config=page.label)
 
     def _put(self, number: int, page: Page | Written | None, image: Image) -> None:
         if isinstance(page, Written):

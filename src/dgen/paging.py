@@ -99,6 +99,7 @@ class Paging:
             return replace(before.written, kind="animation")
         return Page(
             is_film=True, folder=Path(r.output_path), stem=name.stem, ending=name.ending, config=text,
+            embeds_config=not r.no_output_metadata,
             index=name.index, writes_config=r.output_configs, overwrite=r.output_overwrite,
             job=lambda: configs.job_key(text()), name=before.stem if before is not None else None,
             is_unfinished=before is not None and not before.entry.is_complete,

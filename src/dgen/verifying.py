@@ -13,7 +13,10 @@ from dgen.footage import Footage
 from dgen.likeness import psnr_db, ssim
 from dgen.media.ledger import Entry, read_ledger, surroundings
 from dgen.media.metadata import read_config
+from dgen.media.record import FORMATS as ANIMATIONS
+from dgen.media.video import clip_of
 from dgen.media.write import FORMATS, Page, WriterPool, Written
+from dgen.schema import BadValue
 from dgen.session import Session
 
 
@@ -53,7 +56,7 @@ class VerifyingSession(Session):
         return self.unwritten
 
     def make_footage(self) -> Footage:
-        """Make what takes the frames of videos alone: animations carry no config."""
+        """Make what takes the frames of videos alone: animations are not compared."""
         footage = super().make_footage()
         footage.records = False
         return footage
@@ -69,6 +72,8 @@ class VerifyingSession(Session):
             DgenError: its config cannot be replayed, or the job failed.
         """
         config = read_config(path)
+        if path.suffix[1:].lower() in ANIMATIONS and clip_of(path) is not None:
+            raise BadValue(f"`{path.name}` is an animation, and pictures alone are compared", code="bad-file")
         self.unwritten.pages = ()
         self.replay(Source(str(path), config))
         verdicts = [self._compared(path, config, page) for page in self.unwritten.pages]

@@ -16,6 +16,7 @@ from dgen.cli.main import main
 from dgen.diagnostic import Source
 from dgen.media import ffmpeg, record, video
 from dgen.media.ledger import LEDGER
+from dgen.media.metadata import read_config
 from dgen.planning import plan_script
 
 MOVING = ["--image-seeds", "moving.gif;32x32;frame-start=1;frame-end=3", "--image-seed-strengths", "1"]
@@ -210,3 +211,42 @@ def test_disk_that_fills_leaves_what_is_finished(at_work: Path) -> None:
     assert "error[disk-full]" in done.stderr
     assert contents("out") == {name: data for name, data in whole.items() if "ANIM" not in name}
     assert run("out", *words, "--resume") == whole
+
+
+@pytest.mark.parametrize(
+    ("ending", "more"),
+    [("mp4", []), ("mp4", ["--prompts", "é; \n=\\"]), ("gif", []), ("webp", []), ("apng", []), ("png", [])],
+)
+def test_animation_carries_its_config_and_replays_from_it(
+    at_work: Path, ending: str, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run("out", "--animation-format", ending, "--no-frames", "--output-configs", *more)
+    (name,) = (name for name in whole if name.endswith(f".{ending}"))
+    film = Path("out") / name
+    assert read_config(film) == film.with_suffix(".dgen").read_text(encoding="utf-8")
+    clip = video.clip_of(film)
+    assert clip is not None
+    assert clip.frames == 3
+    assert main(["replay", str(film), "-o", "again", "--quiet"]) == 0
+    assert contents("again")[name] == whole[name]
+    capsys.readouterr()
+    assert main(["extract", str(film)]) == 0
+    Path("own.dgen").write_text(capsys.readouterr().out, encoding="utf-8")
+    assert main(["own.dgen", "-o", "own", "--quiet"]) == 0
+    assert contents("own")[name] == whole[name]
+    assert main(["verify", str(film)]) == 2
+    assert "is an animation, and pictures alone are compared" in capsys.readouterr().err
+    plain = run("plain", "--animation-format", ending, "--no-frames", "--no-output-metadata", *more)
+    assert len(plain[name]) < len(whole[name])
+    for k in range(3):
+        assert (pixels(film, k) == pixels(Path("plain") / name, k)).all()
+    capsys.readouterr()
+    assert main(["replay", f"plain/{name}"]) == 2
+    assert f"error[not-replayable]: `{name}` carries no config" in capsys.readouterr().err
+
+
+def test_comment_of_somebody_else_is_no_config(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shape = ("-f", "lavfi", "-i", "color=orange:size=32x32:rate=10:duration=0.4", "-metadata", "comment=\\rm -rf")
+    assert ffmpeg.run((*shape, "-y", "own.mp4")).returncode == 0
+    assert main(["replay", "own.mp4"]) == 2
+    assert "`own.mp4` carries no config" in capsys.readouterr().err

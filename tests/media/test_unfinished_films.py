@@ -27,10 +27,13 @@ def contents(folder: str) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(Path(folder).iterdir()) if p.name != LEDGER}
 
 
+LARGER = FILM.replace("32x32", "96x64")
+
+
 class Run:
     """Runs a statement, and stops it before a job when one is named; counts what was rendered and what was kept."""
 
-    def __init__(self, said: str, stop_at: int = 0, *, resume: bool = False) -> None:
+    def __init__(self, said: str, stop_at: int = 0, *, resume: bool = False, film: str = FILM) -> None:
         self.rendered = self.kept = 0
         self.warnings: list[str] = []
         self.stop_at = stop_at
@@ -39,7 +42,7 @@ class Run:
             session.resume()
         seeds = "" if "--seeds" in said else "--seeds 1"
         try:
-            session.run(Source("test", f"{FILM} {seeds} {said}\n"))
+            session.run(Source("test", f"{film} {seeds} {said}\n"))
         except KeyboardInterrupt:
             assert stop_at
         finally:
@@ -99,14 +102,14 @@ def test_run_that_does_not_resume_begins_anew(at_work: Path) -> None:
 def test_full_disk_keeps_the_frames_that_were_made(at_work: Path) -> None:
     small = at_work / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(small)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], check=False)
     if mounted.returncode:
         pytest.skip("needs the right to mount a small disk")
-    said = ["--no-frames", "--animation-format", "apng"]
+    said = ["--no-frames", "--animation-format", "apng", "--seeds", "1"]
     program = "import sys; from dgen.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    words = [word.strip('"') for word in f"{FILM} --seeds 1".split()]
+    words = [word.strip('"') for word in LARGER.split()]
     try:
-        whole = Run(f"{' '.join(said)} -o whole").rendered
+        whole = Run(f"{' '.join(said)} -o whole", film=LARGER).rendered
         done = subprocess.run(
             [sys.executable, "-c", program, *words, *said, "-o", "small", "--quiet"], capture_output=True, text=True,
             check=False,
@@ -114,7 +117,7 @@ def test_full_disk_keeps_the_frames_that_were_made(at_work: Path) -> None:
         (spool,) = small.glob("*.frames")
         kept = frames_kept(spool)
         subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
-        again = Run(f"{' '.join(said)} -o small", resume=True)
+        again = Run(f"{' '.join(said)} -o small", resume=True, film=LARGER)
         made = contents("small")
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)

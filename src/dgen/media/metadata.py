@@ -57,6 +57,13 @@ def exif_with(file: BinaryIO, name: str, text: str) -> bytes:
     return _exif(exif, {name: text})
 
 
+def exif_of(config: str) -> bytes:
+    """Return EXIF that carries a config."""
+    from PIL.Image import Exif
+
+    return _exif(Exif(), {CONFIG: config})
+
+
 def _exif(exif: Exif, texts: dict[str, str]) -> bytes:
     if CONFIG in texts:
         exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _encode(texts[CONFIG])
@@ -86,6 +93,31 @@ def _decode(data: bytes | str) -> str:
     return body.decode("utf-16-be" if head == b"UNICODE\0" else "utf-8", errors="replace")
 
 
+def _comment_of_gif(comment: object) -> str | None:
+    """Return the config in the comment of a GIF; None when it is another comment."""
+    text = comment.decode(errors="replace") if isinstance(comment, bytes) else ""
+    return text if text.startswith("#! dgen") else None
+
+
+def _config_of_video(path: Path) -> str:
+    """Return the config of what is no picture.
+
+    Raises:
+        BadValue: `bad-file`: it is no video either; `not-replayable`: it is one without a config.
+    """
+    from dgen.media.labels import label_of
+
+    text = label_of(path)
+    if text is None:
+        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file")
+    if not text:
+        raise BadValue(f"`{path.name}` carries no config", code="not-replayable", help=_REPLAYABLE)
+    return text
+
+
+_REPLAYABLE = "only what was written with metadata can be replayed, or the `.dgen` of `--output-configs`"
+
+
 def read_texts(path: Path) -> dict[str, str]:
     """Return the texts that a picture carries, by their names.
 
@@ -99,10 +131,12 @@ def read_texts(path: Path) -> dict[str, str]:
     try:
         with Image.open(path) as image:
             found = {str(name): text for name, text in image.info.items() if isinstance(text, str)}
+            label = _comment_of_gif(image.info.get("comment"))
             exif = image.getexif()
             comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
+        return {CONFIG: _config_of_video(path)}
+    found |= {CONFIG: label} if label is not None else {}
     return found | ({USER_COMMENT: _decode(comment)} if comment else {})
 
 
@@ -120,15 +154,12 @@ def read_config(path: Path) -> str:
         return text
     try:
         with Image.open(path) as image:
-            found = image.info.get(CONFIG)
+            found = image.info.get(CONFIG) or _comment_of_gif(image.info.get("comment"))
             comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        raise BadValue(f"`{path.name}` is no picture that can be read", code="bad-file") from None
+        return _config_of_video(path)
     if isinstance(found, str):
         return found
     if comment:
         return _decode(comment)
-    raise BadValue(
-        f"`{path.name}` carries no config", code="not-replayable",
-        help="only pictures written with metadata can be replayed, or the `.dgen` of `--output-configs`",
-    )  # fmt: skip
+    raise BadValue(f"`{path.name}` carries no config", code="not-replayable", help=_REPLAYABLE)

@@ -7,12 +7,14 @@ import os
 import queue
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgen.media import ffmpeg
+from dgen.media.labels import in_stream, label
 from dgen.media.ledger import FULL
 from dgen.media.spool import Spool
 from dgen.values.scalars import Size
@@ -54,17 +56,18 @@ class Recorder:
     """Writes the frames of an animation into a file, on a thread; whoever uses it gives the file its name."""
 
     def __init__(
-        self, target: Path, ending: str, size: Size, rate: Fraction, spool: Spool | None = None
+        self, target: Path, ending: str, size: Size, rate: Fraction, *, spool: Spool | None = None, config: str = ""
     ) -> None:  # fmt: skip
         """`size` is that of every frame, in pixels; `rate` is in frames a second.
 
-        A spool keeps each frame as well, before it is part of the animation.
+        A spool keeps each frame as well, before it is part of the animation. The file carries the config.
         """
+        self._ending, self._config = ending, config
         self.target, self.size, self._rate = target, size, rate
         self.frames = 0
         self._spool = spool
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the file)
-        words = (*_raw(size, rate), *ffmpeg.EXACT, *FORMATS[ending], "-y", f"file:{target}")
+        words = (*_raw(size, rate), *ffmpeg.EXACT, *FORMATS[ending], *in_stream(ending, config), "-y", f"file:{target}")
         self._process = ffmpeg.start(words, self._told, takes=True)
         self._waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
         self._failure: OSError | None = None
@@ -122,7 +125,9 @@ class Recorder:
             raise self._end()
         self._told.close()
         if sound is not None:
-            add_sound(self.target, sound, self.frames / self._rate)
+            add_sound(self.target, sound, self.frames / self._rate, in_stream(self._ending, self._config))
+        if self._config:
+            label(self.target, self._ending, self._config)
 
     def abandon(self) -> None:
         """Stop, and remove what was written."""
@@ -166,10 +171,10 @@ def trouble_in(told: bytes, target: Path) -> OSError:
     return OSError(errno.EIO, ffmpeg.first_line(told), str(target))
 
 
-def add_sound(target: Path, sound: Sound, seconds: Fraction) -> None:
+def add_sound(target: Path, sound: Sound, seconds: Fraction, told: Sequence[str] = ()) -> None:
     """Put the sound of another file beside the pictures of a video: copied, or as AAC where mp4 can't hold it.
 
-    A file without sound leaves the video as it is.
+    A file without sound leaves the video as it is. `told` is what else ffmpeg is told of the file.
 
     Raises:
         OSError: the file can't be written.
@@ -182,7 +187,7 @@ def add_sound(target: Path, sound: Sound, seconds: Fraction) -> None:
     try:
         for codec in ("copy", "aac"):
             end = ("-t", f"{float(seconds):.6f}", "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{part}")
-            done = ffmpeg.run((*joined, "-c:a", codec, *ffmpeg.EXACT, *end))
+            done = ffmpeg.run((*joined, "-c:a", codec, *ffmpeg.EXACT, *told, *end))
             if not done.returncode:
                 part.replace(target)
                 return

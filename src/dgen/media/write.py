@@ -59,6 +59,11 @@ class Page:
         """What its file is: `image` or `animation`."""
         return "animation" if self.film is not None or self.is_film else "image"
 
+    @property
+    def label(self) -> str:
+        """The config that an animation carries; nothing when it carries none."""
+        return self.texts().get(CONFIG, "")
+
     def showing(self, image: Image) -> Page:
         """Return the page of a picture."""
         return replace(self, image=image)
