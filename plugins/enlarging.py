@@ -202,7 +202,7 @@ def tiled(enlarge: Callable[[Any], Any], pixels: Any, side: int, overlap: int) -
             rows, columns = slice(top * scale, bottom * scale), slice(left * scale, right * scale)
             total[:, :, rows, columns] += made.float().cpu() * (fade := down[:, None] * across)
             weight[:, :, rows, columns] += fade
-    return total / weight if total is not None else pixels
+    return pixels if total is None or weight is None else total / weight
 
 
 def spans(length: int, side: int, overlap: int) -> Iterator[tuple[int, int]]:
