@@ -118,7 +118,7 @@ class Model(Looking):
 
 @detector("model", Model)
 def model(said: Any, image: "Image", sight: Sight) -> Sequence[Found]:
-    """Find what a model knows: one of transformers (YOLOS, DETR, RT-DETR …), or a YOLO v8 or v11 in a `.onnx` file."""
+    """Find what a model knows: one of transformers (YOLOS, RT-DETR, MaskFormer …), or a YOLO v8 or v11 in `.onnx`."""
     if (said.weight_name or said.name).lower().endswith(ONNX):
         lens = Lens(
             noun="YOLO", model=said.name, revision=said.revision, subfolder=said.subfolder,
@@ -128,10 +128,12 @@ def model(said: Any, image: "Image", sight: Sight) -> Sequence[Found]:
             return seer.model.found(said, image)
     lens = Lens(
         noun="detection model", model=said.name, revision=said.revision, subfolder=said.subfolder,
-        classes=("ForObjectDetection",),
+        classes=("ForObjectDetection", "ForInstanceSegmentation", "ForUniversalSegmentation"),
     )  # fmt: skip
     with sight.look(lens, said) as seer:
-        return list(_objects(said, image, seer))
+        draws_masks = hasattr(seer.preparing, "post_process_instance_segmentation")
+        is_segmenter = draws_masks and not type(seer.model).__name__.endswith("ForObjectDetection")
+        return list((_instances if is_segmenter else _objects)(said, image, seer))
 
 
 def _objects(said: Any, image: "Image", seer: Seer) -> Iterator[Found]:
@@ -143,6 +145,24 @@ def _objects(said: Any, image: "Image", seer: Seer) -> Iterator[Found]:
     for score, number, box in zip(found["scores"], found["labels"], found["boxes"], strict=True):
         left, top, right, bottom = map(float, box)
         yield Found((left, top, right, bottom), float(score), str(names.get(int(number), int(number))), int(number))
+
+
+def _instances(said: Any, image: "Image", seer: Seer) -> Iterator[Found]:
+    """Yield what a model finds that draws a mask of each thing, such as a MaskFormer."""
+    import numpy as np
+
+    size = (image.height, image.width)
+    seen = seer.model(**seer.preparing(images=image, return_tensors="pt").to(seer.device))
+    (found,) = seer.preparing.post_process_instance_segmentation(
+        seen, threshold=said.confidence, target_sizes=[size], return_binary_maps=True
+    )
+    names, maps = seer.model.config.id2label, found["segmentation"]
+    for told in found["segments_info"]:
+        mask = maps[told["id"]].cpu().numpy() > 0.5
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        box = (float(columns[0]), float(rows[0]), columns[-1] + 1.0, rows[-1] + 1.0)
+        number = int(told["label_id"])
+        yield Found(box, float(told["score"]), str(names.get(number, number)), number, mask)
 
 
 class Yolo:

@@ -3,7 +3,7 @@
 import colorsys
 import re
 from collections.abc import Iterator, Sequence
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from dgen.plugins import (
@@ -13,6 +13,7 @@ from dgen.plugins import (
     ColorText,
     Computing,
     FilePath,
+    Finding,
     Flag,
     Integer,
     Lens,
@@ -21,6 +22,7 @@ from dgen.plugins import (
     Seeing,
     Seer,
     Text,
+    detect,
     image_processor,
     opt,
     options,
@@ -154,6 +156,39 @@ def u_sam(said: Any, image: "Image", bench: Bench) -> "Image":
     none = [point[:2] for point in said.points if point[2:] == (0,)]
     with bench.look(_lens(said.asset), said) as seer:
         masks = _asked(seer, image, [([p[:2]], none) for p in kept], boxes)
+    return masked(masks, image, said.outpaint) if said.masks else drawn(masks, image, said)
+
+
+@record
+@options("yolo-sam")
+class YoloSam(Finding):
+    """Arguments of `yolo-sam`."""
+
+    yolo_model: str = opt(..., value=ModelSource(), help="The detection model that finds things, as `yolo` takes it.")
+    yolo_weight_name: str | None = opt(None, value=Text(metavar="FILE"), help="Its file, of a folder with several.")
+    yolo_subfolder: str | None = opt(None, value=Text(metavar="FOLDER"), help="The folder in which it lies.")
+    yolo_revision: str | None = opt(None, value=Text(metavar="NAME"), help="A branch or commit of its repository.")
+    sam_asset: str = opt("sam_b", value=AssetSource(), help="The Segment Anything model that cuts them out.")
+
+
+@image_processor("yolo-sam", YoloSam, example="yolo-sam;yolo-model=PekingU/rtdetr_r50vd;masks=true")
+def yolo_sam(said: Any, image: "Image", bench: Bench) -> "Image":
+    """Cut out the things that a detection model finds: outline them and tint them, or make a mask of them."""
+    wanted = SimpleNamespace(
+        model=said.yolo_model, weight_name=said.yolo_weight_name, subfolder=said.yolo_subfolder,
+        revision=said.yolo_revision, confidence=said.confidence, class_filter=said.class_filter,
+        index_filter=said.index_filter, device=said.device, model_offload=said.model_offload,
+    )  # fmt: skip
+    boxes, more = [], said.detector_padding
+    for found in detect(wanted, image, bench):
+        left, top, right, bottom = found.box
+        box = (max(0, left - more.left), max(0, top - more.top),
+               min(image.width, right + more.right), min(image.height, bottom + more.bottom))  # fmt: skip
+        boxes += [box] if box[2] > box[0] and box[3] > box[1] else []
+    if not boxes:
+        return masked([], image, said.outpaint) if said.masks else image
+    with bench.look(_lens(said.sam_asset), said) as seer:
+        masks = _asked(seer, image, [], boxes)
     return masked(masks, image, said.outpaint) if said.masks else drawn(masks, image, said)
 
 

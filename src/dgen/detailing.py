@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
-from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgen.detectors import DETECTORS, INSTEAD, PICKLES, Found, Looking, Row
+from dgen.detectors import DETECTORS, INSTEAD, PICKLES, Found, Looking, Row, area, padded, passing
 from dgen.diagnostic import DgenError, Diagnostic
 from dgen.engine.protocol import Engine, EngineError, Inputs, OnStep, Preview, Result
 from dgen.families.inspection import ModelFacts
@@ -22,7 +21,7 @@ from dgen.plan.latents import writes_latents
 from dgen.plan.resolve import Job, fit, pipeline_of
 from dgen.processors import Lens, Seer
 from dgen.registry import Chosen
-from dgen.retouching import Box, Cut, cut
+from dgen.retouching import Cut, cut
 from dgen.schema import BadValue
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size, is_local
@@ -50,10 +49,7 @@ class Manner:
 
     def chosen(self, found: Sequence[Found]) -> list[Found]:
         """Return what passes the filters, the surest first."""
-        ordered = sorted(found, key=lambda each: -each.score)
-        wanted = set(self.class_filter)
-        left = [each for each in ordered if not wanted or wanted & {each.label, str(each.number)}]
-        return [each for n, each in enumerate(left) if not self.index_filter or n in self.index_filter]
+        return passing(found, self.class_filter, self.index_filter)
 
     def mask(self, found: Found, size: Size) -> Image:
         """Return what is painted of a picture, white on black: (h, w) 8 bit.
@@ -62,18 +58,13 @@ class Manner:
             BadValue: the detector draws no masks, and they were asked for.
         """
         from PIL import Image as Pictures
-        from PIL import ImageDraw
 
-        if self.model_masks:
-            if found.mask is None:
-                raise BadValue("finds places and draws no masks", help="leave `--adetailer-model-masks` out")
-            return _dilated(Pictures.fromarray(found.mask.astype("uint8") * 255), self.mask_dilation)
-        mask = Pictures.new("L", (size.width, size.height), 0)
-        left, top, right, bottom = _padded(found.box, self.detector_padding)
-        if right > left and bottom > top:
-            pen = ImageDraw.Draw(mask)
-            draw = pen.ellipse if self.mask_shape == "circle" else pen.rectangle
-            draw((left, top, right - 1, bottom - 1), fill=255)
+        if not self.model_masks:
+            mask = area(found, (size.width, size.height), self.mask_shape, self.detector_padding)
+        elif found.mask is not None:
+            mask = Pictures.fromarray(found.mask.astype("uint8") * 255)
+        else:
+            raise BadValue("finds places and draws no masks", help="leave `--adetailer-model-masks` out")
         return _dilated(mask, self.mask_dilation)
 
 
@@ -87,11 +78,6 @@ def manner_of(said: Any, request: Request) -> Manner:
     return Manner(**{field.name: setting(field.name) for field in fields(Manner)})
 
 
-def _padded(box: tuple[float, float, float, float], sides: Sides) -> Box:
-    left, top, right, bottom = box
-    return floor(left) - sides.left, floor(top) - sides.top, ceil(right) + sides.right, ceil(bottom) + sides.bottom
-
-
 def _dilated(mask: Image, pixels: int) -> Image:
     """Return a mask that has grown by a square of some pixels to each side."""
     from PIL import ImageFilter
@@ -99,7 +85,7 @@ def _dilated(mask: Image, pixels: int) -> Image:
     bounds = mask.getbbox()
     if not pixels or bounds is None:
         return mask
-    box = _padded(bounds, Sides(*(2 * pixels,) * 4))  # PIL repeats the edge, so it has to be black
+    box = padded(bounds, Sides(*(2 * pixels,) * 4))  # PIL repeats the edge, so it has to be black
     grown = mask.crop(box).filter(ImageFilter.MaxFilter(2 * pixels + 1))
     mask.paste(grown, box[:2])
     return mask

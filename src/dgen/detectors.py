@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any, Protocol
 
-from dgen.processors import Computing, Lens, Seer
+from dgen.processors import ColorText, Computing, Lens, Seer
 from dgen.registry import PluginRow, Registry
 from dgen.schema import BadValue, opt, options, record, same_as
 from dgen.values.scalars import Choice, Flag, Integer, Real, Text, is_local
-from dgen.values.sides import PaddingText
+from dgen.values.sides import PaddingText, Sides
 from dgen.values.uri import NamedUri, OpenUri
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin")
 """How the names of models end that can run code when they are opened."""
@@ -95,6 +99,28 @@ class Looking(Detecting):
     model_offload: bool = same_as(Computing, "model_offload")
 
 
+@record
+@options("image processor")
+class Finding(Computing):
+    """What image processors take that show what a detection model finds."""
+
+    confidence: float = same_as(Detecting, "confidence")
+    class_filter: tuple[str, ...] | None = same_as(
+        Detecting, "class_filter", help="Keep what is of these classes, by name or number."
+    )
+    index_filter: tuple[int, ...] | None = same_as(
+        Detecting, "index_filter", help="Keep these of what is left, counted from 0, the surest first."
+    )
+    detector_padding: Any = opt(
+        Sides(), value=PaddingText(-FARTHEST), help="How many pixels more, or fewer, are around what it found."
+    )
+    font_size: int | None = opt(None, value=Integer(8, 500), help="How high letters are; by default by the picture.")
+    line_width: int | None = opt(None, value=Integer(1, 100), help="How wide lines are; by default by the picture.")
+    line_color: Any = opt(None, value=ColorText(), help="The colour of lines; by default one for each thing.")
+    masks: bool = opt(False, value=Flag(), help="Make a mask of what was found, white, instead of drawing it.")
+    outpaint: bool = opt(False, value=Flag(), help="With `masks`: what was found is black, and the rest white.")
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Something in a picture: where, how surely (0 to 1), its class by name and number, and maybe its own pixels."""
@@ -152,3 +178,53 @@ class DetectorText(OpenUri):
 
 
 _OF_THE_RUN = ("device", "model_offload")
+
+
+# ---- what is done with findings ------------------------------------------------------------------------------------
+
+_SHARED = ("confidence", "revision", "subfolder", "weight_name", "device", "model_offload")
+
+
+def detect(said: Any, image: Image, sight: Sight) -> list[Found]:
+    """Return what a model finds in an RGB picture and what passes the filters, the surest first.
+
+    `said` joins `Computing` and has `model`; of `confidence`, `class_filter`, `index_filter`, `revision`, `subfolder`
+    and `weight_name` it may have any.
+
+    Raises:
+        EngineError: the model cannot be had, or fails.
+        BadValue: `unsafe-weights`: the model could run code.
+    """
+    row = DETECTORS.rows()[MODEL]
+    if (getattr(said, "weight_name", None) or said.model).lower().endswith(PICKLES):
+        raise BadValue(f"`{said.model}` could run code when it is opened", code="unsafe-weights", help=INSTEAD)
+    given = {name: getattr(said, name) for name in _SHARED if hasattr(said, name)}
+    found = row.call(row.options(name=said.model, **given), image, sight)
+    return passing(found, getattr(said, "class_filter", None) or (), getattr(said, "index_filter", None) or ())
+
+
+def passing(found: Sequence[Found], classes: Sequence[str], indices: Sequence[int]) -> list[Found]:
+    """Return what is of some classes, by name or number, and of that what has some indices, the surest first."""
+    ordered, wanted = sorted(found, key=lambda each: -each.score), set(classes)
+    left = [each for each in ordered if not wanted or wanted & {each.label, str(each.number)}]
+    return [each for n, each in enumerate(left) if not indices or n in indices]
+
+
+def area(found: Found, size: tuple[int, int], shape: str, padding: Sides) -> Image:
+    """Return the box of something, padded, white on black: 8 bit, of `size`, in one of the shapes of `MASK_SHAPE`."""
+    from PIL import Image as Pictures
+    from PIL import ImageDraw
+
+    mask = Pictures.new("L", size, 0)
+    left, top, right, bottom = padded(found.box, padding)
+    if right > left and bottom > top:
+        pen = ImageDraw.Draw(mask)
+        draw = pen.ellipse if shape == "circle" else pen.rectangle
+        draw((left, top, right - 1, bottom - 1), fill=255)
+    return mask
+
+
+def padded(box: tuple[float, float, float, float], sides: Sides) -> tuple[int, int, int, int]:
+    """Return a box with pixels around it, in whole pixels."""
+    left, top, right, bottom = box
+    return floor(left) - sides.left, floor(top) - sides.top, ceil(right) + sides.right, ceil(bottom) + sides.bottom

@@ -7,7 +7,7 @@ weighters, prompt upscalers and model families with the same decorators as dgen 
 
 from __future__ import annotations
 
-from dgen.detectors import Detecting, Found, Looking, Sight, detector
+from dgen.detectors import MASK_SHAPE, Detecting, Finding, Found, Looking, Sight, area, detect, detector
 from dgen.diagnostic import DgenError, Span, Word, fail
 from dgen.families.added import model_family
 from dgen.families.family import Family
@@ -47,6 +47,7 @@ from dgen.values.scalars import (
 from dgen.weighters import Encoded, Reader, Weighting, prompt_weighter
 
 __all__ = [
+    "MASK_SHAPE",
     "BadValue",
     "Bench",
     "ChainText",
@@ -59,6 +60,7 @@ __all__ = [
     "Encoded",
     "Family",
     "FilePath",
+    "Finding",
     "Flag",
     "Found",
     "Host",
@@ -87,6 +89,8 @@ __all__ = [
     "Weighting",
     "Word",
     "Writer",
+    "area",
+    "detect",
     "detector",
     "directive",
     "fail",
