@@ -205,7 +205,7 @@ def test_joints_are_where_a_plain_call_sees_them(shared_bench: Bench, models: Pa
 
 def test_a_model_of_bodies_alone_has_no_hands(shared_bench: Bench, models: Path) -> None:
     words = f"openpose;model={models / 'body'};detector={models / 'rt-detr'};confidence=0.2;include-hand=true"
-    with pytest.raises(EngineError, match="`x.pt` could run code when it is opened"):
+    with pytest.raises(EngineError, match=r"`x\.pt` could run code when it is opened"):
         developed(shared_bench, "yolo;model=x.pt", image())
     with pytest.raises(EngineError, match="sees 17 points, and no hands and faces") as caught:
         developed(shared_bench, words, image())
