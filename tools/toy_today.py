@@ -158,7 +158,7 @@ def _sana_parts(scheduler: Any, cells: int, **more: Any) -> dict[str, Any]:
 
     seeded(55)
     transformer = SanaTransformer2DModel(
-        in_channels=4, out_channels=4, num_layers=1, num_attention_heads=2, attention_head_dim=4,
+        in_channels=4, out_channels=4, num_layers=2, num_attention_heads=2, attention_head_dim=4,
         num_cross_attention_heads=2, cross_attention_head_dim=4, cross_attention_dim=8, caption_channels=WIDTH,
         sample_size=cells, patch_size=1, **more,
     )  # fmt: skip
@@ -363,6 +363,65 @@ def make_hunyuan_dit(folder: Path) -> Path:
     return folder
 
 
+def _save_net(net: Any, folder: Path) -> Path:
+    """Give a ControlNet effect, for fresh ones end in layers of zeros, and save it."""
+    for values in net.parameters():
+        if not values.any():
+            values.data.normal_(std=0.3)
+    net.save_pretrained(folder)
+    return folder
+
+
+def make_qwen_image_net(folder: Path, sees_mask: bool = False) -> Path:
+    """Make a ControlNet for the toy Qwen-Image; one for inpainting sees the mask as well."""
+    from diffusers import QwenImageControlNetModel
+
+    seeded(71)
+    net = QwenImageControlNetModel(
+        patch_size=2, in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), extra_condition_channels=4 * sees_mask,
+    )  # fmt: skip
+    return _save_net(net, folder)
+
+
+def make_z_image_net(folder: Path) -> Path:
+    """Make a ControlNet for the toy Z-Image, which also fits inpainting."""
+    from diffusers import ZImageControlNetModel
+
+    seeded(72)
+    net = ZImageControlNetModel(
+        control_layers_places=[0], control_refiner_layers_places=[0], control_in_dim=33, dim=32, n_refiner_layers=1,
+        n_heads=2, n_kv_heads=2, add_control_noise_refiner="control_noise_refiner",
+    )  # fmt: skip
+    return _save_net(net, folder)
+
+
+def make_sana_net(folder: Path) -> Path:
+    """Make a ControlNet for the toy Sana."""
+    from diffusers import SanaControlNetModel
+
+    seeded(73)
+    net = SanaControlNetModel(
+        in_channels=4, out_channels=4, num_layers=2, num_attention_heads=2, attention_head_dim=4,
+        num_cross_attention_heads=2, cross_attention_head_dim=4, cross_attention_dim=8, caption_channels=WIDTH,
+        sample_size=16, patch_size=1,
+    )  # fmt: skip
+    return _save_net(net, folder)
+
+
+def make_hunyuan_dit_net(folder: Path) -> Path:
+    """Make a ControlNet for the toy HunyuanDiT."""
+    from diffusers import HunyuanDiT2DControlNetModel
+
+    seeded(74)
+    net = HunyuanDiT2DControlNetModel(
+        sample_size=8, transformer_num_layers=4, patch_size=2, attention_head_dim=8, num_attention_heads=3,
+        in_channels=4, cross_attention_dim=WIDTH, cross_attention_dim_t5=32, pooled_projection_dim=8, hidden_size=24,
+        activation_fn="gelu-approximate",
+    )  # fmt: skip
+    return _save_net(net, folder)
+
+
 TODAY: dict[str, Callable[[Path], Path]] = {
     "qwen-image": make_qwen_image,
     "qwen-image-edit": partial(make_qwen_editor, pipeline="QwenImageEditPipeline"),
@@ -388,3 +447,12 @@ TODAY: dict[str, Callable[[Path], Path]] = {
     "auraflow": make_auraflow,
 }
 """How to make each; after an `@` stands what is special about a model of its family."""
+
+NETS: dict[str, Callable[[Path], Path]] = {
+    "qwen-image-net": make_qwen_image_net,
+    "qwen-image-inpaint-net": partial(make_qwen_image_net, sees_mask=True),
+    "z-image-net": make_z_image_net,
+    "sana-net": make_sana_net,
+    "hunyuan-dit-net": make_hunyuan_dit_net,
+}
+"""How to make the ControlNets for some of them."""

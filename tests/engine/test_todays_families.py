@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from test_families import SIZE, Cell, plain
-from toybench import INPUTS, Bench, picture, pixels
+from toybench import INPUTS, Bench, mask, picture, pixels
 
 from dgen.engine.processors import load_reader
+from dgen.engine.protocol import Inputs
 from dgen.families.rows import FAMILIES
-from dgen.options.attachments import LoraUri
+from dgen.options.attachments import ControlNetUri, LoraUri
 from dgen.options.request import ROWS
 from dgen.plan.resolve import made_size, modes_with
+from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
@@ -89,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("today")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, make in toy_today.TODAY.items():
+        for name, make in (toy_today.TODAY | toy_today.NETS).items():
             make(made / name)
     return made
 
@@ -179,3 +181,52 @@ def test_guidance_reaches_the_guiders_of_a_model_and_leaves_no_trace_in_them(fol
     cell = Cell("hunyuan-image", "txt2img", "HunyuanImagePipeline", {**SAID, **SIZE})
     guided = AdaptiveProjectedMixGuidance(guidance_scale=9.0)
     assert strong == plain(folder, cell, guider=guided, ocr_guider=guided.new())
+
+
+NETS = (
+    Cell("qwen-image", "txt2img", "QwenImageControlNetPipeline", {**SAID, "true_cfg_scale": 4.0}),
+    Cell(
+        "qwen-image", "inpaint", "QwenImageControlNetInpaintPipeline",
+        {**SAID, "true_cfg_scale": 4.0, "control_mask": mask()},
+    ),
+    Cell("z-image", "txt2img", "ZImageControlNetPipeline", SAID),
+    Cell("z-image", "inpaint", "ZImageControlNetInpaintPipeline", {**SAID, "image": picture(), "mask_image": mask()}),
+    Cell("sana", "txt2img", "SanaControlNetPipeline", SAID),
+    Cell("hunyuan-dit", "txt2img", "HunyuanDiTControlNetPipeline", {**SAID, "use_resolution_binning": False}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", NETS, ids=str)
+def test_control_net_steers_as_in_a_plain_call_and_leaves_no_trace(folder: Path, bench: Bench, cell: Cell) -> None:
+    is_painting = cell.mode == "inpaint"
+    net = folder / (f"{cell.toy}-inpaint-net" if is_painting and cell.toy == "qwen-image" else f"{cell.toy}-net")
+    seed = ImageSeed("seed", mask="mask", control=("seed",)) if is_painting else ImageSeed("seed")
+    first = first_of(cell.toy)
+    before = pixels(bench.render(folder / cell.toy, first.mode, **said_of(first)))
+    nets = (ControlNetUri(model=str(net), scale=0.8),)
+    job = bench.job(folder / cell.toy, cell.mode, image_seed=seed, control_nets=nets, num_inference_steps=3)
+    inputs = replace(INPUTS[cell.mode], controls=(picture(),))
+    made = pixels(bench.engine.render(job, inputs, lambda step, steps: None))
+    call = {**SIZE, "num_inference_steps": 3, "controlnet_conditioning_scale": 0.8, "control_image": picture()}
+    plainly = replace(cell, mode="txt2img", call=call | cell.call)
+    assert job.pipeline == cell.pipeline
+    assert made == plain(folder, plainly, net=net)
+    assert pixels(bench.render(folder / cell.toy, first.mode, **said_of(first))) == before != made
+
+
+def test_two_control_nets_steer_qwen_image_as_in_a_plain_call(folder: Path, bench: Bench) -> None:
+    from diffusers import QwenImageControlNetModel, QwenImageMultiControlNetModel
+
+    net = folder / "qwen-image-net"
+    nets = (ControlNetUri(model=str(net), scale=0.8), ControlNetUri(model=str(net), scale=0.3, end=0.5))
+    said = {"control_nets": nets, "image_seed": ImageSeed("seed", further=("seed",))}
+    job = bench.job(folder / "qwen-image", **said, num_inference_steps=3)
+    made = pixels(bench.engine.render(job, Inputs(controls=(picture(), picture())), lambda step, steps: None))
+    call = {
+        **SAID, **SIZE, "num_inference_steps": 3, "controlnet_conditioning_scale": [0.8, 0.3],
+        "control_guidance_start": [0.0, 0.0], "control_guidance_end": [1.0, 0.5],
+        "control_image": [picture(), picture()],
+    }  # fmt: skip
+    both = QwenImageMultiControlNetModel([QwenImageControlNetModel.from_pretrained(net) for _ in range(2)])
+    cell = Cell("qwen-image", "txt2img", "QwenImageControlNetPipeline", call)
+    assert made == plain(folder, cell, controlnet=both)

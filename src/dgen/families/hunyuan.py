@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, SIGNED, TXT2IMG, Family
 
 HUNYUAN_IMAGE = Family(
     name="hunyuan-image",
@@ -23,6 +23,8 @@ HUNYUAN_DIT = Family(
     label="HunyuanDiT",
     package="hunyuandit",
     pipelines={TXT2IMG: "HunyuanDiTPipeline"},
+    variants={CONTROLNET: {TXT2IMG: "HunyuanDiTControlNetPipeline"}},
+    controlnet="HunyuanDiT2DControlNetModel",
     multiple_of=16,
     default_size=1024,
     as_signed=SIGNED,

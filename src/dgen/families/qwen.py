@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 from dgen.families.sizes import near_area
 
 _GUIDED = {"negative_prompt": " "}
@@ -17,6 +17,10 @@ QWEN_IMAGE = Family(
         IMG2IMG: "QwenImageImg2ImgPipeline",
         INPAINT: "QwenImageInpaintPipeline",
     },
+    variants={
+        CONTROLNET: {TXT2IMG: "QwenImageControlNetPipeline", INPAINT: "QwenImageControlNetInpaintPipeline"},
+    },
+    controlnet="QwenImageControlNetModel",
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import IMG2IMG, SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, SIGNED, TXT2IMG, Family
 
 _AS_TYPED = {"clean_caption": False}
 """Otherwise the words that are read depend on which packages are installed."""
@@ -12,6 +12,8 @@ SANA = Family(
     label="Sana",
     package="sana",
     pipelines={TXT2IMG: "SanaPipeline"},
+    variants={CONTROLNET: {TXT2IMG: "SanaControlNetPipeline"}},
+    controlnet="SanaControlNetModel",
     multiple_of=32,
     default_size=1024,
     accelerated_dtype="bfloat16",

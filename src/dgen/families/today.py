@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 from dgen.families.sizes import of_area
 
 Z_IMAGE = Family(
@@ -10,6 +10,8 @@ Z_IMAGE = Family(
     label="Z-Image",
     package="z_image",
     pipelines={TXT2IMG: "ZImagePipeline", IMG2IMG: "ZImageImg2ImgPipeline", INPAINT: "ZImageInpaintPipeline"},
+    variants={CONTROLNET: {TXT2IMG: "ZImageControlNetPipeline", INPAINT: "ZImageControlNetInpaintPipeline"}},
+    controlnet="ZImageControlNetModel",
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",

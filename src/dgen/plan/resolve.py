@@ -19,6 +19,7 @@ from dgen.plan.caches import unfit
 from dgen.plan.control import apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
+from dgen.plan.limits import overdone
 from dgen.plan.shots import Moving
 from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mistakes
 from dgen.schema import BadValue, NamesPaths, Option, Stage
@@ -127,7 +128,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     found += extra_mistakes(bound, facts.family, pipelines)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
     found += (*_misaligned(bound, facts.family, modes), *_of_one_size(bound, facts, modes))
-    found += video_mistakes(bound, facts, modes)
+    found += (*video_mistakes(bound, facts, modes), *overdone(bound, facts.family, pipelines))
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:
         found += _without_steps(bound, facts.family, with_strength)

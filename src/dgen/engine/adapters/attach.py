@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from dgen.engine.adapters.controlnet import check_fit, speaking
+from dgen.engine.adapters.controlnet import check_fit, lending, speaking
 from dgen.engine.adapters.ip import IpAdapter, IpAdapters
 from dgen.engine.adapters.lora import Lora, add_loras
 from dgen.engine.adapters.t2i import check_size
@@ -62,8 +62,15 @@ def attach_nets(stack: ExitStack, request: Request, values: dict[str, Any], nets
         if denoiser is not None:
             check_fit(source, net.config, denoiser.config)
             stack.enter_context(speaking(net, denoiser.dtype))
+            stack.enter_context(lending(net))
     if nets:
-        values["controlnet"] = list(nets) if len(nets) > 1 else nets[0]
+        values["controlnet"] = _together(nets) if len(nets) > 1 else nets[0]
+
+
+def _together(nets: Sequence[Any]) -> Any:
+    """Join ControlNets as their pipeline takes several: in a class of their family, or else as a list."""
+    joined = class_named("diffusers", type(nets[0]).__name__.replace("ControlNetModel", "MultiControlNetModel"))
+    return joined(nets) if joined is not None else list(nets)
 
 
 def attach_words(stack: ExitStack, request: Request, values: dict[str, Any], held: Sequence[Any]) -> State:

@@ -73,6 +73,18 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
+def lending(net: Any) -> Generator[None]:
+    """Take back from a ControlNet what its pipeline lends it of the model's own layers (Z-Image's does)."""
+    own = (dict(net._modules), dict(net._parameters))
+    try:
+        yield
+    finally:
+        for held, before in zip((net._modules, net._parameters), own, strict=True):
+            for name in held.keys() - before.keys():
+                del held[name]
+
+
+@contextmanager
 def speaking(net: Any, dtype: Any) -> Generator[None]:
     """Let a ControlNet of another precision than its pipeline take and give tensors of the pipeline's."""
     if net.dtype == dtype:
