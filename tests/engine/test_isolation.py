@@ -10,10 +10,11 @@ import pytest
 
 from dgen.diagnostic import Source
 from dgen.engine.render import LocalEngine
-from dgen.events import Event, JobRendered, StepDone
+from dgen.events import Event, FileSaved, JobRendered, StepDone
 from dgen.options.request import ROWS, Request
 from dgen.schema import Stage
 from dgen.session import Session
+from dgen.verifying import VerifyingSession
 
 _ADAPTED = "--image-seeds 'adapter: seed.png'"
 
@@ -118,9 +119,13 @@ class Runs:
     def __init__(self) -> None:
         self.pictures: list[bytes] = []
         self.fails = False
-        self.session = Session(LocalEngine(self.listen), self.listen)
+        engine = LocalEngine(self.listen)
+        self.session, self.verifier = Session(engine, self.listen), VerifyingSession(engine)
+        self.files: list[Path] = []
 
     def listen(self, event: Event) -> None:
+        if isinstance(event, FileSaved):
+            self.files.append(Path(event.path))
         if isinstance(event, JobRendered):
             self.pictures += [image.tobytes() for image in event.images]
         if isinstance(event, StepDone) and self.fails:
@@ -157,6 +162,7 @@ def shared_runs() -> Iterator[Runs]:
     runs = Runs()
     yield runs
     runs.session.close()
+    runs.verifier.close()
 
 
 @pytest.fixture
@@ -167,9 +173,10 @@ def runs(shared_runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
 
 
 @pytest.mark.parametrize(("model", "said"), [(model, said) for model, rows in WITH.items() for said in rows])
-def test_job_leaves_no_trace(runs: Runs, model: str, said: str) -> None:
+def test_job_leaves_no_trace_and_is_replayed_to_the_same_bytes(runs: Runs, model: str, said: str) -> None:
     first = runs.run(model, "")
     assert runs.run(model, said) != first or "--offload" in said
+    assert runs.verifier.verify(runs.files[-1]).same_bytes
     assert runs.run(model, "") == first
     runs.fail(model, said)
     assert runs.run(model, "") == first
