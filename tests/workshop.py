@@ -111,6 +111,7 @@ def _bad_models(folder: Path) -> None:
     (folder / "no-model").mkdir()
     (folder / "no-model" / "notes.txt").write_text("nothing here\n", encoding="utf-8")
     shutil.copytree(folder / "toy", folder / "no-unet", ignore=shutil.ignore_patterns("unet"))
+    shutil.copytree(folder / "toy", folder / "no-weights", ignore=shutil.ignore_patterns("diffusion_*"))
     weights = Path("unet") / "diffusion_pytorch_model.safetensors"
     for name in ("cut-weights", "corrupt-weights", "pickle-weights"):
         shutil.copytree(folder / "toy", folder / name)

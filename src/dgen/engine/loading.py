@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dgen.diagnostic import suggest
 from dgen.engine import deltas, weights
 from dgen.engine.adapters import files as adapters
 from dgen.engine.adapters import lora
@@ -95,7 +94,7 @@ class Loader:
             return self._changed(part, cls, folder)
         files, variant = weights.weights_of(folder, part.source.variant)
         if not files:
-            raise _no_weights(part, folder)
+            raise weights.no_weights(part.kind, part.source, folder)
         self.read(files, part.source.option)
         return _module(cls, folder, files, (part, variant))
 
@@ -214,24 +213,6 @@ def bad_weights(part: Part, files: Sequence[Path], error: Exception, detail: str
     fit = f"do not fit {part.class_name}" if part.class_name else "cannot be loaded"
     code = "unsafe-weights" if "weights_only" in str(error) or "Weights only" in str(error) else "bad-weights"
     return EngineError(code, f"the weights in {named} {fit}: {reason}", part.source.option)
-
-
-def _no_weights(part: Part, folder: Path) -> EngineError:
-    present = [p.name for p in folder.iterdir()]
-    variants = sorted({v for n in present if (v := _variant_in(n))})
-    offered = f"it has the variant `{variants[0]}`: `--variant {variants[0]}`" if variants else None
-    near = suggest(part.source.variant or "", variants)
-    return EngineError(
-        "bad-model", f"the {part.kind} of `{part.source.shown}` has no weights file", part.source.option,
-        help=f"did you mean `--variant {near}`?" if near else offered,
-    )  # fmt: skip
-
-
-def _variant_in(name: str) -> str | None:
-    stem, _, rest = name.partition(".")
-    variant, _, suffix = rest.rpartition(".")
-    is_weights = stem in ("diffusion_pytorch_model", "model", "pytorch_model") and suffix in ("safetensors", "bin")
-    return variant or None if is_weights else None
 
 
 _DESCRIBED_BY = {"vae": "vae", "unet": "unet", "controlnet": "unet"}

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dgen.builtin import PREFIX, builtin_named
+from dgen.engine import deltas
 from dgen.engine.hub import Hub, here
 from dgen.engine.protocol import EngineError
-from dgen.engine.sources import ASKED_BY, Layout, config_source, source_of, vae_source
-from dgen.engine.weights import check_files, weights_of
+from dgen.engine.sources import ASKED_BY, Layout, Source, config_source, source_of, vae_source
+from dgen.engine.weights import check_files, no_weights, weights_of
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder, refiner_index
 from dgen.families.rows import Family, family_named, family_of_class
 from dgen.families.signatures import compatible_schedulers, scheduler_names
@@ -105,7 +106,7 @@ class Models:
         folder = part_folder(path, "vae")
         if folder is None:
             raise EngineError("bad-model", f"`{source.shown}` is no VAE: it has no `config.json`", source.option)
-        check_files(weights_of(folder, source.variant)[0], source.option)
+        check_weights("vae", source, folder)
 
 
 def wanted_family(request: Request) -> Family | None:
@@ -152,6 +153,24 @@ def _check_parts(folder: Path, index: Any, request: Request) -> None:
                 "bad-model", f"`{request.model}` has no folder `{kind}`, which its index names",
                 help="copy or fetch the whole model again",
             )  # fmt: skip
+        if is_named and kind not in ASKED_BY and kind not in replaced and not str(entry[-1]).endswith(_WITHOUT_WEIGHTS):
+            check_weights(kind, source_of(request), folder / kind)
+
+
+_WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
+"""How the classes of parts end that are not computed with."""
+
+
+def check_weights(kind: str, source: Source, folder: Path) -> None:
+    """Check the weights in the folder of a part; of one that is not from this machine they may not be here yet.
+
+    Raises:
+        EngineError: `bad-weights`, `unsafe-weights`; `bad-model`: there are none.
+    """
+    files = weights_of(folder, source.variant)[0]
+    if not files and here(source) is not None and not (folder / deltas.FILE).is_file():
+        raise no_weights(kind, source, folder)
+    check_files(files, source.option)
 
 
 def _check_folder(folder: Path, index: Any, request: Request) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from dgen.engine.adapters.controlnet import read_config
 from dgen.engine.hub import Hub
-from dgen.engine.models import part_folder
+from dgen.engine.models import check_weights, part_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Layout, Part, Source, replaced_parts
-from dgen.engine.weights import check_files, weights_of
+from dgen.engine.weights import check_files
 from dgen.options.request import Request
 
 _SHARED: Mapping[str, tuple[str, ...]] = {
@@ -44,7 +44,7 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
     config = read_config(folder) if folder is not None else None
     if folder is None or config is None:
         raise EngineError("bad-model", f"`{source.shown}` has no `config.json` of a {part.kind}", source.option)
-    check_files(weights_of(folder, source.variant)[0], source.option)
+    check_weights(part.kind, source, folder)
     _check_fit(part, config, layout.path)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from dgen.diagnostic import suggest
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Source
 from dgen.families.inspection import GGUF_SUFFIX, SAFETENSORS_SUFFIXES, safetensors_header
 from dgen.schema import BadValue
 
@@ -50,6 +52,24 @@ def weights_of(folder: Path, variant: str | None) -> tuple[list[Path], str | Non
     """Pick the weights files of a part's folder, and the variant they belong to."""
     names, found = choose((p.name for p in folder.iterdir()), variant) if folder.is_dir() else ([], None)
     return [folder / n for n in names], found
+
+
+def no_weights(kind: str, source: Source, folder: Path) -> EngineError:
+    """Make the error for the folder of a part in which no weights are."""
+    variants = sorted({v for path in folder.iterdir() if (v := _variant_in(path.name))})
+    offered = f"it has the variant `{variants[0]}`: `--variant {variants[0]}`" if variants else None
+    near = suggest(source.variant or "", variants)
+    return EngineError(
+        "bad-model", f"the {kind} of `{source.shown}` has no weights file", source.option,
+        help=f"did you mean `--variant {near}`?" if near else offered,
+    )  # fmt: skip
+
+
+def _variant_in(name: str) -> str | None:
+    stem, _, rest = name.partition(".")
+    variant, _, suffix = rest.rpartition(".")
+    is_weights = stem in ("diffusion_pytorch_model", "model", "pytorch_model") and suffix in ("safetensors", "bin")
+    return variant or None if is_weights else None
 
 
 def is_safe_format(path: Path) -> bool:

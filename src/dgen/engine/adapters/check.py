@@ -14,7 +14,7 @@ from dgen.engine.adapters.lycoris import check_lycoris
 from dgen.engine.adapters.t2i import check_t2i
 from dgen.engine.adapters.words import check_widths, is_word, no_word
 from dgen.engine.hub import Hub
-from dgen.engine.models import part_folder, wanted_family
+from dgen.engine.models import check_weights, part_folder, wanted_family
 from dgen.engine.protocol import EngineError
 from dgen.engine.replaced import check_replaced
 from dgen.engine.sources import (
@@ -127,12 +127,12 @@ def _check_t2i(hub: Hub, part: Part, model: Path | None) -> None:
     folder = _folder(hub, part, "T2I adapter")
     unet = read_config(model / "unet") if model is not None else None
     check_t2i(part.source, read_config(folder) or {}, unet or {})
-    check_files(weights_of(folder, part.source.variant)[0], part.source.option)
+    check_weights(part.kind, part.source, folder)
 
 
 def _check_encoder(hub: Hub, part: Part) -> None:
     folder = _folder(hub, part, "image encoder")
-    check_files(weights_of(folder, part.source.variant)[0], part.source.option)
+    check_weights(part.kind, part.source, folder)
 
 
 def _check_reading(hub: Hub, request: Request, encoder: Part) -> None:
@@ -173,7 +173,7 @@ def _check_net(hub: Hub, part: Part, model: Path | None, *, has_mode: bool) -> N
     if folder is None or config is None:
         raise EngineError("bad-model", f"`{source.shown}` is no ControlNet: it has no `config.json`", source.option)
     check_class(source, config, part.class_name, has_mode=has_mode)
-    check_files(weights_of(folder, source.variant)[0], source.option)
+    check_weights(part.kind, source, folder)
     kinds = ("unet", "transformer") if model is not None else ()
     for denoiser in (read_config(model / kind) for kind in kinds if model is not None):
         check_fit(source, config, denoiser or {})
