@@ -11,6 +11,7 @@ from dgen.plugins import (
     Found,
     Lens,
     Looking,
+    OnnxFile,
     Real,
     Seer,
     Sight,
@@ -173,38 +174,18 @@ class Yolo:
 
     def __init__(self, path: "Path") -> None:
         """Read a `.onnx` file, which holds no code."""
-        self._path, self._networks = path, {"cpu": self._read(path, "cpu")}
-
-    def _read(self, path: "Path", kind: str) -> Any:
-        try:
-            import onnxruntime
-        except ModuleNotFoundError:
-            raise BadValue(
-                "needs the package `onnxruntime` for a `.onnx` file", code="missing-package",
-                help='pip install "dgen-lang[yolo]"',
-            ) from None  # fmt: skip
-        provider = next((p for p in onnxruntime.get_available_providers() if p.lower().startswith(kind)), None)
-        if provider is None:
-            raise BadValue(f"the installed `onnxruntime` cannot compute on `{kind}`", help="leave `device` out")
-        onnxruntime.set_default_logger_severity(3)
-        return onnxruntime.InferenceSession(path, providers=[provider])
-
-    def _network(self, wanted: str | None) -> Any:
-        kind = (wanted or "cpu").partition(":")[0]
-        if kind not in self._networks:
-            self._networks[kind] = self._read(self._path, kind)
-        return self._networks[kind]
+        self._file = OnnxFile(path)
 
     def found(self, said: Any, image: "Image") -> list[Found]:
         """Return what it finds in an RGB picture, on the host unless another device is named."""
         import numpy as np
 
-        network = self._network(said.device)
+        network = self._file.session(said.device)
         (given,) = network.get_inputs()
         seen, scale = _in_corner(image, [side if isinstance(side, int) else 640 for side in given.shape[2:]])
         answers = np.asarray(network.run(None, {given.name: seen})[0])
         if answers.ndim != 3 or answers.shape[1] < 5:
-            message = f"`{self._path.name}` answers {answers.shape}, which is not what a YOLO v8 does"
+            message = f"`{self._file.path.name}` answers {answers.shape}, which is not what a YOLO v8 does"
             raise BadValue(message, code="bad-model")
         sure = answers[0, 4:].T
         scores, numbers = sure.max(axis=1), sure.argmax(axis=1)

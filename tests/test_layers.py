@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registry": BASE,
     "processors": BASE | {"registry"},
     "detectors": BASE | {"processors", "registry"},
+    "networks": BASE,
     "options": BASE | {"detectors", "processors"},
     "families": BASE | {"registry"},
     "plan": BASE | {"families", "options"},
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "detailing": BASE
     | {"detectors", "engine", "families", "media", "options", "plan", "processors", "registry", "retouching"},
-    "plugins": BASE | {"detectors", "families", "lang", "processors", "upscalers", "refiners", "weighters"},
+    "plugins": BASE | {"detectors", "families", "lang", "networks", "processors", "upscalers", "refiners", "weighters"},
     "preflight": BASE
     | {"detailing", "detectors", "engine", "families", "help", "media", "options", "plan", "processors", "registry"}
     | {"refiners", "retouching", "weighters"},

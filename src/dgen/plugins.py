@@ -16,6 +16,7 @@ from dgen.lang.evaluate import Interpreter
 from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
+from dgen.networks import OnnxFile
 from dgen.processors import (
     Bench,
     ChainText,
@@ -72,6 +73,7 @@ __all__ = [
     "ModelSource",
     "Noise",
     "Odd",
+    "OnnxFile",
     "PointText",
     "Processing",
     "Reader",
