@@ -46,15 +46,15 @@ def _flow_vae(**more: Any) -> Any:
     return toy_vae(use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5, **more)
 
 
-def make_sd3(folder: Path) -> Path:
-    """Make a Stable Diffusion 3 model of 64x64 pixels."""
+def make_sd3(folder: Path, **more: Any) -> Path:
+    """Make a Stable Diffusion 3 model of 64x64 pixels; `more` is for its transformer."""
     from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 
     seeded(31)
     transformer = SD3Transformer2DModel(
         sample_size=SAMPLE_CELLS, patch_size=2, in_channels=16, num_layers=2, attention_head_dim=8,
         num_attention_heads=4, joint_attention_dim=WIDTH, caption_projection_dim=32, pooled_projection_dim=WIDTH,
-        out_channels=16, pos_embed_max_size=64,
+        out_channels=16, pos_embed_max_size=64, **more,
     )  # fmt: skip
     StableDiffusion3Pipeline(
         transformer=transformer, scheduler=_flow_scheduler(), vae=_flow_vae(latent_channels=16), text_encoder=_clip(16),

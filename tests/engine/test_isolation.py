@@ -82,6 +82,9 @@ WITH = {
     "toy-checked": ["--safety-checker"],
     "toy-sd3": [
         "--prompts '(a red:1.5) [circle]' --third-prompts '(star:0.5)' --prompt-weighter sd-embed",
+        "--ras --ras-index-fusion --ras-sample-ratios 0.4 --ras-high-ratios 0.8 --ras-starvation-scales 0.5 "
+        "--ras-error-reset-steps 9 --ras-metrics l2norm --ras-start-steps 1 --ras-end-steps 3 --ras-skip-num-steps 4 "
+        "--ras-skip-num-step-lengths 1",
         "--step-cache 'MagCache;threshold=9;retention-ratio=0.1;mag-ratios=1,1'",
         "--step-cache 'FasterCache;spatial-attention-timestep-skip-range=0,1000'",
     ],

@@ -13,6 +13,7 @@ from dgen.options.memory import MemoryOptions
 from dgen.options.model import ModelOptions
 from dgen.options.output import OutputOptions
 from dgen.options.prompts import PromptOptions
+from dgen.options.ras import RasOptions
 from dgen.options.refiner import RefinerOptions
 from dgen.options.sampling import SamplingOptions
 from dgen.options.sdxl import SdxlOptions
@@ -30,6 +31,7 @@ class InvocationOptions(
     PromptOptions,
     SamplingOptions,
     GuidanceOptions,
+    RasOptions,
     SdxlOptions,
     RefinerOptions,
     ImageOptions,

@@ -20,6 +20,7 @@ ADD_ONS = {
     "DeepCache": "deep_cache",
     "HiDiffusion": "hi_diffusion",
     "TeaCache": "tea_cache",
+    "RAS": "ras",
     "weighted prompts": "prompt_weighter",
     "refiner": "sdxl_refiner",
 }

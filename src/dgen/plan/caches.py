@@ -18,6 +18,8 @@ from dgen.values.step_cache import (
     StepCache,
 )
 
+_PAG = ("pag", "pag_scale", "pag_adaptive_scale")
+
 _MISSING = {
     BLOCK_CACHE: "repeats the blocks of a transformer, which {} has not",
     CROSS_ATTENTION: "is about cross-attention, which {} has not",
@@ -45,6 +47,29 @@ def unfit(bound: Bound, family: Family) -> Iterator[Diagnostic]:
                 message="FasterCache and perturbed attention guidance cannot act together: both use the unguided half",
                 help="`FirstBlock` and `PAB` can act beside it",
             )  # fmt: skip
+
+
+def at_odds(bound: Bound) -> Iterator[Diagnostic]:
+    """Find what cannot act beside region-adaptive sampling."""
+    ras = next((held for name, held in bound.given.items() if name.startswith("ras")), None)
+    pag = next((bound.given[name] for name in _PAG if name in bound), None)
+    if ras is not None and pag is not None:
+        yield _apart(ras.flag, pag.flag, "both exchange the attention")
+    fusion = bound.given.get("ras_index_fusion")
+    if fusion is None:
+        return
+    if bound.value("offload") == "sequential":
+        yield _apart(fusion.flag, bound.given["offload"].flag, "weights that come and go one by one cannot be joined")
+    parts = bound.given["quantizer_map"].values if "quantizer_map" in bound else ("transformer",)
+    if "quantizer" in bound and "transformer" in parts:
+        yield _apart(fusion.flag, bound.given["quantizer"].flag, "quantized weights cannot be joined")
+
+
+def _apart(one: Word, other: Word, reason: str) -> Diagnostic:
+    return Diagnostic(
+        code="contradictory-options", message=f"`{one.text}` and `{other.text}` exclude one another: {reason}",
+        span=one.span, help="leave one of them out", notes=((other.span, "the other one is given here"),),
+    )  # fmt: skip
 
 
 def _caches(bound: Bound) -> Iterator[tuple[StepCache, Word]]:
@@ -86,7 +111,7 @@ def _with(capability: str) -> list[str]:
 
 
 def _has_pag(bound: Bound) -> bool:
-    return any(name in bound for name in ("pag", "pag_scale", "pag_adaptive_scale"))
+    return any(name in bound for name in _PAG)
 
 
 def _span(word: Word, *names: str) -> Span:

@@ -15,7 +15,7 @@ from dgen.families.signatures import accepts
 from dgen.options.request import ROWS, Request
 from dgen.plan.abilities import implied, modes_with, takes
 from dgen.plan.bind import Bound
-from dgen.plan.caches import unfit
+from dgen.plan.caches import at_odds, unfit
 from dgen.plan.control import apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
@@ -126,7 +126,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
         if pipelines and not any(takes(facts.family, p, row) for p in pipelines):
             found.append(_unsupported(row, flag, span, facts, modes))
     found += extra_mistakes(bound, facts.family, pipelines)
-    found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family))
+    found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family), *at_odds(bound))
     found += (*_misaligned(bound, facts.family, modes), *_of_one_size(bound, facts, modes))
     found += (*video_mistakes(bound, facts, modes), *overdone(bound, facts.family, pipelines))
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)

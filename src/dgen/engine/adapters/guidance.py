@@ -8,6 +8,7 @@ from typing import Any
 from dgen.engine.adapters.deepcache import branches, remember_depths
 from dgen.engine.adapters.hidiffusion import Phase, shrink_depths, window_attention
 from dgen.engine.adapters.layers import wholly_as_it_was
+from dgen.engine.adapters.ras import ras_of, sample_regions
 from dgen.engine.adapters.stepcache import add_cache, step_cache
 from dgen.engine.adapters.teacache import skip_blocks
 from dgen.engine.protocol import EngineError
@@ -30,7 +31,8 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     """
     request = job.request
     has_pag = hasattr(pipeline, "pag_applied_layers")
-    is_cached = request.step_cache or uses_deep_cache(request) or uses_tea_cache(request)
+    regions = ras_of(request)
+    is_cached = request.step_cache or uses_deep_cache(request) or uses_tea_cache(request) or regions
     if not (has_pag or request.freeu or request.hi_diffusion or is_cached):
         return
     unet = getattr(pipeline, "unet", None) or pipeline.transformer
@@ -43,6 +45,8 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     if uses_tea_cache(request):
         threshold = request.tea_cache_rel_l1_threshold
         skip_blocks(pipeline, unet, TEA_CACHE_THRESHOLD if threshold is None else threshold)
+    if regions is not None:
+        sample_regions(stack, pipeline, unet, regions)
     if uses_deep_cache(request):
         interval, branch = _deep_cache(request)
         if branch >= branches(unet):
