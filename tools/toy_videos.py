@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toy_families import WIDTH, t5_encoder, t5_tokenizer
-from toy_models import clip_settings, make_tokenizer, seeded
+from toy_models import clip_settings, make_sd, make_sdxl, make_tokenizer, seeded
 
 SIDE_PX, FRAMES = 16, 5
 
@@ -219,6 +219,40 @@ def make_mochi(folder: Path) -> Path:
     return folder
 
 
+def make_motion_adapter(folder: Path) -> Path:
+    """Make a motion adapter for the toy Stable Diffusion and SDXL models, with some effect."""
+    from diffusers import MotionAdapter
+
+    seeded(59)
+    adapter = MotionAdapter(
+        block_out_channels=(32, 64), motion_layers_per_block=1, motion_norm_num_groups=8, motion_num_attention_heads=2,
+        use_motion_mid_block=False, motion_max_seq_length=16,
+    )  # fmt: skip
+    for name, values in adapter.named_parameters():
+        if "proj_out" in name:
+            values.data.normal_(std=0.3)
+    adapter.save_pretrained(folder)
+    return folder
+
+
+def make_animatediff(folder: Path) -> Path:
+    """Make an AnimateDiff model as diffusers saves it: its UNet has the layers for motion."""
+    import diffusers
+
+    make_sd(folder.parent / "sd")
+    adapter = diffusers.MotionAdapter.from_pretrained(make_motion_adapter(folder.parent / "motion"))
+    diffusers.AnimateDiffPipeline.from_pretrained(folder.parent / "sd", motion_adapter=adapter).save_pretrained(folder)
+    return folder
+
+
+def make_motion_parts(folder: Path) -> Path:
+    """Make what AnimateDiff is put together from: an SDXL model, and a ControlNet for the toy SD model."""
+    from toy_adapters import make_controlnet
+
+    make_controlnet(folder / "edges", folder.parent / "sd")
+    return make_sdxl(folder / "sdxl")
+
+
 VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
     "wan": make_wan,
     "wan-image": make_wan_image,
@@ -228,6 +262,8 @@ VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
     "svd": make_svd,
     "hunyuan-video": make_hunyuan_video,
     "mochi": make_mochi,
+    "animatediff": make_animatediff,
+    "parts": make_motion_parts,
     "cogvideox": make_cogvideox,
     "cogvideox-image": partial(make_cogvideox, sees_image=True),
 }

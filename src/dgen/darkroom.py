@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgen.diagnostic import DgenError, Diagnostic, Word
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import TXT2IMG, VID2VID
+from dgen.families.rows import TXT2IMG, TXT2VID, VID2VID
 from dgen.media.read import PictureFiles, brought_to
 from dgen.media.write import FORMATS, Names, encode, publish
 from dgen.options.request import ROWS, Request
@@ -248,28 +248,40 @@ class Darkroom:
             self._fitted(path, _chain(r, "mask_image_processors", number), fitting, "mask").convert("L")
             for number, path in enumerate(seed.masks)
         )
+        paths = control_images(seed, is_steered(said_by(r)))
         controls = [
             image if path == seed.image and job.mode == TXT2IMG and number == 0
             else self._fitted(path, _chain(r, "control_image_processors", number), fitting, "control image")
-            for number, path in enumerate(control_images(seed, is_steered(said_by(r))))
+            for number, path in enumerate(paths if job.frames is None else ())
         ]  # fmt: skip
-        start = None if job.mode == TXT2IMG else image
+        start = None if job.mode in (TXT2IMG, TXT2VID) else image
         batch = tuple(self._fitted(path, _first_chain(r), fitting, "image") for path in seed.batch)
         made = Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:], adapters)
         if job.frames is None:
             return made
+        films = (self._video(job, path, _chain(r, "control_image_processors", n)) for n, path in enumerate(paths))
+        made = replace(made, control_videos=tuple(films))
         last = None if seed.last is None else self._fitted(seed.last, _first_chain(r), fitting, "last frame")
-        return replace(made, last=last) if job.mode != VID2VID else replace(made, image=None, video=self._video(job))
+        return (
+            replace(made, last=last)
+            if job.mode != VID2VID
+            else replace(made, image=None, video=self._video(job, seed.image, _first_chain(r)))
+        )
 
-    def _video(self, job: Job) -> tuple[Image, ...]:
-        """Return the frames of the video that a job starts from, processed, at its size."""
-        r, seed = job.request, job.request.image_seed
-        clip = self.pictures.clip(seed.image) if seed is not None and seed.image is not None else None
-        if seed is None or seed.image is None or clip is None:
-            return ()
-        take, path = take_of(r, family_of(job), clip), seed.image
+    def _video(self, job: Job, path: str, chain: Chain) -> tuple[Image, ...]:
+        """Return the frames of a video that a job starts from or follows, processed, at its size; stills repeat.
+
+        Raises:
+            BadValue: `bad-image-seed`: it is too short.
+        """
+        clip = self.pictures.clip(path)
+        seed = job.request.image_seed
+        if clip is None or seed is None or seed.frame is not None:
+            still = self.pictures.picture(path, seed.frame if seed is not None else None)
+            return (brought_to(self._brought(still, chain, job.size), job.size),) * (job.frames or 1)
+        take = take_of(job.request, family_of(job), clip)
         frames = (self.pictures.picture(path, take.first + n) for n in range(take.count))
-        return tuple(brought_to(self._brought(each, _first_chain(r), job.size), job.size) for each in frames)
+        return tuple(brought_to(self._brought(each, chain, job.size), job.size) for each in frames)
 
     def _looked_at(self, image: AdapterImage, seed: ImageSeed) -> Image:
         """Return a picture for an adapter: of its own size, or of the one that is said for it alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from dgen.engine.protocol import Inputs, Result
 from dgen.events import Event, FileSaved, JobKept
 from dgen.media.metadata import read_config
 from dgen.media.video import Clip, clip_of
+from dgen.options.attachments import ControlNetUri, LoraUri
 from dgen.options.request import Request
+from dgen.options.submodels import MotionAdapterUri
 from dgen.plan.resolve import resolve
 from dgen.planning import plan_script
 from dgen.session import Session
+from dgen.values.freeu import FreeU
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
@@ -57,6 +60,10 @@ def picture(side: int, number: int = 0) -> Image.Image:
 WAN = {**TEXT, "guidance_scale": 5.0}
 LTX = {**TEXT, "guidance_scale": 3.0, "frame_rate": 12.0}
 COG = {**TEXT, "guidance_scale": 6.0}
+AD, XL = {**TEXT, "guidance_scale": 7.5}, "animatediff-sdxl"
+MOTION = {"model_type": "animatediff", "motion_adapter": MotionAdapterUri(model="motion")}
+MOTION_XL = {**MOTION, "model_type": XL}
+STEERED = {**MOTION, "control_nets": (ControlNetUri(model="parts/edges"),), "image_seed": ImageSeed("video")}
 CELLS = (
     Cell("wan", "txt2vid", "WanPipeline", WAN),
     Cell("wan", "vid2vid", "WanVideoToVideoPipeline", {**WAN, "strength": 0.8}),
@@ -72,6 +79,20 @@ CELLS = (
     Cell("cogvideox-image", "img2vid", "CogVideoXImageToVideoPipeline", COG, family="cogvideox", frames=9),
     Cell("svd", "img2vid", "StableVideoDiffusionPipeline", {"max_guidance_scale": 3.0, "fps": 12.0}, side=64, frames=4),
     Cell("hunyuan-video", "txt2vid", "HunyuanVideoPipeline", {**TEXT, "guidance_scale": 6.0}),
+    Cell("animatediff", "txt2vid", "AnimateDiffPipeline", AD),
+    Cell("animatediff", "vid2vid", "AnimateDiffVideoToVideoPipeline", {**AD, "strength": 0.8}),
+    Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, MOTION, "animatediff"),
+    Cell("sd", "vid2vid", "AnimateDiffVideoToVideoPipeline", {**AD, "strength": 0.8}, MOTION, "animatediff"),
+    Cell("parts/sdxl", "txt2vid", "AnimateDiffSDXLPipeline", {**TEXT, "guidance_scale": 5.0}, MOTION_XL, XL),
+    Cell("sd", "txt2vid", "AnimateDiffControlNetPipeline", AD, STEERED, "animatediff"),
+    Cell(
+        "sd",
+        "vid2vid",
+        "AnimateDiffVideoToVideoControlNetPipeline",
+        {**AD, "strength": 0.8},
+        {**STEERED, "image_seed": ImageSeed("video", control=("still",))},
+        "animatediff",
+    ),
     Cell("mochi", "txt2vid", "MochiPipeline", {**TEXT, "guidance_scale": 4.5}, frames=7),
 )
 
@@ -91,8 +112,12 @@ class Sources:
 
 def inputs(cell: Cell) -> Inputs:
     seed = cell.said.get("image_seed")
+    nets = cell.said.get("control_nets", ())
+    controls = tuple(tuple(picture(cell.side, n + 3) for n in range(cell.frames)) for _ in nets)
+    if nets and cell.mode == "txt2vid":
+        return Inputs(control_videos=controls)
     if cell.mode == "vid2vid":
-        return Inputs(video=tuple(picture(cell.side, n) for n in range(cell.frames)))
+        return Inputs(control_videos=controls, video=tuple(picture(cell.side, n) for n in range(cell.frames)))
     last = picture(cell.side, 7) if seed is not None and seed.last else None
     return Inputs(picture(cell.side), last=last) if cell.mode == "img2vid" else Inputs()
 
@@ -141,12 +166,21 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         import diffusers
         import torch
 
-        pipe = getattr(diffusers, cell.pipeline).from_pretrained(folder / cell.toy)
+        parts = {}
+        if "motion_adapter" in cell.said:
+            parts["motion_adapter"] = diffusers.MotionAdapter.from_pretrained(folder / "motion")
+        if "control_nets" in cell.said:
+            parts["controlnet"] = diffusers.ControlNetModel.from_pretrained(folder / "parts" / "edges")
+        pipe = getattr(diffusers, cell.pipeline).from_pretrained(folder / cell.toy, **parts)
+        if "sdxl" in cell.toy:  # diffusers 0.42 leaves this part of the UNet at random
+            unet = diffusers.UNet2DConditionModel.from_pretrained(folder / cell.toy / "unet")
+            pipe.unet.add_embedding.load_state_dict(unet.add_embedding.state_dict())
         pipe.set_progress_bar_config(disable=True)
         given = inputs(cell)
         call = {"width": cell.side, "height": cell.side, "num_inference_steps": 2, **cell.call}
         call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames}
         call |= {"image": given.image} if given.image is not None else {}
+        call |= {"conditioning_frames": list(given.control_videos[0])} if given.control_videos else {}
         call |= {"last_image": given.last} if given.last is not None else {}
         torch.manual_seed(7)
         made = pipe(generator=torch.Generator("cpu").manual_seed(7), output_type="pil", **call)
@@ -159,13 +193,45 @@ def frames(result: Result) -> list[bytes]:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, bench: Bench, cell: Cell) -> None:
+def test_mode_of_a_family_makes_what_a_plain_call_makes(
+    folder: Path, bench: Bench, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
     job = job_of(bench, folder, cell)
     made = bench.engine.render(job, inputs(cell), lambda step, steps: None)
     assert (job.family, job.mode, job.pipeline) == (cell.family or cell.toy, cell.mode, cell.pipeline)
     assert frames(made) == plain(folder, cell)
     assert len(made.films[0]) == cell.call.get("num_frames", cell.frames) == job.frames
     assert {image.size for image in made.films[0]} == {tuple(job.size)}
+
+
+LORA = LoraUri(model="lora.safetensors")
+ATTACHED = [
+    Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, {**MOTION, "loras": (LORA,)}, "animatediff"),
+    Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, {**MOTION, "freeu": FreeU(0.9, 0.2, 1.2, 1.4)}, "animatediff"),
+    Cell("wan", "txt2vid", "WanPipeline", WAN, {"loras": (LoraUri(model="wan-lora"),)}),
+    Cell("ltx", "txt2vid", "LTXPipeline", LTX, {"loras": (LoraUri(model="ltx-lora"),)}, side=32, frames=9),
+]
+
+
+@pytest.mark.parametrize("cell", ATTACHED, ids=str)
+def test_what_attaches_changes_the_video_and_leaves_no_trace(
+    folder: Path, bench: Bench, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import toy_adapters
+    import toy_families
+
+    monkeypatch.chdir(folder)
+    if not Path("lora.safetensors").exists():
+        toy_adapters.make_kohya_lora(Path("lora.safetensors"), Path("sd"))
+        toy_families.make_transformer_lora(Path("wan-lora"), Path("wan"))
+        toy_families.make_transformer_lora(Path("ltx-lora"), Path("ltx"))
+    usual = {name: value for name, value in cell.said.items() if name in MOTION}
+    made = [
+        frames(bench.engine.render(job_of(bench, folder, replace(cell, said=said)), Inputs(), lambda step, steps: None))
+        for said in (usual, cell.said, usual)
+    ]
+    assert made[0] == made[2] != made[1]
 
 
 # ---- what is written ------------------------------------------------------------------------------------------------

@@ -66,12 +66,13 @@ def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     nets = job.request.control_nets
     found: dict[str, list[Any]] = {
         "control_image" if "control_image" in taken else "image": list(inputs.controls),
+        "conditioning_frames": [list(frames) for frames in inputs.control_videos],
         "controlnet_conditioning_scale": [net.scale for net in nets],
         "control_guidance_start": [net.start for net in nets],
         "control_guidance_end": [net.end for net in nets],
         "control_mode": [None if net.mode is None else number_of(net.mode, family_of(job).union_modes) for net in nets],
     }
-    return found if len(nets) > 1 else {name: values[0] for name, values in found.items()}
+    return found if len(nets) > 1 else {name: values[0] for name, values in found.items() if values}
 
 
 def _t2i(job: Job, inputs: Inputs) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Models:
             raise EngineError(error.code, error.message, help=error.help) from None
         own = family_of_class(facts.pipeline)
         is_other = wanted is not None and own.name != "generic" and facts.pipeline not in wanted.classes
-        if wanted is not None and is_other:
+        if wanted is not None and is_other and own.name not in wanted.built_on:
             raise EngineError(
                 "bad-model", f"`{request.model}` is {own.label}, not {wanted.label}", "model_type",
                 help="leave `--model-type` out",

@@ -79,6 +79,7 @@ class Inputs:
     batch_masks: tuple[Image, ...] = ()  # one for each of them; without, they share the first mask
     adapters: tuple[tuple[Image, ...], ...] = ()  # for each IP-adapter, pictures of any size
     latents: tuple[Path, ...] = ()  # files of latents to start from in place of noise
+    control_videos: tuple[tuple[Image, ...], ...] = ()  # for each ControlNet, a frame for each of the video
     video: tuple[Image, ...] = ()  # the frames that a video starts from
     last: Image | None = None  # what a video ends with
     image_latents: Path | None = None  # a file of latents in place of the image

@@ -18,6 +18,7 @@ from dgen.engine.adapters.check import check_attached
 from dgen.engine.adapters.guidance import change_denoiser
 from dgen.engine.adapters.ip import IpAdapters
 from dgen.engine.adapters.layers import forget
+from dgen.engine.adapters.motion import with_motion
 from dgen.engine.batching import in_parts
 from dgen.engine.components import Component, Need, Store
 from dgen.engine.contents import contents
@@ -273,7 +274,13 @@ class LocalEngine:
             load = partial(single.part, part)
         else:
             load = partial(self.loader.load, part)
+        if part.joins is not None:
+            inner = partial(self.loader.load if part.joins.source.option == "model" else self._load_other, part.joins)
+            load = partial(with_motion, load, inner, part)
         return self._needing(part, load)
+
+    def _load_other(self, part: Part) -> Any:
+        return self.loader.load_other(part, part.source)
 
     def _needing(self, part: Part, load: Callable[[], Any]) -> Need:
         held = self.store.find(part.key)

@@ -18,8 +18,13 @@ from dgen.options.request import Request
 _SHARED: Mapping[str, tuple[str, ...]] = {
     "unet": ("in_channels", "out_channels", "cross_attention_dim", "addition_embed_type"),
     "text_encoder": ("hidden_size",),
+    "motion_adapter": (),
 }
 """Settings that a part has in common with the one that it replaces, by the kind without its number."""
+
+
+ADDED = ("motion_adapter",)
+"""Parts that a model need not have of its own."""
 
 
 def check_replaced(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
@@ -31,7 +36,7 @@ def check_replaced(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple
 def _check(hub: Hub, part: Part, layout: Layout) -> None:
     source, path = part.source, hub.index(part.source)
     own = layout.index.get(part.kind)
-    if layout.index and not isinstance(own, list):
+    if layout.index and not isinstance(own, list) and part.kind not in ADDED:
         raise EngineError("bad-value", f"the model has no {part.kind} that it could replace", source.option)
     if isinstance(own, list) and own[1] not in (None, part.class_name) and part.kind != "unet":
         raise EngineError(

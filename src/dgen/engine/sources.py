@@ -66,6 +66,7 @@ class Part:
     library: str = ""  # "" and class_name "": a checkpoint file decides
     class_name: str = ""
     quantizer: Quantizer | None = None
+    joins: Part | None = None  # what is put into it when it is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +172,9 @@ def replaced_parts(request: Request) -> Iterator[Part]:
     for index, (kind, uri) in enumerate(zip(kinds, request.text_encoders, strict=False)):
         if not isinstance(uri, str):
             yield _replacing(request, uri, (kind, "transformers", uri.class_name), "text_encoders", index)
+    motion = request.motion_adapter
+    if motion is not None:
+        yield _replacing(request, motion, ("motion_adapter", "diffusers", "MotionAdapter"), "motion_adapter", 0)
 
 
 def _replacing(request: Request, uri: Any, what: tuple[str, str, str], option: str, index: int) -> Part:
@@ -208,8 +212,33 @@ def parts_of(job: Job, layout: Layout) -> Iterator[Part]:
     Raises:
         EngineError: `bad-model`: the model lacks one that the pipeline needs.
     """
+    found = _separate_parts(job, layout)
+    return _joined(job, list(found)) if family_of(job).joins else found
+
+
+def _joined(job: Job, parts: list[Part]) -> Iterator[Part]:
+    """Yield the parts of a job, those that are put into another one together with that."""
+    joins = family_of(job).joins
+    into = {joins[part.kind]: part for part in parts if part.kind in joins}
+    for part in parts:
+        if part.kind in joins:
+            continue
+        inner, is_plain = into.get(part.kind), part.class_name in _PLAIN
+        if inner is None and is_plain and part.kind in joins.values():
+            raise EngineError(
+                "missing-option", f"`{job.request.model}` makes pictures alone", help="add `--motion-adapter SOURCE`"
+            )
+        is_put = inner is not None and (is_plain or inner.source.option != "model")
+        yield replace(part, key=(*part.key, inner.key), joins=inner) if is_put and inner is not None else part
+
+
+_PLAIN = ("UNet2DConditionModel",)
+"""Classes of parts that something has to be put into."""
+
+
+def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
     package = family_of(job).package
-    optional = optional_components(job.pipeline, package)
+    optional = (*optional_components(job.pipeline, package), *family_of(job).joins)
     replaced = {part.kind: part for part in replaced_parts(job.request)}
     for parameter in parameters(job.pipeline, "__init__", package):
         kind = parameter.name

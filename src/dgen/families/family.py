@@ -73,6 +73,10 @@ class Family:
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     controlnet: str = "ControlNetModel"  # the class of its ControlNets
     wants: tuple[str, ...] = ()  # parts that its pipelines can do without, and that a model brings to be used
+    built_on: tuple[str, ...] = ()  # families whose models it can use as well, when its name is said
+    joins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Parts that are put into another part once, and not used by themselves -> that part."""
+
     frame_group: int = 1  # its videos have so many frames, or a multiple of that,
     frame_rest: int = 0  # and so many more
     counts_groups: bool = False  # whether its models name their frames in groups

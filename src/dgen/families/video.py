@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.family import IMG2VID, SIGNED, TXT2VID, VID2VID, Family
+from dgen.families.family import CONTROLNET, IMG2VID, SIGNED, TXT2VID, VID2VID, Family
 
 _OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
 _PER_PROMPT = {"num_images_per_prompt": "num_videos_per_prompt"}
@@ -106,4 +106,40 @@ MOCHI = _Video(
     defaults={"num_frames": 19, "fps": 30.0},
 )
 
-ROWS = (WAN, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI)
+_OF_UNETS = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id", "quantizer", "quantizer_map")
+
+ANIMATEDIFF = _Video(
+    name="animatediff",
+    label="AnimateDiff",
+    package="animatediff",
+    pipelines={TXT2VID: "AnimateDiffPipeline", VID2VID: "AnimateDiffVideoToVideoPipeline"},
+    variants={
+        CONTROLNET: {
+            TXT2VID: "AnimateDiffControlNetPipeline",
+            VID2VID: "AnimateDiffVideoToVideoControlNetPipeline",
+        },
+    },
+    multiple_of=8,
+    default_size=512,
+    accelerated_dtype="float16",
+    built_on=("sd",),
+    joins={"motion_adapter": "unet"},
+    lacks=(*_OF_PICTURES, *_OF_UNETS),
+    defaults={"num_frames": 16, "fps": 8.0},
+)
+
+ANIMATEDIFF_SDXL = _Video(
+    name="animatediff-sdxl",
+    label="AnimateDiff for SDXL",
+    package="animatediff",
+    pipelines={TXT2VID: "AnimateDiffSDXLPipeline"},
+    multiple_of=8,
+    default_size=1024,
+    accelerated_dtype="float16",
+    built_on=("sdxl",),
+    joins={"motion_adapter": "unet"},
+    lacks=(*_OF_PICTURES, *_OF_UNETS),
+    defaults={"num_frames": 16, "fps": 8.0},
+)
+
+ROWS = (WAN, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI, ANIMATEDIFF, ANIMATEDIFF_SDXL)

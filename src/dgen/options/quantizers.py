@@ -91,7 +91,7 @@ def is_gguf(model: str) -> bool:
 
 def quantizer_said(uri: Any) -> Quantizer | None:
     """Return the quantizer of a part that a URI names: what it says, or what its file is."""
-    return uri.quantizer or (GgufUri(name="gguf") if is_gguf(uri.model) else None)
+    return getattr(uri, "quantizer", None) or (GgufUri(name="gguf") if is_gguf(uri.model) else None)
 
 
 class QuantizerText(Kind):

@@ -65,6 +65,23 @@ TextEncoder = TextEncoderUri | str
 """A text encoder from elsewhere, or `+` for the model's own."""
 
 
+@record
+@options("motion adapter")
+class MotionAdapterUri:
+    """A motion adapter: `SOURCE`, a folder or a hub repository."""
+
+    model: str = opt(
+        ...,
+        positional=True,
+        value=ModelSource(kind="motion adapter"),
+        help="The folder or hub repository that holds it.",
+    )
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+
+
 @options("sub-models")
 class SubModelOptions:
     """Parts that replace parts of the model."""
@@ -83,6 +100,12 @@ class SubModelOptions:
         parts=("text_encoder", "text_encoder_2", "text_encoder_3"), value=EncoderText(TextEncoderUri),
         last=("last_text_encoder_uris",),
         help="Replace the text encoders in their order, as in `CLIPTextModel;model=FOLDER`; `+` keeps the model's own.",
+    )  # fmt: skip
+    motion_adapter: MotionAdapterUri | None = opt(
+        None, flag="--motion-adapter", stage=Stage.LOAD, parts=("motion_adapter",), replaces=True,
+        value=Uri(MotionAdapterUri),
+        help="What lets a Stable Diffusion or SDXL model make videos (AnimateDiff, Guo et al. 2023), with "
+        "`--model-type animatediff` or `animatediff-sdxl`.",
     )  # fmt: skip
     vae_tiling: bool = opt(
         False, flag="--vae-tiling", short="-vt", stage=Stage.CALL,
