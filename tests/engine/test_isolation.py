@@ -105,7 +105,7 @@ ELSEWHERE = {
     "noise_level", "image_guidance_scale",  # other families
     "aesthetic_score", "negative_aesthetic_score", "second_aesthetic_score", "second_negative_aesthetic_score",
     "second_original_config", "second_model_config",  # of a refiner in a file
-    "num_frames", "fps",  # of videos
+    "num_frames", "fps", "motion_adapter",  # of videos
     "seed", "num_inference_steps", "frame_start", "frame_end",  # in every job, or in none of a picture
     "denoising_start", "latents_processors", "img2img_latents_processors", "latents_post_processors",  # no picture
 }  # fmt: skip

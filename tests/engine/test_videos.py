@@ -18,14 +18,14 @@ from dgen.engine.protocol import Inputs, Result
 from dgen.events import Event, FileSaved, JobKept
 from dgen.media.metadata import read_config
 from dgen.media.video import Clip, clip_of
-from dgen.options.attachments import ControlNetUri, LoraUri
+from dgen.options.attachments import ControlNetUri, ImageEncoderUri, IpAdapterUri, LoraUri
 from dgen.options.request import Request
 from dgen.options.submodels import MotionAdapterUri
 from dgen.plan.resolve import resolve
 from dgen.planning import plan_script
 from dgen.session import Session
 from dgen.values.freeu import FreeU
-from dgen.values.image_seed import ImageSeed
+from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
@@ -205,10 +205,16 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(
     assert {image.size for image in made.films[0]} == {tuple(job.size)}
 
 
+LOOKING = {
+    "ip_adapters": (IpAdapterUri(model="ip", weight_name="ip.safetensors"),),
+    "image_encoder": ImageEncoderUri(model="ip/image_encoder"),
+    "image_seed": ImageSeed(adapter=((AdapterImage("x"),),)),
+}
 LORA = LoraUri(model="lora.safetensors")
 ATTACHED = [
     Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, {**MOTION, "loras": (LORA,)}, "animatediff"),
     Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, {**MOTION, "freeu": FreeU(0.9, 0.2, 1.2, 1.4)}, "animatediff"),
+    Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, {**MOTION, **LOOKING}, "animatediff"),
     Cell("wan", "txt2vid", "WanPipeline", WAN, {"loras": (LoraUri(model="wan-lora"),)}),
     Cell("ltx", "txt2vid", "LTXPipeline", LTX, {"loras": (LoraUri(model="ltx-lora"),)}, side=32, frames=9),
 ]
@@ -224,12 +230,16 @@ def test_what_attaches_changes_the_video_and_leaves_no_trace(
     monkeypatch.chdir(folder)
     if not Path("lora.safetensors").exists():
         toy_adapters.make_kohya_lora(Path("lora.safetensors"), Path("sd"))
+        Path("ip").mkdir()
+        toy_adapters.make_ip_adapter(Path("ip", "ip.safetensors"), Path("sd"))
+        toy_adapters.make_image_encoder(Path("ip", "image_encoder"))
         toy_families.make_transformer_lora(Path("wan-lora"), Path("wan"))
         toy_families.make_transformer_lora(Path("ltx-lora"), Path("ltx"))
     usual = {name: value for name, value in cell.said.items() if name in MOTION}
+    looked = Inputs(adapters=((picture(32),),)) if "ip_adapters" in cell.said else Inputs()
     made = [
-        frames(bench.engine.render(job_of(bench, folder, replace(cell, said=said)), Inputs(), lambda step, steps: None))
-        for said in (usual, cell.said, usual)
+        frames(bench.engine.render(job_of(bench, folder, replace(cell, said=said)), seen, lambda step, steps: None))
+        for said, seen in ((usual, Inputs()), (cell.said, looked), (usual, Inputs()))
     ]
     assert made[0] == made[2] != made[1]
 

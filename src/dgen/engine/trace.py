@@ -127,7 +127,8 @@ class TraceEngine:
         Raises:
             EngineError: `bad-model`.
         """
-        parts = [p for p in parts_of(job, self._layout(job.request)) if p.kind not in self._used]
+        found = parts_of(job, self._layout(job.request))
+        parts = [each for p in found if p.kind not in self._used for each in (p.joins, p) if each is not None]
         for part in (*parts, *adapter_parts(job.request), *self._second_parts(job)):
             self._tell_part(part)
         self._last = tuple(p.kind for p in parts) + tuple(sorted(self._used))

@@ -10,7 +10,7 @@ from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, VID2VID, Family
 from dgen.options.output import TENSOR_FORMATS
-from dgen.options.request import Request
+from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.plan.shots import Clips, Moving
 from dgen.schema import BadValue
@@ -75,6 +75,11 @@ def video_mistakes(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Ite
             code="unsupported-option", span=bound.span_of("image_format"),
             message=f"{family.label} makes videos, of which latents are not written", help="leave `--image-format` out",
         )  # fmt: skip
+    for part in family.joins:
+        if facts.parts and part not in facts.parts and part not in bound:
+            flag = ROWS[part].flag
+            message, help = f"{family.label} needs `{flag}`: this model makes pictures alone", f"add `{flag} SOURCE`"
+            yield Diagnostic(code="missing-option", message=message, span=bound.span_of("model"), help=help)
     held = bound.given.get("image_seed")
     for index, (seed, mode) in enumerate(zip(held.values if held is not None else (), modes, strict=False)):
         yield from _wrong_end(seed, mode, facts, bound.span_of("image_seed", index))

@@ -17,7 +17,7 @@ from dgen.engine.sources import Source
 from dgen.options.attachments import IpAdapterUri
 
 _LAYER = re.compile(r"ip_adapter\.(\d+)\.to_k_ip\.weight")
-_ATTENTION = re.compile(r"(down|up|mid)_block(?:s\.(\d+))?\.(.*attn2)\.to_k\.weight")
+_ATTENTION = re.compile(r"(down|up|mid)_block(?:s\.(\d+))?\.((?!motion).*attn2)\.to_k\.weight")
 _ORDER = ("down", "up", "mid")
 """The order in which the layers of a UNet are numbered in the files."""
 
