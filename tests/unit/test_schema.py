@@ -40,7 +40,7 @@ PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 SIZES = st.builds(scalars.Size, st.integers(1, 9999), st.integers(1, 9999))
 KINDS = (
     "unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor", "controlnet",
-    "adapter", "image_encoder",
+    "adapter", "image_encoder", "motion_adapter",
 )  # fmt: skip
 
 
