@@ -84,6 +84,19 @@ def make_wan_ends(folder: Path) -> Path:
     return folder
 
 
+def make_wan_vace(folder: Path) -> Path:
+    """Make a Wan VACE model."""
+    from diffusers import WanVACEPipeline, WanVACETransformer3DModel
+
+    seeded(60)
+    transformer = WanVACETransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, text_dim=WIDTH, freq_dim=32, ffn_dim=32, num_layers=2,
+        cross_attn_norm=True, rope_max_seq_len=32, vace_layers=[0],
+    )  # fmt: skip
+    WanVACEPipeline(**_wan_parts() | {"transformer": transformer}).save_pretrained(folder)
+    return folder
+
+
 def make_ltx(folder: Path, is_later: bool = False) -> Path:
     """Make an LTX model of 32 pixels and 8 frames a latent cell; later ones can be told parts of the video."""
     from diffusers import (
@@ -257,6 +270,7 @@ VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
     "wan": make_wan,
     "wan-image": make_wan_image,
     "wan-ends": make_wan_ends,
+    "wan-vace": make_wan_vace,
     "ltx": make_ltx,
     "ltx-later": partial(make_ltx, is_later=True),
     "svd": make_svd,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgen.diagnostic import DgenError, Diagnostic, Word
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import TXT2IMG, TXT2VID, VID2VID
+from dgen.families.rows import INPAINT, TXT2IMG, TXT2VID, VID2VID
 from dgen.media.read import PictureFiles, brought_to
 from dgen.media.write import FORMATS, Names, encode, publish
 from dgen.options.request import ROWS, Request
@@ -257,16 +257,19 @@ class Darkroom:
         start = None if job.mode in (TXT2IMG, TXT2VID) else image
         batch = tuple(self._fitted(path, _first_chain(r), fitting, "image") for path in seed.batch)
         made = Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:], adapters)
-        if job.frames is None:
-            return made
+        return made if job.frames is None else self._for_video(job, seed, made, fitting)
+
+    def _for_video(self, job: Job, seed: ImageSeed, made: Inputs, fitting: _Fitting) -> Inputs:
+        """Add what moves to what a video starts from, and what it ends with."""
+        r, paths = job.request, control_images(seed, is_steered(said_by(job.request)))
         films = (self._video(job, path, _chain(r, "control_image_processors", n)) for n, path in enumerate(paths))
         made = replace(made, control_videos=tuple(films))
+        if job.mode in (VID2VID, INPAINT) and seed.image is not None:
+            masks = () if seed.mask is None else self._video(job, seed.mask, _chain(r, "mask_image_processors"))
+            video = self._video(job, seed.image, _first_chain(r))
+            return replace(made, image=None, video=video, video_mask=tuple(mask.convert("L") for mask in masks))
         last = None if seed.last is None else self._fitted(seed.last, _first_chain(r), fitting, "last frame")
-        return (
-            replace(made, last=last)
-            if job.mode != VID2VID
-            else replace(made, image=None, video=self._video(job, seed.image, _first_chain(r)))
-        )
+        return replace(made, last=last)
 
     def _video(self, job: Job, path: str, chain: Chain) -> tuple[Image, ...]:
         """Return the frames of a video that a job starts from or follows, processed, at its size; stills repeat.

@@ -70,6 +70,11 @@ CELLS = (
     Cell("wan-image", "img2vid", "WanImageToVideoPipeline", WAN, family="wan"),
     Cell("wan-ends", "img2vid", "WanImageToVideoPipeline", WAN, family="wan"),
     Cell("wan-ends", "img2vid", "WanImageToVideoPipeline", WAN, {"image_seed": ImageSeed("seed", last="end")}, "wan"),
+    Cell("wan-vace", "txt2vid", "WanVACEPipeline", WAN),
+    Cell("wan-vace", "txt2vid", "WanVACEPipeline", WAN, {"image_seed": ImageSeed(adapter=((AdapterImage("x"),),))}),
+    Cell("wan-vace", "img2vid", "WanVACEPipeline", WAN, {"image_seed": ImageSeed("seed", last="end")}),
+    Cell("wan-vace", "vid2vid", "WanVACEPipeline", WAN),
+    Cell("wan-vace", "inpaint", "WanVACEPipeline", WAN),
     Cell("ltx", "txt2vid", "LTXPipeline", LTX, side=32, frames=9),
     Cell("ltx", "img2vid", "LTXImageToVideoPipeline", LTX, side=32, frames=9),
     Cell("ltx-later", "txt2vid", "LTXPipeline", LTX, family="ltx", side=32, frames=9),
@@ -116,6 +121,11 @@ def inputs(cell: Cell) -> Inputs:
     controls = tuple(tuple(picture(cell.side, n + 3) for n in range(cell.frames)) for _ in nets)
     if nets and cell.mode == "txt2vid":
         return Inputs(control_videos=controls)
+    if seed is not None and seed.adapter:
+        return Inputs(adapters=((picture(32),),))
+    if cell.mode == "inpaint":
+        video = tuple(picture(cell.side, n) for n in range(cell.frames))
+        return Inputs(video=video, video_mask=tuple(Image.new("L", frame.size, 200) for frame in video))
     if cell.mode == "vid2vid":
         return Inputs(control_videos=controls, video=tuple(picture(cell.side, n) for n in range(cell.frames)))
     last = picture(cell.side, 7) if seed is not None and seed.last else None
@@ -142,7 +152,10 @@ def bench() -> Bench:
 
 
 def job_of(bench: Bench, folder: Path, cell: Cell) -> Any:
-    seeds = {"txt2vid": None, "img2vid": ImageSeed("seed"), "vid2vid": ImageSeed("video")}
+    seeds = {
+        "txt2vid": None, "img2vid": ImageSeed("seed"), "vid2vid": ImageSeed("video"),
+        "inpaint": ImageSeed("video", mask="mask"),
+    }  # fmt: skip
     prompt = Prompt(cell.call.get("prompt", ""), cell.call.get("negative_prompt", ""))
     size = {"output_size": Size(cell.side, cell.side)} if cell.mode == "txt2vid" else {}
     said = {
@@ -179,12 +192,26 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         given = inputs(cell)
         call = {"width": cell.side, "height": cell.side, "num_inference_steps": 2, **cell.call}
         call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames}
-        call |= {"image": given.image} if given.image is not None else {}
+        if cell.toy == "wan-vace":
+            call |= {"num_frames": cell.frames, **as_documented(cell, given)}
+        else:
+            call |= {"image": given.image} if given.image is not None else {}
+            call |= {"last_image": given.last} if given.last is not None else {}
         call |= {"conditioning_frames": list(given.control_videos[0])} if given.control_videos else {}
-        call |= {"last_image": given.last} if given.last is not None else {}
         torch.manual_seed(7)
         made = pipe(generator=torch.Generator("cpu").manual_seed(7), output_type="pil", **call)
     return [image.tobytes() for image in made.frames[0]]
+
+
+def as_documented(cell: Cell, given: Inputs) -> dict[str, Any]:
+    """What VACE's documentation gives a call: grey frames and white masks for what is to be made."""
+    if given.adapters:
+        return {"reference_images": list(given.adapters[0])}
+    if given.image is None:
+        return {"mask": list(given.video_mask)} if given.video_mask else {}
+    size = (cell.side, cell.side)
+    grey, black, white = Image.new("RGB", size, (128, 128, 128)), Image.new("L", size, 0), Image.new("L", size, 255)
+    return {"video": [given.image, grey, grey, grey, given.last], "mask": [black, white, white, white, black]}
 
 
 def frames(result: Result) -> list[bytes]:

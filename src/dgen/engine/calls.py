@@ -58,7 +58,24 @@ def _video(job: Job, inputs: Inputs) -> dict[str, Any]:
     found: dict[str, Any] = {"output_type": "pt", "fps": job.request.fps, "frame_rate": job.request.fps}
     if inputs.last is not None:
         found[family_of(job).ends] = inputs.last
-    return found | {"video": list(inputs.video) or None}
+    found |= {"video": list(inputs.video) or None, "mask": list(inputs.video_mask) or None}
+    return found | (_filled(job, inputs) if family_of(job).fills else {})
+
+
+def _filled(job: Job, inputs: Inputs) -> dict[str, Any]:
+    """Return a video of which what is not known is grey, and white in its mask; and pictures of what it shows."""
+    from PIL import Image
+
+    found: dict[str, Any] = {"reference_images": [each for group in inputs.adapters for each in group] or None}
+    if inputs.image is None or job.frames is None:
+        return found
+    grey, white, black = (
+        Image.new(*how) for how in (("RGB", job.size, (128,) * 3), ("L", job.size, 255), ("L", job.size))
+    )
+    ends = [] if inputs.last is None else [inputs.last]
+    between = max(0, job.frames - 1 - len(ends))
+    known = [black] * len(ends)
+    return found | {"video": [inputs.image, *[grey] * between, *ends], "mask": [black, *[white] * between, *known]}
 
 
 def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:

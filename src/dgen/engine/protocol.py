@@ -81,6 +81,7 @@ class Inputs:
     latents: tuple[Path, ...] = ()  # files of latents to start from in place of noise
     control_videos: tuple[tuple[Image, ...], ...] = ()  # for each ControlNet, a frame for each of the video
     video: tuple[Image, ...] = ()  # the frames that a video starts from
+    video_mask: tuple[Image, ...] = ()  # for each of them, what is made anew of it: white
     last: Image | None = None  # what a video ends with
     image_latents: Path | None = None  # a file of latents in place of the image
     pack: tuple[Job, ...] = ()  # jobs to render at once, the first one among them; they share these inputs

@@ -80,6 +80,7 @@ class Family:
     frame_group: int = 1  # its videos have so many frames, or a multiple of that,
     frame_rest: int = 0  # and so many more
     counts_groups: bool = False  # whether its models name their frames in groups
+    fills: bool = False  # whether a video starts from one of which frames, and parts of frames, are to be made
     continues: bool = False  # whether a video goes on where its source ends, instead of showing it anew
     ends: str = ""  # the keyword for a picture that the video ends with
     ends_seen: tuple[str, str] | None = None

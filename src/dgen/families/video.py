@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.family import CONTROLNET, IMG2VID, SIGNED, TXT2VID, VID2VID, Family
+from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, SIGNED, TXT2VID, VID2VID, Family
 
 _OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
 _PER_PROMPT = {"num_images_per_prompt": "num_videos_per_prompt"}
@@ -30,6 +30,21 @@ WAN = _Video(
     ends="last_image",
     ends_seen=("image_dim", "pos_embed_seq_len"),
     wants=("image_encoder", "image_processor"),
+    defaults={"num_frames": 81, "fps": 16.0},
+)
+
+WAN_VACE = _Video(
+    name="wan-vace",
+    label="Wan VACE",
+    package="wan",
+    pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID, INPAINT), "WanVACEPipeline"),
+    default_size=832,
+    default_height=480,
+    frame_group=4,
+    frame_rest=1,
+    fills=True,
+    ends="video",
+    lacks=(*_OF_PICTURES, "num_images_per_prompt"),
     defaults={"num_frames": 81, "fps": 16.0},
 )
 
@@ -142,4 +157,4 @@ ANIMATEDIFF_SDXL = _Video(
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
-ROWS = (WAN, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI, ANIMATEDIFF, ANIMATEDIFF_SDXL)
+ROWS = (WAN, WAN_VACE, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI, ANIMATEDIFF, ANIMATEDIFF_SDXL)
