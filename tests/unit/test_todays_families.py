@@ -30,6 +30,7 @@ DEFAULTS = {
     "hunyuan-dit": (50, 5.0, 1024),
     "bria": (30, 5, 1024),
     "kandinsky3": (25, 3.0, 1024),
+    "kandinsky5": (50, 3.5, 1024),
     "latent-consistency": (4, 8.5, 512),
 }
 """Family -> steps, guidance and size of the documentation of diffusers."""

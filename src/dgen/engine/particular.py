@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from dgen.engine.protocol import EngineError
 from dgen.plan.resolve import Job, family_of
 
 
 def prepared(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords of a job's call as its family wants them."""
-    module, _, name = family_of(job).prepares.partition(":")
-    return getattr(importlib.import_module(module), name)(pipeline, job, named) if name else dict(named)
+    prepare = family_of(job).prepares
+    return _function(prepare)(pipeline, job, named) if prepare else dict(named)
+
+
+def shown(pipeline: Any, job: Job, made: Any) -> Any:
+    """Return the pictures, or the latents, in what a pipeline made.
+
+    Raises:
+        EngineError: `bad-model`: there are none.
+    """
+    show = family_of(job).shows
+    if not show and not hasattr(made, "images"):
+        raise EngineError("bad-model", f"{job.pipeline} makes no pictures, but a {type(made).__name__}")
+    return _function(show)(pipeline, made) if show else made.images
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def in_sana_sprint(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,3 +45,22 @@ def in_hunyuan_image(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[
     own = {kind: getattr(pipeline, kind, None) for kind in ("guider", "ocr_guider")}
     pipeline.register_modules(**{kind: guider.new(**said) for kind, guider in own.items() if guider is not None})
     return dict(named)
+
+
+def of_kandinsky5(pipeline: Any, made: Any) -> Any:
+    """Return the pictures of Kandinsky 5."""
+    return made.image
+
+
+def of_depth(pipeline: Any, made: Any) -> list[Any]:
+    """Draw depths, (n, h, w, 1) float in [0, 1] with 0 the nearest, in greys, the nearest white."""
+    import numpy as np
+    from PIL import Image
+
+    greys = np.rint((1 - made.prediction[..., 0]) * 255).clip(0, 255).astype(np.uint8)
+    return [Image.fromarray(grey) for grey in greys]
+
+
+def of_normals(pipeline: Any, made: Any) -> list[Any]:
+    """Draw surface normals, (n, h, w, 3) float in [-1, 1], as colours."""
+    return pipeline.image_processor.visualize_normals(made.prediction)

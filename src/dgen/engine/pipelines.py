@@ -14,7 +14,7 @@ from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.frames import films_of
 from dgen.engine.libraries import class_named
 from dgen.engine.offloading import inference
-from dgen.engine.particular import prepared
+from dgen.engine.particular import prepared, shown
 from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
@@ -75,13 +75,11 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     if leg.hands_over:
         return Result((), latents=(made.images,))
     if latents.makes_latents(job):
-        return Result((), latents=latents.finished(pipeline, job, made.images))
+        return Result((), latents=latents.finished(pipeline, job, shown(pipeline, job, made)))
     if job.frames is not None:
         return Result((), films=tuple(films) or films_of(made.frames))
-    if not hasattr(made, "images"):
-        raise EngineError("bad-model", f"{job.pipeline} makes no pictures, but a {type(made).__name__}")
     flagged = getattr(made, "nsfw_content_detected", None) or ()
-    return Result(tuple(i.convert("RGB") for i in made.images), tuple(map(bool, flagged)))
+    return Result(tuple(i.convert("RGB") for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))
 
 
 def failure(error: Exception, job: Job, pipeline: Any) -> EngineError:

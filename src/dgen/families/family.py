@@ -62,6 +62,10 @@ class Family:
     """Fields of options -> what its pipelines call them, where those have a name of their own for it."""
 
     call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call that does not say them
+    shows: str = ""
+    """The function `module:name` that gets a pipeline and its output, and returns the pictures in it, where those are
+    not its `images`."""
+
     prepares: str = ""
     """The function `module:name` that gets a pipeline, a job and keywords, and returns those of the call."""
 

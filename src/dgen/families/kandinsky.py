@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dgen.families.family import IMG2IMG, SIGNED, TXT2IMG, Family
+from dgen.families.sizes import one_of
 
 KANDINSKY3 = Family(
     name="kandinsky3",
@@ -15,4 +16,32 @@ KANDINSKY3 = Family(
     lacks=("loras", "lora_fuse_scale"),  # its UNet takes none
 )
 
-ROWS = (KANDINSKY3,)
+_SIZES = ((1024, 1024), (640, 1408), (1408, 640), (768, 1280), (1280, 768), (896, 1152), (1152, 896))
+
+KANDINSKY5 = Family(
+    name="kandinsky5",
+    label="Kandinsky 5 Image",
+    package="kandinsky5",
+    pipelines={TXT2IMG: "Kandinsky5T2IPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    draws={TXT2IMG: one_of(_SIZES)},
+    shows="dgen.engine.particular:of_kandinsky5",
+)
+
+KANDINSKY5_EDIT = Family(
+    name="kandinsky5-edit",
+    label="Kandinsky 5 Image Editing",
+    package="kandinsky5",
+    pipelines={IMG2IMG: "Kandinsky5I2IPipeline"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    draws={IMG2IMG: one_of(_SIZES)},
+    shows="dgen.engine.particular:of_kandinsky5",
+)
+
+ROWS = (KANDINSKY3, KANDINSKY5, KANDINSKY5_EDIT)

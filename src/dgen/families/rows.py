@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
-from dgen.families import flux, flux2, guided, hunyuan, kandinsky, qwen, sana, stability, today, video
+from dgen.families import flux, flux2, guided, hunyuan, kandinsky, marigold, qwen, sana, stability, today, video
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -132,6 +132,7 @@ _TABLES = (
     today,
     hunyuan,
     kandinsky,
+    marigold,
     video,
 )
 """The files of rows, in the order in which families are listed."""

@@ -1,0 +1,32 @@
+"""Rows of Marigold, which tells from a picture how far things are and where their surfaces look."""
+
+from __future__ import annotations
+
+from dgen.families.family import IMG2IMG, Family
+
+_OWN_STEPS = {"num_inference_steps": None}
+"""A model knows how many steps are best for it."""
+
+DEPTH = Family(
+    name="marigold-depth",
+    label="Marigold Depth",
+    package="marigold",
+    pipelines={IMG2IMG: "MarigoldDepthPipeline"},
+    default_size=768,
+    defaults=_OWN_STEPS,
+    call={"output_type": "np"},
+    shows="dgen.engine.particular:of_depth",
+)
+
+NORMALS = Family(
+    name="marigold-normals",
+    label="Marigold Normals",
+    package="marigold",
+    pipelines={IMG2IMG: "MarigoldNormalsPipeline"},
+    default_size=768,
+    defaults=_OWN_STEPS,
+    call={"output_type": "np"},
+    shows="dgen.engine.particular:of_normals",
+)
+
+ROWS = (DEPTH, NORMALS)

@@ -1,0 +1,92 @@
+"""Families that choose their sizes, and families that look at pictures, make what a plain call makes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from toybench import INPUTS, Bench, picture, pixels
+
+from dgen.engine.processors import load_reader
+from dgen.plan.resolve import made_size
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy model of every family of this file."""
+    import toy_looks
+
+    made = tmp_path_factory.mktemp("looks")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in toy_looks.LOOKS.items():
+            make(made / name)
+    return made
+
+
+def plain(model: Path, pipeline: str, call: dict[str, Any], **parts: Any) -> Any:
+    """Call a pipeline as diffusers' documentation says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import diffusers
+        import torch
+
+        pipe = getattr(diffusers, pipeline).from_pretrained(model, **parts)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe(generator=torch.Generator("cpu").manual_seed(7), **call)
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "mode", "given", "size"),
+    [
+        ("kandinsky5", "Kandinsky5T2IPipeline", "txt2img", {"width": 768, "height": 1280}, Size(768, 1280)),
+        ("kandinsky5-edit", "Kandinsky5I2IPipeline", "img2img", {"image": picture()}, Size(1024, 1024)),
+    ],
+)
+def test_kandinsky_5_draws_one_of_its_sizes(
+    folder: Path, shared_bench: Bench, name: str, pipeline: str, mode: str, given: dict[str, Any], size: Size
+) -> None:
+    from transformers import Qwen2VLProcessor
+
+    asked = {"output_size": size} if mode == "txt2img" else {}
+    job = shared_bench.job(folder / name, mode, num_inference_steps=1, **asked)
+    made = shared_bench.engine.render(job, INPUTS[mode], lambda step, steps: None)
+    reader = load_reader(Qwen2VLProcessor, folder / name / "tokenizer")
+    call = {"prompt": "a red circle", "negative_prompt": "blurry", "num_inference_steps": 1, "guidance_scale": 3.5}
+    wanted = plain(folder / name, pipeline, call | given, tokenizer=reader)
+    assert pixels(made) == [image.tobytes() for image in wanted.image]
+    assert (job.family, job.pipeline, made_size(job), made.images[0].size) == (name, pipeline, size, tuple(size))
+
+
+def greys(prediction: Any) -> bytes:
+    grey = np.rint((1 - prediction[0, :, :, 0]) * 255).astype(np.uint8)
+    return np.stack([grey] * 3, axis=-1).tobytes()
+
+
+def colours(prediction: Any) -> bytes:
+    return ((prediction[0] + 1) * 0.5 * 255).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "drawn"),
+    [
+        ("marigold-depth", "MarigoldDepthPipeline", greys),
+        ("marigold-normals", "MarigoldNormalsPipeline", colours),
+    ],
+)
+def test_marigold_draws_what_a_plain_call_predicts(
+    folder: Path, shared_bench: Bench, name: str, pipeline: str, drawn: Callable[[Any], bytes]
+) -> None:
+    job = shared_bench.job(folder / name, "img2img", prompt=Prompt(), num_inference_steps=None)
+    made = shared_bench.engine.render(job, INPUTS["img2img"], lambda step, steps: None)
+    assert (job.family, job.request.num_inference_steps) == (name, None)
+    assert pixels(made) == [drawn(plain(folder / name, pipeline, {"image": picture()}).prediction)]
+    assert made.images[0].size == tuple(made_size(job)) == (64, 64)
+    assert isinstance(made.images[0], Image.Image)
