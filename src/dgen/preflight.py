@@ -13,7 +13,7 @@ from dgen import help as helps
 from dgen.detailing import detailing_mistakes
 from dgen.detectors import DETECTORS
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Span, Word
-from dgen.engine.protocol import Engine, EngineError
+from dgen.engine.protocol import Engine, EngineError, PartFacts
 from dgen.families.inspection import ModelFacts
 from dgen.families.samplers import SAMPLERS, SPACINGS
 from dgen.families.signatures import parameters
@@ -31,6 +31,7 @@ from dgen.refiners import NEXT, REFINERS
 from dgen.registry import Registry
 from dgen.retouching import retouching_mistakes
 from dgen.schema import BadValue
+from dgen.values.encoders import HELP
 from dgen.values.scalars import is_url
 from dgen.weighters import WEIGHTERS
 
@@ -155,9 +156,26 @@ def check_schedulers(
 
 
 def asks_for_help(bound: Bound) -> bool:
-    """Whether a statement asks which schedulers there are instead of rendering."""
-    held = bound.given.get("scheduler")
-    return bool({"help", "helpargs"} & {v.name for v in held.values}) if held else False
+    """Whether a statement asks which schedulers or text encoders there are instead of rendering."""
+    return bool(asked_about(bound))
+
+
+def asked_about(bound: Bound) -> dict[str, list[str]]:
+    """Return the options of which a statement asks what they can be, and their words."""
+    said = {name: [w.text for w in bound.given[name].words] for name in _QUESTIONS if name in bound.given}
+    return {name: words for name, words in said.items() if not _QUESTIONS[name].isdisjoint(words)}
+
+
+_QUESTIONS = {"scheduler": {"help", "helpargs"}, "text_encoders": {HELP}, "second_text_encoders": {HELP}}
+
+
+def encoder_lines(parts: Sequence[PartFacts]) -> Iterator[str]:
+    """Yield what `help` says of the text encoders among the parts of a model."""
+    found = [part for part in parts if part.kind.startswith("text_encoder")]
+    yield from (f"{part.kind}: {part.class_name or 'of a class that only loading tells'}" for part in found)
+    if not found:
+        yield "what text encoders the model has cannot be told before it is loaded"
+    yield "One word for each, in this order: `CLASS;model=SOURCE`, `+` for the model's own, or `null` for none."
 
 
 def scheduler_lines(names: Sequence[str], with_arguments: bool) -> Iterator[str]:

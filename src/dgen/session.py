@@ -38,17 +38,20 @@ from dgen.inertness import inert
 from dgen.lang.scope import Scope
 from dgen.media.sheet import write_sheet
 from dgen.media.write import Written, make_folder, publish
+from dgen.options.request import Request
 from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.packs import packs
 from dgen.plan.remember import last_variables
+from dgen.plan.second import refiner_request
 from dgen.plan.shots import Reel, calls_of, shots
 from dgen.plan.steps import total_steps
 from dgen.preflight import (
-    asks_for_help,
+    asked_about,
     blaming,
+    encoder_lines,
     in_folder_of_script,
     look_into,
     option_help,
@@ -167,16 +170,23 @@ class Session(Studio):
         return EngineWriter(self.engine, bound.value("device"), offline=bool(bound.value("offline_mode")))
 
     def _answer_help(self, bound: Bound) -> bool:
-        if not asks_for_help(bound):
-            return False
-        asked = [v.name for v in bound.given["scheduler"].values]
-        if len(asked) > 1:
-            raise fail("bad-value", f"`{asked[0]}` stands alone", bound.span_of("scheduler"))
-        with blaming(bound):
-            request = replace(next(iter(expand(bound, self.rng))), scheduler=None)
-            names = self.engine.schedulers(request)
-            self.write("\n".join(scheduler_lines(names, asked[0] == "helpargs")) + "\n")
-        return True
+        for option, asked in asked_about(bound).items():
+            if len(asked) > 1:
+                raise fail("bad-value", f"`{asked[0]}` stands alone", bound.span_of(option))
+            with blaming(bound):
+                request = self._asking(bound, option)
+                if option == "scheduler":
+                    lines = scheduler_lines(self.engine.schedulers(request), asked[0] == "helpargs")
+                else:
+                    lines = encoder_lines(self.engine.contents(request, self.engine.inspect(request)))
+                self.write("\n".join(lines) + "\n")
+            return True
+        return False
+
+    def _asking(self, bound: Bound, option: str) -> Request:
+        """Return the request of a statement that asks about an option, or that of its refiner."""
+        request = replace(next(iter(expand(bound, self.rng))), scheduler=None, text_encoders=())
+        return (refiner_request(request) or request) if option.startswith("second_") else request
 
     def _prepare(self, bound: Bound, expansion: Expansion) -> tuple[ModelFacts, str]:
         """Check everything that can be checked before the expensive things start, and report it together.

@@ -162,6 +162,15 @@ def test_lora_of_a_transformer_acts_as_in_a_plain_call_and_leaves_no_trace(
     assert pixels(bench.render(folder / toy, **size)) == before != made
 
 
+def test_sd3_goes_without_its_t5_as_in_a_plain_call(folder: Path, bench: Bench) -> None:
+    size = {"output_size": Size(64, 64)}
+    before = pixels(bench.render(folder / "sd3", **size))
+    made = pixels(bench.render(folder / "sd3", text_encoders=("+", "+", "null"), **size))
+    cell = Cell("sd3", "txt2img", "StableDiffusion3Pipeline", {**GUIDED, **SIZE})
+    assert made == plain(folder, cell, text_encoder_3=None)
+    assert pixels(bench.render(folder / "sd3", **size)) == before != made
+
+
 HEAVY = Prompt("a (red:1.9) circle", "blurry")
 ATTACHED = [
     ("upscaler-x4", "img2img", {"deep_cache": True, "deep_cache_interval": 2}),

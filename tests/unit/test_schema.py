@@ -159,7 +159,7 @@ STRATEGIES: dict[type, Any] = {
     processors.ProcessorText: lambda v: _named(),
     detectors.DetectorText: lambda v: _named(),
     blocks.BlocksText: lambda v: _blocks(),
-    encoders.EncoderText: lambda v: st.just("+") | _uris(uri.Uri(v.cls)),
+    encoders.EncoderText: lambda v: st.sampled_from(["+", "null"]) | _uris(uri.Uri(v.cls)),
     step_cache.StepCacheText: lambda v: _step_caches(),
     steps.StepsText: lambda v: st.sets(st.integers(1, 9999), min_size=1, max_size=4).map(lambda s: tuple(sorted(s))),
     step_cache.Falloff: lambda v: st.lists(st.floats(0, 1000), min_size=2, max_size=5).map(tuple),

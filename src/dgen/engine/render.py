@@ -51,6 +51,7 @@ from dgen.engine.protocol import (
     Preview,
     Result,
 )
+from dgen.engine.replaced import check_left_out
 from dgen.engine.second import Leg, check_second, draw
 from dgen.engine.sights import looking
 from dgen.engine.single_file import SingleFile
@@ -139,6 +140,7 @@ class LocalEngine:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
         check_weighter(request, facts.family)
+        check_left_out(request, facts.family)
         quantizers.check(request, self.models.layout(request), lambda: self.device_kind(request.device))
         schedulers.check(request, facts.family, self.models.schedulers(request))
         self.models.check(request)

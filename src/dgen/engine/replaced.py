@@ -13,7 +13,9 @@ from dgen.engine.models import check_weights, part_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Layout, Part, Source, replaced_parts
 from dgen.engine.weights import check_files
-from dgen.options.request import Request
+from dgen.families.rows import Family
+from dgen.options.request import ROWS, Request
+from dgen.values.encoders import NONE
 
 _SHARED: Mapping[str, tuple[str, ...]] = {
     "unet": ("in_channels", "out_channels", "cross_attention_dim", "addition_embed_type"),
@@ -25,6 +27,21 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
 
 ADDED = ("motion_adapter",)
 """Parts that a model need not have of its own."""
+
+
+def check_left_out(request: Request, family: Family) -> None:
+    """Refuse to go without a text encoder that the pipelines of a family, or a prompt weighter, cannot do without.
+
+    Raises:
+        EngineError: `unsupported-option`.
+    """
+    for index, (kind, uri) in enumerate(zip(ROWS["text_encoders"].parts, request.text_encoders, strict=False)):
+        if uri == NONE and (kind not in family.dispensable or request.prompt_weighter is not None):
+            who = family.label if request.prompt_weighter is None else f"`{request.prompt_weighter.name}`"
+            raise EngineError(
+                "unsupported-option", f"{who} cannot do without the {kind}", "text_encoders",
+                help="`+` keeps the model's own",
+            ).at(index)  # fmt: skip
 
 
 def check_replaced(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:

@@ -11,7 +11,7 @@ from dgen.engine import quantizers, schedulers
 from dgen.engine.calls import generators
 from dgen.engine.models import Models
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
-from dgen.engine.replaced import check_replaced
+from dgen.engine.replaced import check_left_out, check_replaced
 from dgen.engine.sources import Layout, Part, Source, parts_of, replaced_parts, source_of
 from dgen.engine.weights import check_files
 from dgen.families.inspection import SAFETENSORS_SUFFIXES, refiner_index
@@ -135,6 +135,7 @@ def _check(models: Models, second: Request, family: Family, sees: Callable[[Sour
     _check_index(second, layout, family)
     models.check(second)
     schedulers.check(second, family, models.schedulers(second))
+    check_left_out(second, family)
     for source, check in check_replaced(models.hub, second, layout):
         if sees(source):
             check()

@@ -17,6 +17,7 @@ from dgen.options.memory import quantizer_of
 from dgen.options.quantizers import Quantizer, quantizer_said
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job, component_key, family_of
+from dgen.values.encoders import NONE
 from dgen.values.scalars import is_local, is_url
 
 ASKED_BY: dict[str, str | None] = {
@@ -177,6 +178,12 @@ def replaced_parts(request: Request) -> Iterator[Part]:
         yield _replacing(request, motion, ("motion_adapter", "diffusers", "MotionAdapter"), "motion_adapter", 0)
 
 
+def left_out(request: Request) -> frozenset[str]:
+    """Return the text encoders that a request goes without."""
+    kinds = zip(ROWS["text_encoders"].parts, request.text_encoders, strict=False)
+    return frozenset(kind for kind, uri in kinds if uri == NONE)
+
+
 def _replacing(request: Request, uri: Any, what: tuple[str, str, str], option: str, index: int) -> Part:
     kind, library, class_name = what
     source = Source(
@@ -252,6 +259,8 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
             continue
         if kind in _STEERING:
             yield from _STEERING[kind](job.request, family_of(job))
+            continue
+        if kind in left_out(job.request):
             continue
         if kind in replaced:
             yield replaced[kind]

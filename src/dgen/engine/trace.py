@@ -29,6 +29,7 @@ from dgen.engine.protocol import (
     Preview,
     Result,
 )
+from dgen.engine.replaced import check_left_out
 from dgen.engine.second import check_second, shared_parts
 from dgen.engine.sources import Layout, Part, Source, adapter_parts, parts_of, source_of, vae_source
 from dgen.events import Event, Listener
@@ -112,6 +113,7 @@ class TraceEngine:
             EngineError: `unknown-scheduler`, `bad-uri`, `missing-file`, `bad-model`, `bad-weights`.
         """
         check_weighter(request, facts.family)
+        check_left_out(request, facts.family)
         planned = self.device_kind(request.device) if request.device else ""  # else the fastest there will be
         quantizers.check(request, self._layout(request), lambda: planned)
         schedulers.check(request, facts.family, self.schedulers(request))

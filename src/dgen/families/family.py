@@ -50,6 +50,7 @@ class Family:
     """CLIP text encoders -> how many of their last layers the pipelines leave out; of 0 the last norm follows."""
     pooled_texts: tuple[str, ...] = ()  # CLIP text encoders of which the summary of a text is used too
     whole_text: str = ""  # the T5 text encoder whose states follow those of CLIP, or stand alone
+    dispensable: tuple[str, ...] = ()  # text encoders that its pipelines can do without
     capabilities: tuple[str, ...] = ()  # what options ask for that no signature says
     lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])

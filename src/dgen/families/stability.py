@@ -63,6 +63,7 @@ SD3 = Family(
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
     pooled_texts=("text_encoder", "text_encoder_2"),
     whole_text="text_encoder_3",
+    dispensable=("text_encoder_3",),
     capabilities=(*TRANSFORMER_CACHES, BATCHED_GUIDANCE, "ras"),
     lacks=("ip_adapters",),
 )

@@ -62,7 +62,7 @@ class TextEncoderUri:
 
 
 TextEncoder = TextEncoderUri | str
-"""A text encoder from elsewhere, or `+` for the model's own."""
+"""A text encoder from elsewhere, `+` for the model's own, or `null` for none."""
 
 
 @record
@@ -99,7 +99,8 @@ class SubModelOptions:
         (), flag="--text-encoders", short="-te", stage=Stage.LOAD, replaces=True, many=True,
         parts=("text_encoder", "text_encoder_2", "text_encoder_3"), value=EncoderText(TextEncoderUri),
         last=("last_text_encoder_uris",),
-        help="Replace the text encoders in their order, as in `CLIPTextModel;model=FOLDER`; `+` keeps the model's own.",
+        help="Replace the text encoders in their order, as in `CLIPTextModel;model=FOLDER`; `+` keeps the model's "
+        "own, `null` goes without the T5 of Stable Diffusion 3; `help` lists those of the model.",
     )  # fmt: skip
     motion_adapter: MotionAdapterUri | None = opt(
         None, flag="--motion-adapter", stage=Stage.LOAD, parts=("motion_adapter",), replaces=True,

@@ -1,4 +1,4 @@
-"""Text encoders by their place: one from elsewhere, or the model's own (`+`)."""
+"""Text encoders by their place: one from elsewhere, the model's own (`+`), or none (`null`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from dgen.schema import Kind
 from dgen.values.uri import Uri
 
-KEEP = "+"
+KEEP, NONE, HELP = "+", "null", "help"
+"""The model's own, no text encoder, and the question which there are."""
 
 
 class EncoderText(Kind):
@@ -18,8 +19,9 @@ class EncoderText(Kind):
     metavar: str = "URI"
 
     def parse(self, text: str) -> Any:
-        """Read `+` or a URI."""
-        return KEEP if text.strip() == KEEP else Uri(self.cls).parse(text)
+        """Read `+`, `null`, `help` or a URI."""
+        word = text.strip()
+        return word if word in (KEEP, NONE, HELP) else Uri(self.cls).parse(text)
 
     def format(self, value: Any) -> str:
         """Write the word."""
