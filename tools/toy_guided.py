@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from toy_families import t5_encoder, t5_tokenizer
 from toy_models import seeded, toy_unet, toy_vae
 
 
@@ -54,4 +55,55 @@ def make_kolors(folder: Path) -> Path:
     return folder
 
 
-GUIDED_TOYS: dict[str, Callable[[Path], Path]] = {"kolors": make_kolors}
+def _floyd_unet(channels: int, **more: Any) -> Any:
+    """Make a UNet of pixels that is told T5's words."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=32, layers_per_block=1, block_out_channels=(32, 64), in_channels=channels, out_channels=6,
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"), cross_attention_dim=32,
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn", up_block_types=("SimpleCrossAttnUpBlock2D",
+        "ResnetUpsampleBlock2D"), encoder_hid_dim=32, attention_head_dim=8, addition_embed_type="text",
+        addition_embed_type_num_heads=2, cross_attention_norm="group_norm", resnet_time_scale_shift="scale_shift",
+        act_fn="gelu", norm_num_groups=8, **more,
+    )  # fmt: skip
+
+
+def _floyd_parts(**more: Any) -> dict[str, Any]:
+    from diffusers import DDPMScheduler
+    from diffusers.pipelines.deepfloyd_if import IFWatermarker
+
+    scheduler = DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2", beta_start=0.0001, beta_end=0.02, thresholding=True, sample_max_value=1.0,
+        dynamic_thresholding_ratio=0.95, prediction_type="epsilon", variance_type="learned_range",
+    )  # fmt: skip
+    return {
+        "tokenizer": t5_tokenizer(), "text_encoder": t5_encoder(), "scheduler": scheduler,
+        "safety_checker": None, "feature_extractor": None, "watermarker": IFWatermarker(),
+        "requires_safety_checker": False, **more,
+    }  # fmt: skip
+
+
+def make_if(folder: Path) -> Path:
+    """Make a first stage of DeepFloyd IF, of 32x32 pixels."""
+    from diffusers import IFPipeline
+
+    seeded(65)
+    IFPipeline(unet=_floyd_unet(3), **_floyd_parts()).save_pretrained(folder)
+    return folder
+
+
+def make_ifs(folder: Path) -> Path:
+    """Make a second stage of DeepFloyd IF."""
+    from diffusers import DDPMScheduler, IFSuperResolutionPipeline
+
+    seeded(65)  # the same text encoder as that of the first stage
+    parts = _floyd_parts(image_noising_scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2"))
+    unet = _floyd_unet(
+        6, class_embed_type="timestep", mid_block_scale_factor=1.414, time_embedding_act_fn="gelu",
+    )  # fmt: skip
+    IFSuperResolutionPipeline(unet=unet, **parts).save_pretrained(folder)
+    return folder
+
+
+GUIDED_TOYS: dict[str, Callable[[Path], Path]] = {"kolors": make_kolors, "if": make_if, "ifs": make_ifs}

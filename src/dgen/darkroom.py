@@ -257,6 +257,8 @@ class Darkroom:
         start = None if job.mode in (TXT2IMG, TXT2VID) else image
         batch = tuple(self._fitted(path, _first_chain(r), fitting, "image") for path in seed.batch)
         made = Inputs(start, masks[0] if masks else None, tuple(controls), batch, masks[1:], adapters)
+        if seed.floyd is not None:
+            made = replace(made, stage=self.pictures.picture(seed.floyd, seed.frame).convert("RGB"))
         return made if job.frames is None else self._for_video(job, seed, made, fitting)
 
     def _for_video(self, job: Job, seed: ImageSeed, made: Inputs, fitting: _Fitting) -> Inputs:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toybench import INPUTS, Bench, picture, pixels
+from toybench import INPUTS, Bench, mask, picture, pixels
 
+from dgen.check.follow import check_source
+from dgen.diagnostic import Source
 from dgen.engine.protocol import Inputs
+from dgen.families.signatures import parameters
 from dgen.options.attachments import ImageEncoderUri, IpAdapterUri, LoraUri
+from dgen.options.request import Request
+from dgen.plan.resolve import made_size, resolve
 from dgen.values.image_seed import AdapterImage, ImageSeed
+from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
 SIZE = {"width": 64, "height": 64}
@@ -118,3 +125,107 @@ def test_what_changes_the_unet_of_kolors_leaves_no_trace(folder: Path, bench: Be
     before = pixels(bench.render(folder / "kolors", **SMALL))
     assert pixels(bench.render(folder / "kolors", **SMALL, **said)) != before
     assert pixels(bench.render(folder / "kolors", **SMALL)) == before
+
+
+# ---- DeepFloyd IF --------------------------------------------------------------------------------------------------
+
+FLOYD = {**GUIDED, "clean_caption": False}
+STAGE = picture().resize((16, 16))
+SMALL_SEED = ImageSeed("seed", resize=Size(16, 0))
+STAGED = ImageSeed("seed", floyd="stage1")
+STARTED = {"image": STAGE, "original_image": picture().resize((32, 32)), "strength": 0.8}
+MASK = mask().resize((32, 32))
+STAGES: list[tuple[str, str, str, dict[str, Any], dict[str, Any], tuple[int, int]]] = [
+    ("if", "txt2img", "IFPipeline", {}, {}, (32, 32)),
+    ("if", "txt2img", "IFPipeline", {"width": 48, "height": 32}, {"output_size": Size(48, 32)}, (48, 32)),
+    ("if", "img2img", "IFImg2ImgPipeline", {"image": STARTED["original_image"], "strength": 0.8}, {}, (32, 32)),
+    (
+        "if", "inpaint", "IFInpaintingPipeline",
+        {"image": STARTED["original_image"], "mask_image": MASK, "strength": 0.8}, {}, (32, 32),
+    ),
+    (
+        "ifs", "img2img", "IFSuperResolutionPipeline", {"image": STAGE, **SIZE},
+        {"image_seed": SMALL_SEED}, (64, 64),
+    ),
+    ("ifs", "img2img", "IFImg2ImgSuperResolutionPipeline", STARTED, {"image_seed": STAGED}, (32, 32)),
+    (
+        "ifs", "img2img", "IFImg2ImgSuperResolutionPipeline", {**STARTED, "noise_level": 0},
+        {"image_seed": STAGED, "model_type": "ifs-img2img"}, (32, 32),
+    ),
+    (
+        "ifs", "inpaint", "IFInpaintingSuperResolutionPipeline", {**STARTED, "mask_image": MASK},
+        {"image_seed": replace(STAGED, mask="mask")}, (32, 32),
+    ),
+]  # fmt: skip
+
+
+def _inputs(mode: str, pipeline: str) -> Inputs:
+    """What a job is given: pictures of its size, and the one of the first stage."""
+    if mode == "txt2img":
+        return Inputs()
+    size = (16, 16) if pipeline == "IFSuperResolutionPipeline" else (32, 32)
+    stage = STAGE if "original_image" in _taken(pipeline) else None
+    return Inputs(picture().resize(size), MASK if mode == "inpaint" else None, stage=stage)
+
+
+def _taken(pipeline: str) -> set[str]:
+    return {p.name for p in parameters(pipeline, "__call__")}
+
+
+@pytest.mark.parametrize(
+    ("toy", "mode", "pipeline", "call", "said", "size"), STAGES, ids=lambda v: v if type(v) is str else ""
+)
+def test_stage_of_floyd_makes_what_a_plain_call_makes(
+    folder: Path, bench: Bench, toy: str, mode: str, pipeline: str, call: dict[str, Any], said: dict[str, Any],
+    size: tuple[int, int],
+) -> None:  # fmt: skip
+    job = bench.job(folder / toy, mode, **said)
+    made = bench.engine.render(job, _inputs(mode, pipeline), lambda step, steps: None)
+    assert job.pipeline == pipeline
+    assert tuple(made_size(job)) == size == made.images[0].size
+    assert pixels(made) == called(loaded(folder / toy, pipeline, watermarker=None), **FLOYD, **call)
+
+
+def test_picture_for_floyd_comes_to_the_size_of_the_model_unless_another_is_said(folder: Path, bench: Bench) -> None:
+    class Wide:
+        def size(self, path: str) -> Size:
+            return Size(96, 64)
+
+    request = Request(model=str(folder / "if"), prompt=Prompt("x"), image_seed=ImageSeed("seed"))
+    facts = bench.engine.inspect(request)
+    assert resolve(request, facts, "cpu", Wide()).size == Size(48, 32)
+    assert resolve(replace(request, output_size=Size(64, 64)), facts, "cpu", Wide()).size == Size(64, 40)
+    second = bench.engine.inspect(replace(request, model=str(folder / "ifs")))
+    assert made_size(resolve(request, second, "cpu", Wide())) == Size(384, 256)
+    staged = replace(request, image_seed=STAGED)
+    assert made_size(resolve(staged, second, "cpu", Wide())) == Size(48, 32)
+
+
+def test_both_stages_of_floyd_share_what_the_text_encoder_said(folder: Path) -> None:
+    bench = Bench()
+    bench.render(folder / "if")
+    bench.engine.use_modules(bench.engine.save_modules(["text_encoder", "tokenizer"]))
+    calls: list[str] = []
+    job = bench.job(folder / "ifs", "img2img", image_seed=SMALL_SEED)
+    held = next(c.value for c in bench.engine.store if c.kind == "text_encoder")
+    held.encoder.register_forward_hook(lambda *told: calls.append("asked"))
+    bench.engine.render(job, Inputs(STAGE), lambda step, steps: None)
+    assert calls == []
+    assert [c.kind for c in bench.engine.store].count("text_encoder") == 1
+
+
+def test_seed_without_the_picture_of_a_first_stage_is_told(at_work: Path, folder: Path) -> None:
+    found = check_source(
+        Source(
+            "s.dgen",
+            f"{folder / 'ifs'} --prompts x --image-seeds 'seed.png;mask=mask.png'\n"
+            f"{folder / 'if'} --prompts x --image-seeds 'seed.png;floyd=seed.png'\n"
+            f"{folder / 'if'} --prompts x --image-format safetensors\n"
+            f"{folder / 'ifs'} --prompts x --image-seeds 'seed.png;floyd=seed.png'\n",
+        )
+    )
+    assert [(d.code, d.message.replace(str(folder), "")) for d in found if d.severity == "error"] == [
+        ("missing-option", "IFInpaintingSuperResolutionPipeline needs the picture that the first stage made"),
+        ("unsupported-mode", "DeepFloyd IF has no second stage that takes the picture of a first one"),
+        ("unsupported-option", "DeepFloyd IF has no latents that could be written"),
+    ]

@@ -39,6 +39,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     found |= {"image": inputs.image, "mask_image": inputs.mask, "control_mask": inputs.mask}
     if job.frames is not None:
         found |= _video(job, inputs)
+    if inputs.stage is not None:
+        found |= {"image": inputs.stage, "original_image": inputs.image}
     if inputs.batch:
         found |= _batch(found, inputs)
     if job.request.control_nets:

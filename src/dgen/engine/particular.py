@@ -64,3 +64,25 @@ def of_depth(pipeline: Any, made: Any) -> list[Any]:
 def of_normals(pipeline: Any, made: Any) -> list[Any]:
     """Draw surface normals, (n, h, w, 3) float in [-1, 1], as colours."""
     return pipeline.image_processor.visualize_normals(made.prediction)
+
+
+def in_floyd(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Give pictures as tensors, (n, 3, h, w) float32 in [-1, 1]: others would be brought to the model's own size."""
+    import torch
+
+    found = dict(named)
+    name = "original_image" if "original_image" in named else "image"
+    if name in named and (name != "image" or family_of(job).enlarges == 1):
+        found[name] = torch.from_numpy(_pixels(named[name]) / 127.5 - 1)
+    if "mask_image" in named:
+        found["mask_image"] = torch.from_numpy((_pixels(named["mask_image"]) / 255 >= 0.5).astype("float32"))
+    return found
+
+
+def _pixels(pictures: Any) -> Any:
+    """Return pictures as an array, (n, channels, h, w) float32 in [0, 255]."""
+    import numpy as np
+
+    every = pictures if isinstance(pictures, list) else [pictures]
+    arrays = [np.asarray(each, np.float32) for each in every]
+    return np.stack([a.reshape(*a.shape[:2], -1).transpose(2, 0, 1) for a in arrays])

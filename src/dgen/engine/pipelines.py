@@ -78,7 +78,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
         return Result((), latents=latents.finished(pipeline, job, shown(pipeline, job, made)))
     if job.frames is not None:
         return Result((), films=tuple(films) or films_of(made.frames))
-    flagged = getattr(made, "nsfw_content_detected", None) or ()
+    flagged = getattr(made, "nsfw_content_detected", getattr(made, "nsfw_detected", None)) or ()
     return Result(tuple(i.convert("RGB") for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))
 
 

@@ -84,6 +84,7 @@ class Inputs:
     video_mask: tuple[Image, ...] = ()  # for each of them, what is made anew of it: white
     last: Image | None = None  # what a video ends with
     image_latents: Path | None = None  # a file of latents in place of the image
+    stage: Image | None = None  # what the first of two stages made of the image, of its own size
     pack: tuple[Job, ...] = ()  # jobs to render at once, the first one among them; they share these inputs
 
 

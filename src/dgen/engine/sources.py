@@ -24,6 +24,7 @@ ASKED_BY: dict[str, str | None] = {
     "safety_checker": "safety_checker",
     "feature_extractor": "safety_checker",
     "image_encoder": None,
+    "watermarker": None,
 }
 """Parts that a pipeline can do without, and the option that asks for them."""
 
@@ -250,7 +251,7 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
     for parameter in parameters(job.pipeline, "__init__", package):
         kind = parameter.name
         asked = ASKED_BY.get(kind)
-        may_lack = kind in optional or parameter.default is not None
+        may_lack = kind in optional or parameter.default is not None or "None" in parameter.annotation
         if kind == "image_encoder" and job.request.ip_adapters:
             yield encoder_part(job.request, layout) or _own(kind, _ENCODER, job.request)
             continue

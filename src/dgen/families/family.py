@@ -17,6 +17,7 @@ SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 HI_DIFFUSION = "hi-diffusion"  # what `capabilities` of families with a UNet like that of the paper say
+FLOYD = "floyd"  # what an image seed with the picture of a first stage makes of a pipeline
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
 
 
@@ -76,6 +77,7 @@ class Family:
     """Modes whose pipelines choose the size -> what they draw for a wanted width and height, in pixels."""
 
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
+    resizes: bool = False  # whether pictures come to the model's own size by their shorter side, when nobody says one
     controlnet: str = "ControlNetModel"  # the class of its ControlNets
     wants: tuple[str, ...] = ()  # parts that its pipelines can do without, and that a model brings to be used
     built_on: tuple[str, ...] = ()  # families whose models it can use as well, when its name is said

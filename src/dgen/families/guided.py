@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import HI_DIFFUSION, IMG2IMG, PAG, TXT2IMG, UNET_CACHES, Family
+from dgen.families.family import FLOYD, HI_DIFFUSION, IMG2IMG, INPAINT, PAG, TXT2IMG, UNET_CACHES, Family
 
 KOLORS = Family(
     name="kolors",
@@ -14,4 +14,54 @@ KOLORS = Family(
     capabilities=(HI_DIFFUSION, *UNET_CACHES),
 )
 
-ROWS = (KOLORS,)
+_AS_TYPED = {"clean_caption": False}
+"""Otherwise the words that are read depend on which packages are installed."""
+
+_NO_LORA = ("loras", "lora_fuse_scale")
+
+IF = Family(
+    name="if",
+    label="DeepFloyd IF",
+    package="deepfloyd_if",
+    pipelines={TXT2IMG: "IFPipeline", IMG2IMG: "IFImg2ImgPipeline", INPAINT: "IFInpaintingPipeline"},
+    default_size=64,
+    resizes=True,
+    call=_AS_TYPED,
+    prepares="dgen.engine.particular:in_floyd",
+    lacks=_NO_LORA,
+)
+
+IFS = Family(
+    name="ifs",
+    label="the second stage of DeepFloyd IF",
+    package="deepfloyd_if",
+    pipelines={IMG2IMG: "IFSuperResolutionPipeline", INPAINT: "IFInpaintingSuperResolutionPipeline"},
+    variants={
+        FLOYD: {IMG2IMG: "IFImg2ImgSuperResolutionPipeline", INPAINT: "IFInpaintingSuperResolutionPipeline"},
+    },
+    default_size=256,
+    resizes=True,
+    enlarges=4,
+    capabilities=(FLOYD,),
+    as_signed=("noise_level",),
+    call=_AS_TYPED,
+    prepares="dgen.engine.particular:in_floyd",
+    lacks=_NO_LORA,
+)
+
+IFS_IMG2IMG = Family(
+    name="ifs-img2img",
+    label="the second stage of DeepFloyd IF for pictures",
+    package="deepfloyd_if",
+    pipelines={IMG2IMG: "IFImg2ImgSuperResolutionPipeline", INPAINT: "IFInpaintingSuperResolutionPipeline"},
+    also=("IFSuperResolutionPipeline",),
+    default_size=256,
+    resizes=True,
+    capabilities=(FLOYD,),
+    defaults={"noise_level": 0},
+    call=_AS_TYPED,
+    prepares="dgen.engine.particular:in_floyd",
+    lacks=_NO_LORA,
+)
+
+ROWS = (KOLORS, IF, IFS, IFS_IMG2IMG)

@@ -9,6 +9,7 @@ from dgen.families import flux, flux2, guided, hunyuan, kandinsky, marigold, qwe
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
+    FLOYD,
     HI_DIFFUSION,
     IMG2IMG,
     IMG2VID,
@@ -27,9 +28,9 @@ from dgen.schema import BadValue
 from dgen.values.control_modes import SDXL_MODES
 
 __all__ = [
-    "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "IMG2IMG", "IMG2VID", "INPAINT", "MODES", "PAG", "PIX2PIX", "SD",
-    "SDXL", "T2I_ADAPTER", "TXT2IMG", "TXT2VID", "VID2VID", "Family", "family_named", "family_of_class", "generic",
-    "some_of",
+    "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "FLOYD", "IMG2IMG", "IMG2VID",
+    "INPAINT", "MODES", "PAG", "PIX2PIX", "SD", "SDXL", "T2I_ADAPTER", "TXT2IMG",
+    "TXT2VID", "VID2VID", "Family", "family_named", "family_of_class", "generic", "some_of",
 ]  # fmt: skip
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}

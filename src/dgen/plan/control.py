@@ -10,6 +10,7 @@ from dgen.families.rows import (
     CONTROLNET,
     CONTROLNET_UNION,
     FAMILIES,
+    FLOYD,
     IMG2IMG,
     INPAINT,
     PAG,
@@ -21,6 +22,7 @@ from dgen.families.rows import (
 from dgen.options.attachments import ControlNetUri
 from dgen.options.request import Request
 from dgen.plan.bind import Bound
+from dgen.plan.stages import is_staged
 from dgen.values.control_modes import number_of
 from dgen.values.image_seed import ImageSeed
 
@@ -53,7 +55,11 @@ PAG_OPTIONS = ("pag", "pag_scale", "pag_adaptive_scale")
 def variant_of(said: Said, family: Family) -> str:
     """Return which pipelines of a family run what is attached; "" for those that run the model alone."""
     has_pag = any(value is not None and value is not False and value != () for value in map(said, PAG_OPTIONS))
-    return "+".join(filter(None, (_steering(said, family), PAG if has_pag else "")))
+    return "+".join(filter(None, (_stage(said, family), _steering(said, family), PAG if has_pag else "")))
+
+
+def _stage(said: Said, family: Family) -> str:
+    return FLOYD if FLOYD in family.variants and is_staged(said("image_seed")) else ""
 
 
 def _steering(said: Said, family: Family) -> str:
@@ -154,12 +160,6 @@ def _groups(bound: Bound, index: int, seed: ImageSeed) -> Iterator[Diagnostic]:
         )  # fmt: skip
 
 
-_UNTAKEN = {
-    "floyd": "{} has no second stage that takes the picture of a first one",
-}
-"""The parts of an image seed that no family takes yet."""
-
-
 def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterator[Diagnostic]:
     """Find parts of an image seed that nothing takes."""
     if seed.adapter and "ip_adapters" not in bound and not family.fills:
@@ -168,13 +168,6 @@ def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterat
             code="missing-option", message="adapter images need `--ip-adapters`", help="add `--ip-adapters`",
             span=_span(bound, index, [first]),
         )  # fmt: skip
-    for name, message in _UNTAKEN.items():
-        held: Any = getattr(seed, name)
-        if held:
-            path: str = held if isinstance(held, str) else held[0]
-            yield Diagnostic(
-                code="unsupported-mode", message=message.format(family.label), span=_span(bound, index, [path])
-            )
 
 
 def _modes(bound: Bound, nets: Sequence[ControlNetUri], family: Family) -> Iterator[Diagnostic]:

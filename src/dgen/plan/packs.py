@@ -55,7 +55,8 @@ def _alike(shot: Shot) -> Hashable:
 
 def _may_share(request: Request) -> bool:
     seed = request.image_seed
-    if any(getattr(request, name, None) for name in ALONE) or (seed is not None and (seed.latents or seed.batch)):
+    own = seed is not None and (seed.latents or seed.batch or seed.floyd)
+    if own or any(getattr(request, name, None) for name in ALONE):
         return False
     if seed is not None and seed.mask is not None and (request.num_images_per_prompt or 1) > 1:
         return False  # inpainting pipelines encode the picture with another generator than alone

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
-from dgen.families.signatures import accepts
+from dgen.families.signatures import accepts, components
+from dgen.options.output import TENSOR_FORMATS
 from dgen.options.request import ROWS, Request
 from dgen.plan.abilities import implied, modes_with, takes
 from dgen.plan.bind import Bound
@@ -21,6 +22,7 @@ from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
 from dgen.plan.limits import overdone
 from dgen.plan.shots import Moving
+from dgen.plan.stages import filled, is_filled, is_staged, stage_mistakes
 from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mistakes
 from dgen.schema import BadValue, NamesPaths, Option, Stage
 from dgen.values.encoders import KEEP
@@ -70,7 +72,7 @@ def family_of(job: Job) -> Family:
 
 def made_size(job: Job) -> Size:
     """Return the size in pixels of what a job's pipeline makes."""
-    times = family_of(job).enlarges
+    times = 1 if is_staged(job.request.image_seed) else family_of(job).enlarges
     return Size(job.size.width * times, job.size.height * times)
 
 
@@ -129,10 +131,28 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family), *at_odds(bound))
     found += (*_misaligned(bound, facts.family, modes), *_of_one_size(bound, facts, modes))
     found += (*video_mistakes(bound, facts, modes), *overdone(bound, facts.family, pipelines))
+    found += _unstaged(bound, facts, (modes, variant))
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:
         found += _without_steps(bound, facts.family, with_strength)
     return found
+
+
+def _unstaged(bound: Bound, facts: ModelFacts, how: tuple[list[str], str]) -> Iterator[Diagnostic]:
+    """Find image seeds that name the picture of a first stage where there is none, or lack one."""
+    held = bound.given.get("image_seed")
+    seeds = [(seed, bound.span_of("image_seed", n)) for n, seed in enumerate(held.values)] if held else []
+    pipelines = [pipeline_of(facts, mode, how[1]) or pipeline_of(facts, mode) or "" for mode in how[0]]
+    yield from stage_mistakes(facts.family, pipelines, seeds)
+    if bound.value("image_format") in TENSOR_FORMATS and pipelines and not _has_latents(facts.family, pipelines[0]):
+        yield Diagnostic(
+            code="unsupported-option", message=f"{facts.family.label} has no latents that could be written",
+            span=bound.span_of("image_format"),
+        )  # fmt: skip
+
+
+def _has_latents(family: Family, pipeline: str) -> bool:
+    return accepts(pipeline, "latents", family.package) or "vae" in components(pipeline, family.package)
 
 
 def _seeds(bound: Bound) -> int:
@@ -294,6 +314,8 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     multiple = multiple_for(request, mode, family)
     if seed is not None and seed.image is not None and not seed.is_latent:
         size = align(seed_size(request, seed, multiple, pictures), multiple)
+        if is_filled(family, mode, seed) and seed.resize is None and request.output_size is None:
+            size = align(filled(pictures.size(seed.image), facts.default_size), multiple)
     else:
         size = request.output_size or facts.default_size
     size = drawn(family, mode, size)
