@@ -10,16 +10,12 @@ from PIL import Image, ImageDraw
 
 from dgen.darkroom import Darkroom
 from dgen.media.read import PictureFiles
-from dgen.processors import PROCESSORS, Computing, Row, chains
+from dgen.processors import PROCESSORS, Row, chains
 from dgen.values.uri import OpenUri
 
 DOCS = Path(__file__).parent.parent / "docs"
 PICTURES = DOCS / "pictures" / "processors"
-FIRST_PARTY = [
-    row
-    for row in PROCESSORS.rows().values()
-    if row.place[0].parent.name == "plugins" and not issubclass(row.options, Computing)
-]
+FIRST_PARTY = [row for row in PROCESSORS.rows().values() if row.place[0].parent.name == "plugins" and not row.has_model]
 
 
 def landscape(sky: tuple[int, int, int], sun: tuple[int, int, int]) -> Image.Image:

@@ -15,7 +15,7 @@ from dgen.lang.directives import directives
 from dgen.lang.functions import functions
 from dgen.options.commands import COMMANDS
 from dgen.plan.abilities import in_words
-from dgen.processors import PROCESSORS, Computing, Detection, Processing
+from dgen.processors import PROCESSORS, Detection, Processing
 from dgen.schema import Option, rows_of
 from dgen.values.uri import Uri, uris_in
 
@@ -152,7 +152,7 @@ def processor_page() -> str:
             parts.append("\nIt looks for something.\n")
         if row.example:
             shown = f"\n![What {name} makes](pictures/processors/{name}.png)\n"
-            picture = "" if issubclass(row.options, Computing) else shown
+            picture = "" if row.has_model else shown
             parts.append(f'\n```\n\\image_process photo.png --processors "{row.example}"\n```\n{picture}')
     return "".join(parts)
 

@@ -30,7 +30,7 @@ from dgen.processors import (
     image_processor,
 )
 from dgen.refiners import Noise, Refining, latents_processor
-from dgen.schema import BadValue, opt, options, record
+from dgen.schema import BadValue, opt, options, record, same_as
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
 from dgen.values.scalars import (
     Choice,
@@ -105,4 +105,5 @@ __all__ = [
     "prompt_upscaler",
     "prompt_weighter",
     "record",
+    "same_as",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dgen.registry import Chosen, PluginRow, Registry
 from dgen.schema import BadValue, NamesPaths, opt, options, record
-from dgen.values.scalars import FilePath, Flag, Integer, SizeText, Text, is_url
+from dgen.values.scalars import FilePath, Flag, Integer, ModelSource, SizeText, Text, is_url
 from dgen.values.uri import NamedUri, OpenUri
 
 if TYPE_CHECKING:
@@ -173,6 +173,11 @@ class Row(PluginRow):
     resizes: bool = False
     example: str = ""
     unseen: Callable[[Any, Any], Any] | None = None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether it looks through a model."""
+        return any(isinstance(row.value, ModelSource) for row in self.arguments.values())
 
     @property
     def shown(self) -> str:

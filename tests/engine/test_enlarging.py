@@ -213,3 +213,109 @@ def test_what_is_missing_is_named_before_anything_is_loaded(
     assert caught.value.code == "missing-package"
     assert 'pip install "dgen-lang[processors]"' in str(caught.value.help)
     assert [n for n in sys.modules if n.startswith("torchvision.")] == []
+
+
+# ---- faces ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_face_is_restored_where_it_is(shared_bench: Bench, spandrel: Any, models: Path, tmp_path: Path) -> None:
+    """What is not near a face stays; in the middle of a face the network's picture takes its place."""
+    import torch
+    from test_objects import make_rt_detr
+    from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        make_rt_detr(tmp_path / "finder")
+    image = picture().resize((96, 80))
+    own = AutoImageProcessor.from_pretrained(tmp_path / "finder")
+    finder = AutoModelForObjectDetection.from_pretrained(tmp_path / "finder")
+    with torch.inference_mode():
+        seen = finder(**own(images=image, return_tensors="pt"))
+    (found,) = own.post_process_object_detection(seen, threshold=0.0, target_sizes=[(80, 96)])
+    best = int(found["scores"].argmax())
+    score = float(found["scores"].sort(descending=True).values[:2].mean())
+    left, top, right, bottom = found["boxes"][best].tolist()
+    half, x, y = max(right - left, bottom - top) / 2, (left + right) / 2, (top + bottom) / 2
+    box = (max(0, round(x - half)), max(0, round(y - half)), min(96, round(x + half)), min(80, round(y + half)))
+    part = image.crop(box)
+    small = part.resize((32, 32), Image.Resampling.LANCZOS)
+    made = Image.fromarray(np.rint(plainly(spandrel, models / "2x.safetensors", small)).astype(np.uint8))
+    made = np.asarray(made.resize(part.size, Image.Resampling.LANCZOS)).astype(int)
+    words = (
+        f"face-restore;model={models / '2x.safetensors'};detector={tmp_path / 'finder'};size=32;margin=0;"
+        f"confidence={score}"
+    )
+    result = developed(shared_bench, words, image).astype(int)
+    inner = np.s_[made.shape[0] // 4 : -(made.shape[0] // 4), made.shape[1] // 4 : -(made.shape[1] // 4)]
+    assert np.abs(result[box[1] : box[3], box[0] : box[2]][inner] - made[inner]).max() <= 1
+    outside = np.ones((80, 96), bool)
+    outside[box[1] : box[3], box[0] : box[2]] = False
+    assert (result[outside] == np.asarray(image)[outside]).all()
+
+
+def test_without_a_detector_the_picture_is_a_face(shared_bench: Bench, spandrel: Any, models: Path) -> None:
+    image = picture()
+    small = image.resize((32, 32), Image.Resampling.LANCZOS)
+    made = np.rint(plainly(spandrel, models / "2x.safetensors", small))
+    words = f"face-restore;model={models / '2x.safetensors'};size=32"
+    assert np.abs(developed(shared_bench, words, image) - made).max() <= 1
+    half = developed(shared_bench, f"{words};strength=0.5", image)
+    assert np.abs(half - (made + np.asarray(image)) / 2).max() <= 1.5
+
+
+# ---- ncnn -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ncnn_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A convolution and a pixel shuffle as ncnn writes them, and the same in PyTorch."""
+    import struct
+
+    import torch
+
+    folder, chance = tmp_path_factory.mktemp("ncnn"), np.random.default_rng(0)
+    weight = (chance.normal(size=(12, 3, 3, 3)) * 0.2).astype(np.float32)
+    bias = chance.normal(size=12, loc=0.3, scale=0.1).astype(np.float32)
+    layers = (
+        "Input data 0 1 data",
+        f"Convolution conv 1 1 data middle 0=12 1=3 4=1 5=1 6={weight.size}",
+        "PixelShuffle shuffle 1 1 middle output 0=2",
+    )
+    (folder / "2x.param").write_text("7767517\n3 3\n" + "\n".join(layers) + "\n")
+    (folder / "2x.bin").write_bytes(struct.pack("<I", 0) + weight.tobytes() + bias.tobytes())
+    (folder / "short.bin").write_bytes(struct.pack("<I", 0) + b"abc")
+
+    def run(pixels: Any) -> Any:
+        seen = torch.nn.functional.conv2d(pixels, torch.tensor(weight), torch.tensor(bias), padding=1)
+        return torch.nn.functional.pixel_shuffle(seen, 2)
+
+    return folder, run
+
+
+def test_ncnn_enlarges_as_pytorch_does(shared_bench: Bench, ncnn_files: tuple[Path, Any]) -> None:
+    folder, run = ncnn_files
+    image = picture().resize((50, 37))
+    wanted = pixels(run(given(image)))
+    assert np.ptp(wanted) > 100
+    words = f"upscaler-ncnn;model={folder / '2x.bin'};param={folder / '2x.param'}"
+    assert np.abs(developed(shared_bench, f"{words};threads=1", image) - wanted).max() <= 2  # ncnn computes in halves
+    tiles = developed(shared_bench, f"{words};tile=20;overlap=8;winograd=false;sgemm=false;blocktime=0", image)
+    assert np.abs(tiles - wanted).max() <= 2
+    assert developed(shared_bench, f"{words};tile=auto;scale=1.5", image).shape == (56, 75, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("model=HERE/2x.bin;param=HERE/2x.bin", "does not say how a network of ncnn is built"),
+        ("model=HERE/short.bin;param=HERE/2x.param", "`short.bin` does not fit `2x.param`"),
+        ("model=HERE/2x.bin;param=HERE/2x.param;use-gpu=true;gpu-index=64", "this machine has no GPU 64 for Vulkan"),
+        ("model=HERE/none.bin;param=HERE/2x.param", "there is no file or folder"),
+    ],
+)
+def test_what_is_no_network_of_ncnn_is_told(
+    shared_bench: Bench, ncnn_files: tuple[Path, Any], words: str, told: str
+) -> None:
+    with pytest.raises(EngineError, match=told):
+        developed(shared_bench, "upscaler-ncnn;" + words.replace("HERE", str(ncnn_files[0])))

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from dgen.cli.main import main
 from dgen.darkroom import Darkroom
 from dgen.media.read import PictureFiles
-from dgen.processors import PROCESSORS, Computing, chains
+from dgen.processors import PROCESSORS, chains
 from dgen.schema import BadValue
 from dgen.values.uri import OpenUri
 
@@ -298,7 +298,7 @@ def test_every_processor_refuses_a_picture_with_words_or_processes_it() -> None:
         "patchmatch": "mask=black.png",
     }  # fmt: skip
     factors = dict.fromkeys(("brightness", "contrast", "saturation"), "factor=2")
-    for name in [n for n, row in PROCESSORS.rows().items() if not issubclass(row.options, Computing)]:
+    for name in [n for n, row in PROCESSORS.rows().items() if not row.has_model]:
         words = (given | factors).get(name)
         made = process(f"{name};{words}" if words else name, pixels=np.full((1, 1, 3), 255, np.uint8))
         assert made.dtype == np.uint8, name

@@ -43,7 +43,8 @@ def looking(lens: Lens, tools: tuple[Store, Loader], where: tuple[str, bool, boo
     )
     with ExitStack() as stack, quiet():
         model, *preparing = store.gather(stack, list(_needs(lens, source, loader)))
-        store.bring(model, device)
+        if hasattr(model.value, "to"):  # others find their device by themselves
+            store.bring(model, device)
         stack.enter_context(load_torch().inference_mode())
         try:
             yield Seer(model.value, preparing[0].value if preparing else None, device)
@@ -52,7 +53,7 @@ def looking(lens: Lens, tools: tuple[Store, Loader], where: tuple[str, bool, boo
         except Exception as error:
             raise _failed(lens, source, error) from error
         finally:
-            if not stays:
+            if not stays and hasattr(model.value, "to"):
                 store.bring(model, HOST)
 
 
