@@ -15,7 +15,7 @@ _BY_PART: Mapping[str, tuple[str, ...]] = {
 }
 """How the names of the tensors of a part begin in the checkpoints of Stable Diffusion 1, 2 and XL."""
 
-_BY_CLASS = {"T5": "text_encoders.t5xxl.", "CLIP": ("text_encoders.clip_l.", "text_encoders.clip_g.")}
+_CLIPS, _T5 = ("text_encoders.clip_l.", "text_encoders.clip_g."), "text_encoders.t5xxl."
 """The same for the text encoders in those of Stable Diffusion 3 and FLUX.1, by their class."""
 
 DENOISERS = ("unet", "transformer")
@@ -34,9 +34,9 @@ def prefixes_of(kind: str, family: Family) -> tuple[str, ...]:
     if kind in DENOISERS:
         return ("model.diffusion_model.",)
     if own.startswith("T5"):
-        return ("text_encoders.t5xxl.",)
+        return (_T5,)
     clips = [name for name, cls in classes.items() if cls.startswith("CLIPText") and "text_encoder" in name]
-    further = _BY_CLASS["CLIP"][clips.index(kind) : clips.index(kind) + 1] if kind in clips else ()
+    further = _CLIPS[clips.index(kind) : clips.index(kind) + 1] if kind in clips else ()
     return (*_BY_PART.get(kind, ()), *further)
 
 

@@ -41,7 +41,10 @@ class Family:
     default_size: int = 512  # pixels each way, when the model itself does not say
     default_height: int | None = None  # pixels, where that is another
     accelerated_dtype: str = "float16"  # what `--dtype auto` means off the CPU
-    checkpoint_keys: tuple[str, ...] = ()  # tensors that a checkpoint file of this family holds
+    checkpoint_keys: tuple[str, ...] = ()
+    """How tensors begin that a checkpoint file of this family holds, after `model.diffusion_model.` where that is."""
+
+    checkpoint_inputs: tuple[int, ...] = ()  # the input channels of its denoiser there, where they tell it from others
     single_file: bool = False  # whether checkpoint files can be loaded
     also: tuple[str, ...] = ()  # further classes a model's index may name
     denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])

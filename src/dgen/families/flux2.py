@@ -7,6 +7,7 @@ from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 DEV = Family(
     name="flux2",
     label="FLUX.2",
+    checkpoint_keys=("double_blocks.", "single_stream_modulation.lin.weight"),
     package="flux2",
     pipelines={TXT2IMG: "Flux2Pipeline", IMG2IMG: "Flux2Pipeline"},
     multiple_of=16,

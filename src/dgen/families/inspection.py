@@ -74,17 +74,21 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
             f"`{path.name}` holds one part of a model: a `{GGUF_SUFFIX}` file is never a whole one", code="bad-model",
             help="name a model, and the file beside it: `MODEL --unet FILE.gguf`",
         )  # fmt: skip
-    family = wanted
-    if family is None and path.suffix.lower() in SAFETENSORS_SUFFIXES:
-        keys = safetensors_header(path).keys()
-        family = _family_of_keys(keys)
+    family, channels = wanted, None
+    if path.suffix.lower() in SAFETENSORS_SUFFIXES:
+        found, channels = _recognised(safetensors_header(path))
+        family = wanted or found
     if family is None:
         raise BadValue(
             f"the family of `{path.name}` cannot be told from the file", code="bad-model",
             help="say it with `--model-type`: " + ", ".join(f"`{n}`" for n in FAMILIES),
         )  # fmt: skip
-    size = Size(*family.usual_size)
-    return ModelFacts(family=family, pipeline=family.pipeline, default_size=size)
+    fitting = {mode for mode, fit in family.denoiser_channels.items() if channels in fit}
+    pipeline = next((p for mode, p in family.pipelines.items() if mode in fitting), family.pipeline)
+    return ModelFacts(
+        family=family, pipeline=pipeline, default_size=Size(*family.usual_size),
+        denoiser_channels=channels if family.denoiser_channels else None,
+    )  # fmt: skip
 
 
 def refiner_index(path: Path) -> dict[str, Any]:
@@ -110,13 +114,22 @@ _REFINER_INDEX: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _family_of_keys(keys: Iterable[str]) -> Family | None:
-    names = list(keys)
-    for family in FAMILIES.values():
-        wanted = family.checkpoint_keys
-        if wanted and all(any(k.startswith(w) for k in names) for w in wanted):
-            return family
-    return None
+_FIRST_LAYERS = ("input_blocks.0.0.weight", "img_in.weight")
+_DENOISER = "model.diffusion_model."
+
+
+def _recognised(header: dict[str, Any]) -> tuple[Family | None, int | None]:
+    """Return the family whose tensors a checkpoint file has, the most particular one, and its denoiser's channels."""
+    names = {name.removeprefix(_DENOISER): tensor for name, tensor in header.items() if name != "__metadata__"}
+    channels = next((names[layer]["shape"][1] for layer in _FIRST_LAYERS if layer in names), None)
+    found = [family for family in FAMILIES.values() if _is_of(family, names, channels)]
+    return max(found, key=lambda family: len(family.checkpoint_keys), default=None), channels
+
+
+def _is_of(family: Family, names: Iterable[str], channels: int | None) -> bool:
+    wanted = family.checkpoint_keys
+    has_all = bool(wanted) and all(any(name.startswith(key) for name in names) for key in wanted)
+    return has_all and (not family.checkpoint_inputs or channels in (None, *family.checkpoint_inputs))
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ _AS_TYPED = {"clean_caption": False}
 SANA = Family(
     name="sana",
     label="Sana",
+    checkpoint_keys=("blocks.0.cross_attn.q_linear.weight", "blocks.0.cross_attn.kv_linear.weight"),
     package="sana",
     pipelines={TXT2IMG: "SanaPipeline"},
     variants={CONTROLNET: {TXT2IMG: "SanaControlNetPipeline"}},
