@@ -71,10 +71,10 @@ def make_qwen_editor(folder: Path, pipeline: str, **more: Any) -> Path:
 
     QwenImagePipeline(**_qwen_parts(4, 2, **more)).save_pretrained(folder)
     save_qwen_reader(folder / "processor")
-    return _amended(folder, _class_name=pipeline, processor=["transformers", "Qwen2VLProcessor"])
+    return amended(folder, _class_name=pipeline, processor=["transformers", "Qwen2VLProcessor"])
 
 
-def _amended(folder: Path, **entries: Any) -> Path:
+def amended(folder: Path, **entries: Any) -> Path:
     """Write into the index of a model what cannot be made, and so not saved, without torchvision."""
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     (folder / "model_index.json").write_text(json.dumps({**index, **entries}), encoding="utf-8")
@@ -122,7 +122,7 @@ def make_flux2(folder: Path, reader: str = "PixtralProcessor") -> Path:
 
     parts = _flux2_parts(is_told=True)
     Flux2Pipeline(**parts, text_encoder=mistral(31), tokenizer=qwen_tokenizer()).save_pretrained(folder)
-    return _amended(folder, tokenizer=["transformers", reader])
+    return amended(folder, tokenizer=["transformers", reader])
 
 
 def make_flux2_klein(folder: Path, is_distilled: bool = False) -> Path:
@@ -153,8 +153,21 @@ def make_chroma(folder: Path) -> Path:
     return folder
 
 
+def toy_dc() -> Any:
+    """Make a deep-compression autoencoder of 32 pixels a cell."""
+    from diffusers import AutoencoderDC
+
+    widths, blocks = (4,) * 6, ("ResBlock",) * 6
+    return AutoencoderDC(
+        latent_channels=4, attention_head_dim=2, encoder_block_types=blocks, decoder_block_types=blocks,
+        encoder_block_out_channels=widths, decoder_block_out_channels=widths, encoder_layers_per_block=(1,) * 6,
+        decoder_layers_per_block=(1,) * 6, encoder_qkv_multiscales=((),) * 6, decoder_qkv_multiscales=((),) * 6,
+        downsample_block_type="conv", upsample_block_type="interpolate", scaling_factor=0.4,
+    )  # fmt: skip
+
+
 def _sana_parts(scheduler: Any, cells: int, **more: Any) -> dict[str, Any]:
-    from diffusers import AutoencoderDC, SanaTransformer2DModel
+    from diffusers import SanaTransformer2DModel
 
     seeded(55)
     transformer = SanaTransformer2DModel(
@@ -162,15 +175,8 @@ def _sana_parts(scheduler: Any, cells: int, **more: Any) -> dict[str, Any]:
         num_cross_attention_heads=2, cross_attention_head_dim=4, cross_attention_dim=8, caption_channels=WIDTH,
         sample_size=cells, patch_size=1, **more,
     )  # fmt: skip
-    widths, blocks = (4,) * 6, ("ResBlock",) * 6
-    vae = AutoencoderDC(
-        latent_channels=4, attention_head_dim=2, encoder_block_types=blocks, decoder_block_types=blocks,
-        encoder_block_out_channels=widths, decoder_block_out_channels=widths, encoder_layers_per_block=(1,) * 6,
-        decoder_layers_per_block=(1,) * 6, encoder_qkv_multiscales=((),) * 6, decoder_qkv_multiscales=((),) * 6,
-        downsample_block_type="conv", upsample_block_type="interpolate", scaling_factor=0.4,
-    )  # fmt: skip
     return {
-        "tokenizer": gemma_tokenizer(), "text_encoder": gemma(), "vae": vae, "transformer": transformer,
+        "tokenizer": gemma_tokenizer(), "text_encoder": gemma(), "vae": toy_dc(), "transformer": transformer,
         "scheduler": scheduler,
     }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +91,46 @@ def test_marigold_draws_what_a_plain_call_predicts(
     assert pixels(made) == [drawn(plain(folder / name, pipeline, {"image": picture()}).prediction)]
     assert made.images[0].size == tuple(made_size(job)) == (64, 64)
     assert isinstance(made.images[0], Image.Image)
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "mode", "given"),
+    [
+        ("prx", "PRXPipeline", "txt2img", {}),
+        ("z-image-omni", "ZImageOmniPipeline", "txt2img", {}),
+        ("z-image-omni", "ZImageOmniPipeline", "img2img", {"image": picture()}),
+    ],
+)
+def test_mode_makes_what_a_plain_call_makes(
+    folder: Path, shared_bench: Bench, name: str, pipeline: str, mode: str, given: dict[str, Any]
+) -> None:
+    import torch
+
+    size = {"output_size": Size(64, 64)} if mode == "txt2img" else {}
+    job = shared_bench.job(folder / name, mode, dtype="bfloat16", **size)
+    made = shared_bench.engine.render(job, INPUTS[mode], lambda step, steps: None)
+    call = {"prompt": "a red circle", "negative_prompt": "blurry", "num_inference_steps": 2, "width": 64, "height": 64}
+    wanted = plain(folder / name, pipeline, call | given, torch_dtype=torch.bfloat16)
+    assert pixels(made) == [image.tobytes() for image in wanted.images]
+    assert (job.family, job.pipeline, made_size(job)) == (name, pipeline, Size(64, 64))
+
+
+def test_size_that_a_prx_model_was_made_for_stands_in_its_index(folder: Path, shared_bench: Bench) -> None:
+    assert shared_bench.job(folder / "prx").size == Size(512, 512)
+    index = folder / "prx" / "model_index.json"
+    other = folder / "prx-large"
+    shutil.copytree(folder / "prx", other)
+    told = index.read_text(encoding="utf-8")
+    assert '"default_sample_size": 512' in told
+    (other / "model_index.json").write_text(told.replace('_size": 512', '_size": 1024'), encoding="utf-8")
+    assert shared_bench.job(other).size == Size(1024, 1024)
+
+
+def test_z_image_omni_edits_in_full_precision_though_its_pipeline_encodes_in_half(
+    folder: Path, shared_bench: Bench
+) -> None:
+    half, full = (
+        np.frombuffer(pixels(shared_bench.render(folder / "z-image-omni", "img2img", dtype=dtype))[0], np.uint8)
+        for dtype in ("bfloat16", "float32")
+    )
+    assert np.abs(half.astype(int) - full).mean() < 3

@@ -58,10 +58,11 @@ from dgen.engine.single_file import SingleFile
 from dgen.engine.sources import ADAPTERS, Layout, Part, adapter_parts, parts_of, source_of
 from dgen.engine.texts import continue_texts
 from dgen.events import Fetching, Listener, OffloadChosen
+from dgen.families.family import MIXING
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import SD
 from dgen.options.request import Request
-from dgen.plan.resolve import Job
+from dgen.plan.resolve import Job, family_of
 from dgen.processors import Lens, Seer
 from dgen.upscalers import TextOrder
 
@@ -297,7 +298,7 @@ class LocalEngine:
         vae = modules.get("vae")
         stack.enter_context(keeping_precision(vae))
         stack.enter_context(vae_modes(vae, {"vae_tiling": r.vae_tiling, "vae_slicing": r.vae_slicing}))
-        if are_mixed(modules.values()):
+        if are_mixed(modules.values()) or MIXING in family_of(job).capabilities:
             stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
             for network in filter(None, (denoiser, modules.get("controlnet"))):
                 stack.enter_context(taking_any(network))

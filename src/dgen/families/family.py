@@ -18,6 +18,9 @@ SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 HI_DIFFUSION = "hi-diffusion"  # what `capabilities` of families with a UNet like that of the paper say
 FLOYD = "floyd"  # what an image seed with the picture of a first stage makes of a pipeline
+MIXING = "mixing"
+"""The capability of pipelines that give the VAE pictures in a precision of their own choice."""
+
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
 
 

@@ -56,6 +56,8 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     family = wanted or family_of_class(pipeline)
     parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
+    if isinstance(told := index.get("default_sample_size"), int):
+        size = Size(told, told)  # PRX says it in pixels
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
         default_frames=_frames(folder), ends=_ends(folder, family),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, MIXING, SIGNED, TXT2IMG, Family
 from dgen.families.sizes import of_area
 
 Z_IMAGE = Family(
@@ -15,6 +15,28 @@ Z_IMAGE = Family(
     controlnet="ZImageControlNetModel",
     multiple_of=16,
     default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
+Z_IMAGE_OMNI = Family(
+    name="z-image-omni",
+    label="Z-Image Omni",
+    package="z_image",
+    pipelines={TXT2IMG: "ZImageOmniPipeline", IMG2IMG: "ZImageOmniPipeline"},
+    capabilities=(MIXING,),  # bfloat16, whatever the model is in
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
+PRX = Family(
+    name="prx",
+    label="PRX",
+    package="prx",
+    pipelines={TXT2IMG: "PRXPipeline"},
+    multiple_of=16,
     accelerated_dtype="bfloat16",
     as_signed=SIGNED,
 )
@@ -100,4 +122,4 @@ LATENT_CONSISTENCY = Family(
     text_layers={"text_encoder": 0},
 )
 
-ROWS = (Z_IMAGE, CHROMA, LUMINA2, AURAFLOW, COGVIEW4, HIDREAM, BRIA, LATENT_CONSISTENCY)
+ROWS = (Z_IMAGE, Z_IMAGE_OMNI, PRX, CHROMA, LUMINA2, AURAFLOW, COGVIEW4, HIDREAM, BRIA, LATENT_CONSISTENCY)
