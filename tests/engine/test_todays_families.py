@@ -230,3 +230,12 @@ def test_two_control_nets_steer_qwen_image_as_in_a_plain_call(folder: Path, benc
     both = QwenImageMultiControlNetModel([QwenImageControlNetModel.from_pretrained(net) for _ in range(2)])
     cell = Cell("qwen-image", "txt2img", "QwenImageControlNetPipeline", call)
     assert made == plain(folder, cell, controlnet=both)
+
+
+def test_pictures_that_cannot_be_made_at_once_are_made_one_after_another(folder: Path, bench: Bench) -> None:
+    said = {"output_size": Size(64, 64), "prompt": Prompt("a red circle")}
+    jobs = [bench.job(folder / "flux2-klein", **{**said, "seed": seed, "batch_jobs": 2}) for seed in (7, 8)]
+    alone = [pixels(bench.engine.render(job, Inputs(), lambda step, steps: None)) for job in jobs]
+    made = bench.engine.render(jobs[0], Inputs(pack=tuple(jobs)), lambda step, steps: None)
+    assert made.parts == (1, 1)
+    assert pixels(made) == [*alone[0], *alone[1]]

@@ -28,6 +28,8 @@ DEFAULTS = {
     "hidream": (50, 5.0, 1024),
     "hunyuan-image": (50, None, 2048),
     "hunyuan-dit": (50, 5.0, 1024),
+    "z-image-omni": (50, 5.0, 1024),
+    "prx": (28, 4.0, 512),
     "bria": (30, 5, 1024),
     "kandinsky3": (25, 3.0, 1024),
     "kandinsky5": (50, 3.5, 1024),

@@ -11,7 +11,7 @@ from dgen.engine.failures import TooBig
 from dgen.engine.ladder import Hands, climb, joined
 from dgen.engine.protocol import EngineError, Inputs, Result
 from dgen.events import MemoryShort
-from dgen.plan.resolve import Job
+from dgen.plan.resolve import Job, family_of
 
 Draw = Callable[[Job, Inputs], Result]
 
@@ -26,6 +26,8 @@ def in_parts(pack: Sequence[Job], inputs: Inputs, hands: Hands, draw: Draw) -> R
         alone = replace(inputs, pack=())
         hands = replace(hands, draw=lambda job: draw(job, alone))
         return replace(climb(pack[0], hands, can_split=True), parts=(1,))
+    if not family_of(pack[0]).packs:
+        return joined([in_parts((job,), inputs, hands, draw) for job in pack])
     try:
         return replace(draw(pack[0], replace(inputs, pack=tuple(pack))), parts=(len(pack),))
     except TooBig:

@@ -82,6 +82,9 @@ class Family:
     )
     """Modes whose pipelines choose the size -> what they draw for a wanted width and height, in pixels."""
 
+    packs: bool = True
+    """Whether its pipelines make several pictures at once as they make each alone, with a weight for each."""
+
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     resizes: bool = False  # whether pictures come to the model's own size by their shorter side, when nobody says one
     controlnet: str = "ControlNetModel"  # the class of its ControlNets

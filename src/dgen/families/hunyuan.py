@@ -6,6 +6,7 @@ from dgen.families.family import CONTROLNET, SIGNED, TXT2IMG, Family
 
 HUNYUAN_IMAGE = Family(
     name="hunyuan-image",
+    packs=False,
     label="HunyuanImage 2.1",
     package="hunyuan_image",
     pipelines={TXT2IMG: "HunyuanImagePipeline"},
@@ -20,6 +21,7 @@ HUNYUAN_IMAGE = Family(
 
 HUNYUAN_DIT = Family(
     name="hunyuan-dit",
+    packs=False,
     label="HunyuanDiT",
     package="hunyuandit",
     pipelines={TXT2IMG: "HunyuanDiTPipeline"},

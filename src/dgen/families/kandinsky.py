@@ -7,6 +7,7 @@ from dgen.families.sizes import one_of
 
 KANDINSKY3 = Family(
     name="kandinsky3",
+    packs=False,
     label="Kandinsky 3",
     package="kandinsky3",
     pipelines={TXT2IMG: "Kandinsky3Pipeline", IMG2IMG: "Kandinsky3Img2ImgPipeline"},
@@ -20,6 +21,7 @@ _SIZES = ((1024, 1024), (640, 1408), (1408, 640), (768, 1280), (1280, 768), (896
 
 KANDINSKY5 = Family(
     name="kandinsky5",
+    packs=False,
     label="Kandinsky 5 Image",
     package="kandinsky5",
     pipelines={TXT2IMG: "Kandinsky5T2IPipeline"},
@@ -33,6 +35,7 @@ KANDINSKY5 = Family(
 
 KANDINSKY5_EDIT = Family(
     name="kandinsky5-edit",
+    packs=False,
     label="Kandinsky 5 Image Editing",
     package="kandinsky5",
     pipelines={IMG2IMG: "Kandinsky5I2IPipeline"},

@@ -9,6 +9,7 @@ _OWN_STEPS = {"num_inference_steps": None}
 
 DEPTH = Family(
     name="marigold-depth",
+    packs=False,
     label="Marigold Depth",
     package="marigold",
     pipelines={IMG2IMG: "MarigoldDepthPipeline"},
@@ -20,6 +21,7 @@ DEPTH = Family(
 
 NORMALS = Family(
     name="marigold-normals",
+    packs=False,
     label="Marigold Normals",
     package="marigold",
     pipelines={IMG2IMG: "MarigoldNormalsPipeline"},

@@ -10,6 +10,7 @@ _GUIDED = {"negative_prompt": " "}
 
 QWEN_IMAGE = Family(
     name="qwen-image",
+    packs=False,
     label="Qwen-Image",
     package="qwenimage",
     pipelines={
@@ -31,6 +32,7 @@ QWEN_IMAGE = Family(
 
 QWEN_IMAGE_EDIT = Family(
     name="qwen-image-edit",
+    packs=False,
     label="Qwen-Image-Edit",
     package="qwenimage",
     pipelines={IMG2IMG: "QwenImageEditPipeline", INPAINT: "QwenImageEditInpaintPipeline"},
@@ -45,6 +47,7 @@ QWEN_IMAGE_EDIT = Family(
 
 QWEN_IMAGE_EDIT_PLUS = Family(
     name="qwen-image-edit-plus",
+    packs=False,
     label="Qwen-Image-Edit 2509",
     package="qwenimage",
     pipelines={IMG2IMG: "QwenImageEditPlusPipeline"},

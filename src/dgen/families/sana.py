@@ -9,6 +9,7 @@ _AS_TYPED = {"clean_caption": False}
 
 SANA = Family(
     name="sana",
+    packs=False,
     label="Sana",
     checkpoint_keys=("blocks.0.cross_attn.q_linear.weight", "blocks.0.cross_attn.kv_linear.weight"),
     package="sana",
@@ -24,6 +25,7 @@ SANA = Family(
 
 SANA_SPRINT = Family(
     name="sana-sprint",
+    packs=False,
     label="Sana Sprint",
     package="sana",
     pipelines={TXT2IMG: "SanaSprintPipeline", IMG2IMG: "SanaSprintImg2ImgPipeline"},
@@ -38,6 +40,7 @@ SANA_SPRINT = Family(
 
 PIXART_SIGMA = Family(
     name="pixart-sigma",
+    packs=False,
     label="PixArt-Σ",
     package="pixart_alpha",
     pipelines={TXT2IMG: "PixArtSigmaPipeline"},
@@ -48,6 +51,7 @@ PIXART_SIGMA = Family(
 
 PIXART_ALPHA = Family(
     name="pixart-alpha",
+    packs=False,
     label="PixArt-α",
     package="pixart_alpha",
     pipelines={TXT2IMG: "PixArtAlphaPipeline"},

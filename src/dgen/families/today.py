@@ -7,6 +7,7 @@ from dgen.families.sizes import of_area
 
 Z_IMAGE = Family(
     name="z-image",
+    packs=False,
     label="Z-Image",
     checkpoint_keys=("layers.0.adaLN_modulation.0.weight",),
     package="z_image",
@@ -21,6 +22,7 @@ Z_IMAGE = Family(
 
 Z_IMAGE_OMNI = Family(
     name="z-image-omni",
+    packs=False,
     label="Z-Image Omni",
     package="z_image",
     pipelines={TXT2IMG: "ZImageOmniPipeline", IMG2IMG: "ZImageOmniPipeline"},
@@ -33,6 +35,7 @@ Z_IMAGE_OMNI = Family(
 
 PRX = Family(
     name="prx",
+    packs=False,
     label="PRX",
     package="prx",
     pipelines={TXT2IMG: "PRXPipeline"},
@@ -43,6 +46,7 @@ PRX = Family(
 
 CHROMA = Family(
     name="chroma",
+    packs=False,
     label="Chroma",
     checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale", "distilled_guidance_layer.in_proj.bias"),
     package="chroma",
@@ -57,6 +61,7 @@ CHROMA = Family(
 
 LUMINA2 = Family(
     name="lumina2",
+    packs=False,
     label="Lumina Image 2",
     checkpoint_keys=("cap_embedder.0.weight",),
     package="lumina2",
@@ -69,6 +74,7 @@ LUMINA2 = Family(
 
 AURAFLOW = Family(
     name="auraflow",
+    packs=False,
     label="AuraFlow",
     checkpoint_keys=("double_layers.0.attn.w1q.weight", "cond_seq_linear.weight"),
     package="aura_flow",
@@ -80,6 +86,7 @@ AURAFLOW = Family(
 
 COGVIEW4 = Family(
     name="cogview4",
+    packs=False,
     label="CogView 4",
     package="cogview4",
     pipelines={TXT2IMG: "CogView4Pipeline"},
@@ -91,6 +98,7 @@ COGVIEW4 = Family(
 
 HIDREAM = Family(
     name="hidream",
+    packs=False,
     label="HiDream-I1",
     checkpoint_keys=("double_stream_blocks.0.block.adaLN_modulation.1.bias",),
     package="hidream_image",
@@ -104,6 +112,7 @@ HIDREAM = Family(
 
 BRIA = Family(
     name="bria",
+    packs=False,
     label="Bria 3",
     package="bria",
     pipelines={TXT2IMG: "BriaPipeline"},
@@ -115,6 +124,7 @@ BRIA = Family(
 
 LATENT_CONSISTENCY = Family(
     name="latent-consistency",
+    packs=False,
     label="Latent consistency models",
     package="latent_consistency_models",
     pipelines={TXT2IMG: "LatentConsistencyModelPipeline", IMG2IMG: "LatentConsistencyModelImg2ImgPipeline"},
