@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "detailing": BASE
     | {"detectors", "engine", "families", "media", "options", "plan", "processors", "registry", "retouching"},
-    "plugins": BASE | {"detectors", "families", "lang", "networks", "processors", "upscalers", "refiners", "weighters"},
+    "plugins": BASE
+    | {"detectors", "families", "lang", "networks", "options", "processors", "upscalers", "refiners", "weighters"},
     "preflight": BASE
     | {"detailing", "detectors", "engine", "families", "help", "media", "options", "plan", "processors", "registry"}
     | {"refiners", "retouching", "weighters"},

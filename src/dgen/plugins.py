@@ -17,6 +17,7 @@ from dgen.lang.functions import function
 from dgen.lang.host import Host
 from dgen.lang.line import Line
 from dgen.networks import OnnxFile
+from dgen.options.quantizers import QuantizerText
 from dgen.processors import (
     Bench,
     ChainText,
@@ -76,6 +77,7 @@ __all__ = [
     "OnnxFile",
     "PointText",
     "Processing",
+    "QuantizerText",
     "Reader",
     "Real",
     "Refining",

@@ -35,6 +35,8 @@ class TextOrder:
     temperature: float = 1.0
     top_k: int = 50
     top_p: float = 1.0
+    system: str = ""  # what a model that chats is told first; each text is the answer then, without what it answers
+    quantizer: Any = None  # as `--quantizer` says one
     answers: bool = False  # the model is one that answers; it draws nothing at random then
 
 
@@ -42,7 +44,7 @@ class Writer(Protocol):
     """Gives upscalers a language model."""
 
     def continue_texts(self, order: TextOrder) -> tuple[str, ...]:
-        """Return each text with what a model wrote after it, or the answer to it."""
+        """Return each text with what a model wrote after it, or the answer to it where it answers or chats."""
         ...
 
 

@@ -91,6 +91,96 @@ def test_a_pattern_that_is_none_is_told(toys: Path, capsys: pytest.CaptureFixtur
     assert "error[bad-value]: `block-regex` is no pattern" in capsys.readouterr().err
 
 
+CLEANUP = {
+    "rules.json": '{"cleanup": [{"pattern": "A STAR", "substitution": "the sun", "ignore-case": true}, '
+    '{"pattern": "(?s) sun.*", "substitution": " sun shines"}]}',
+    "rules.toml": '[[cleanup]]\npattern = "a star"\nsubstitution = "the sun"\n'
+    '[[cleanup]]\npattern = "(?s) sun.*"\nsubstitution = " sun shines"\n',
+    "rules.yaml": "- pattern: a star\n  substitution: the sun\n"
+    "- {pattern: '(?s) sun.*', substitution: ' sun shines'}\n",
+}
+
+
+@pytest.mark.parametrize("name", CLEANUP)
+def test_patterns_of_a_file_clean_what_was_written(
+    toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text(CLEANUP[name], encoding="utf-8")
+    uri = f"magicprompt;model={toys / 'gpt2'};seed=3;max-length=30;cleanup-config={tmp_path / name}"
+    assert upscaled(capsys, "-p", "a star", "-u", uri) == ["'the sun shines'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.json", "{", "cannot be read"),
+        ("a.yaml", "a: [", "cannot be read"),
+        ("a.json", "{}", "has no list `cleanup`"),
+        ("a.json", '[{"pattern": "a", "with": "b"}]', "each entry has a `pattern`"),
+        ("a.json", '[{"pattern": "("}]', "is no pattern"),
+    ],
+)
+def test_cleanup_file_that_is_wrong_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, told: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert main(["prompt-upscale", "-p", "a", "-u", f"magicprompt;cleanup-config={tmp_path / name}"]) == 2
+    err = capsys.readouterr().err
+    assert "error[bad-value]: `cleanup-config`" in err
+    assert told in err
+
+
+TEMPLATE = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[me]{% endif %}"
+)
+
+
+def test_model_that_chats_answers_as_in_a_plain_call(bench: Bench, toys: Path, tmp_path: Path) -> None:
+    import shutil
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path / "chat"
+    shutil.copytree(toys / "gpt2", folder)
+    wanted = TextOrder(texts=("a star",), model=str(folder), seed=3, max_length=12, system="be brief")
+    with pytest.raises(EngineError, match="takes no `system` text"):
+        bench.engine.continue_texts(wanted, None, offline=True)
+    (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
+    bench.engine.clear("model")
+    (made,) = bench.engine.continue_texts(wanted, None, offline=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    given = tokenizer("[system]be brief[user]a star[me]", return_tensors="pt")
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    plain = model.generate(
+        input_ids=given["input_ids"], attention_mask=given["attention_mask"], do_sample=True, max_new_tokens=12,
+        temperature=1.0, top_k=50, top_p=1.0, pad_token_id=256,
+    )  # fmt: skip
+    assert made == tokenizer.decode(plain[0, given["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert not made.startswith("a star")
+
+
+def test_language_model_may_be_quantized(bench: Bench, toys: Path) -> None:
+    from dgen.options.quantizers import QuantizerText
+
+    quantizer = QuantizerText().parse("quanto;type=int8")
+    texts = {"texts": ("ein roter Stern",), "model": str(toys / "marian"), "seed": 0, "answers": True}
+    whole = bench.engine.continue_texts(TextOrder(**texts), None, offline=True)
+    bench.engine.continue_texts(TextOrder(**texts, quantizer=quantizer), None, offline=True)
+    sizes = [e.bytes for e in bench.of(ComponentLoaded) if e.kind == "text_model"]
+    assert len(sizes) == 2
+    assert sizes[1] < sizes[0]
+    assert bench.engine.continue_texts(TextOrder(**texts), None, offline=True) == whole
+    assert len([e for e in bench.of(ComponentLoaded) if e.kind == "text_model"]) == 2
+
+
+def test_quantizer_that_cannot_be_used_is_told(toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = f"magicprompt;model={toys / 'gpt2'};quantizer=gguf"
+    assert main(["prompt-upscale", "-p", "a", "-u", uri]) in (1, 2)
+    assert "`gguf` makes nothing smaller" in capsys.readouterr().err
+
+
 def test_texts_are_answered_as_in_a_plain_call(bench: Bench, toys: Path) -> None:
     from dgen.engine.libraries import quiet
 

@@ -83,18 +83,27 @@ def check(request: Request, layout: Layout, device: Callable[[], str]) -> None:
     """
     check_wholeness(request, layout)
     for uri, model, option, index in _said(request):
-        _check_format(uri, model, option, index)
-        row = ROWS[type(uri)]
-        if not _is_installed(row.package):
-            raise EngineError(
-                "missing-package", f"`{uri.name}` needs the package `{row.package}`, which is not installed", option,
-                help='`pip install "dgen-lang[quant]"` brings it',
-            ).at(index)  # fmt: skip
-        if row.needs_accelerator and device() == "cpu":
-            raise EngineError(
-                "bad-device", f"`{uri.name}` needs an accelerator, and the job runs on the CPU", option,
-                help="`sdnq`, `torchao` and `quanto` run on any device",
-            ).at(index)  # fmt: skip
+        check_usable(uri, model, device, option, index)
+
+
+def check_usable(uri: Quantizer, model: str, device: Callable[[], str], option: str, index: int = 0) -> None:
+    """Refuse a quantizer that is not installed, cannot run on a kind of device, or not on the weights of `model`.
+
+    Raises:
+        EngineError: `missing-package`, `bad-device`, `bad-value`.
+    """
+    _check_format(uri, model, option, index)
+    row = ROWS[type(uri)]
+    if not _is_installed(row.package):
+        raise EngineError(
+            "missing-package", f"`{uri.name}` needs the package `{row.package}`, which is not installed", option,
+            help='`pip install "dgen-lang[quant]"` brings it',
+        ).at(index)  # fmt: skip
+    if row.needs_accelerator and device() == "cpu":
+        raise EngineError(
+            "bad-device", f"`{uri.name}` needs an accelerator, and the job runs on the CPU", option,
+            help="`sdnq`, `torchao` and `quanto` run on any device",
+        ).at(index)  # fmt: skip
 
 
 def check_wholeness(request: Request, layout: Layout) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from dgen.engine.components import Need, Store
+from dgen.engine.devices import kind_of
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.footprint import footprint
 from dgen.engine.libraries import quiet
 from dgen.engine.loading import Loader
 from dgen.engine.protocol import EngineError
+from dgen.engine.quantizers import check_usable
 from dgen.engine.sources import Part, Source
 from dgen.upscalers import TextOrder
 
@@ -28,6 +30,8 @@ def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[
     """
     device, offline = where
     source = Source(model=order.model, offline=offline)
+    if order.quantizer is not None:
+        check_usable(order.quantizer, order.model, lambda: kind_of(device), "model")
     with ExitStack() as stack, quiet():
         needs = _needs(order, source, loader)
         tokenizer, model = store.gather(stack, needs)
@@ -47,12 +51,12 @@ def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[
 def _needs(order: TextOrder, source: Source, loader: Loader) -> tuple[Need, Need]:
     folder = loader.hub.folders(source, [""])
     class_name = named_class(folder, source, "language model")
-    key = (order.model, order.dtype)
+    key = (order.model, order.dtype, order.quantizer)
     parts = (
         Part(kind=_TOKENIZER, key=(_TOKENIZER, order.model), source=source, dtype=order.dtype,
              library="transformers", class_name="AutoTokenizer"),
         Part(kind=_MODEL, key=(_MODEL, *key), source=source, dtype=order.dtype, library="transformers",
-             class_name=class_name),
+             class_name=class_name, quantizer=order.quantizer),
     )  # fmt: skip
     sizes = (0, footprint(loader.hub, parts[1]).bytes or 0)
     first, second = (
@@ -97,14 +101,25 @@ def _continued(order: TextOrder, tokenizer: Any, model: Any, device: str) -> tup
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    given = tokenizer(list(order.texts), return_tensors="pt", padding=True).to(device)
+    is_chat = bool(order.system)
+    texts = [_as_chat(order, tokenizer, text) for text in order.texts] if is_chat else list(order.texts)
+    given = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not is_chat).to(device)
+    start = given["input_ids"].shape[1]
+    length = start + order.max_length if is_chat else max(order.max_length, start + 1)
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(order.seed)
         made = model.generate(
             input_ids=given["input_ids"], attention_mask=given["attention_mask"], do_sample=True,
-            max_length=max(order.max_length, given["input_ids"].shape[1] + 1), temperature=order.temperature,
-            top_k=order.top_k, top_p=order.top_p, pad_token_id=tokenizer.pad_token_id,
+            max_length=length, temperature=order.temperature, top_k=order.top_k, top_p=order.top_p,
+            pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
-    start = given["input_ids"].shape[1]
     written = tokenizer.batch_decode(made[:, start:], skip_special_tokens=True)
-    return tuple(text + more for text, more in zip(order.texts, written, strict=True))
+    return tuple(more if is_chat else text + more for text, more in zip(order.texts, written, strict=True))
+
+
+def _as_chat(order: TextOrder, tokenizer: Any, text: str) -> str:
+    """Return a text as a model reads it that chats, after what it is told first."""
+    if tokenizer.chat_template is None:
+        raise EngineError("bad-model", f"`{order.model}` is no model that chats, and takes no `system` text")
+    said = [{"role": "system", "content": order.system}, {"role": "user", "content": text}]
+    return tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
