@@ -78,3 +78,13 @@ def plainly(toys: Path) -> Iterator[Callable[..., list[bytes]]]:
 
     yield call
     loaded.clear()
+
+
+@pytest.fixture(scope="session")
+def flow_toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toy models of SD3 and FLUX.1, and what attaches to them."""
+    from flowbench import make_all
+
+    folder = tmp_path_factory.mktemp("flow")
+    make_all(folder)
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from dgen.engine import latents
@@ -20,7 +21,7 @@ from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
 from dgen.engine.second import Leg
 from dgen.engine.sources import Layout, options_of
-from dgen.plan.resolve import Job
+from dgen.plan.resolve import Job, family_of
 
 
 def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
@@ -32,6 +33,7 @@ def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
     cls = class_named("diffusers", job.pipeline)
     if cls is None:
         raise EngineError("bad-model", f"the installed diffusers has no pipeline `{job.pipeline}`")
+    cls = _mixed(cls, family_of(job).mixes) if job.request.textual_inversions else cls
     expected, optional = cls._get_signature_keys(cls)
     given = {k: components.get(k) for k in expected} | options_of(job, layout)
     given |= {k: v for k, v in components.items() if k in optional}
@@ -45,6 +47,15 @@ def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
         raise EngineError("bad-model", f"{job.pipeline} refuses its components: {first_line(error)}") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@cache
+def _mixed(cls: Any, names: tuple[str, ...]) -> Any:
+    """Return a pipeline class with loaders that its code asks for and its bases forget: they spell words out."""
+    import diffusers.loaders
+
+    missing = [getattr(diffusers.loaders, name) for name in names if not hasattr(cls, "maybe_convert_prompt")]
+    return type(cls.__name__, (cls, *missing), {"__module__": cls.__module__}) if missing else cls
 
 
 def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> Result:

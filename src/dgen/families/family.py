@@ -59,6 +59,7 @@ class Family:
     whole_text: str = ""  # the T5 text encoder whose states follow those of CLIP, or stand alone
     dispensable: tuple[str, ...] = ()  # text encoders that its pipelines can do without
     capabilities: tuple[str, ...] = ()  # what options ask for that no signature says
+    mixes: tuple[str, ...] = ()  # loaders of diffusers that its pipelines go with, whether they have them or not
     lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of options -> their values when nobody says one, where those differ from what other families have."""

@@ -6,6 +6,7 @@ from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TRANSFORMER_CACHE
 from dgen.values.control_modes import FLUX_MODES
 from dgen.values.step_cache import MAG_RATIOS
 
+_WORDS = "TextualInversionLoaderMixin"
 _CAPABILITIES = (*TRANSFORMER_CACHES, MAG_RATIOS, "tea_cache")
 
 FLUX = Family(
@@ -30,6 +31,7 @@ FLUX = Family(
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5},
     controlnet="FluxControlNetModel",
+    mixes=(_WORDS,),
     union_modes=FLUX_MODES,
 )
 

@@ -52,7 +52,7 @@ def takes(family: Family, pipeline: str, row: Option) -> bool:
     if row.name in family.lacks:
         return False
     if row.needs:
-        return mixes_in(pipeline, row.needs, family.package)
+        return row.needs in family.mixes or mixes_in(pipeline, row.needs, family.package)
     if row.stage is Stage.CALL and row.keyword:
         return accepts(pipeline, family.keyword(row.name, row.keyword), family.package)
     if row.stage is Stage.LOAD and row.parts:
