@@ -232,6 +232,25 @@ def make_mochi(folder: Path) -> Path:
     return folder
 
 
+def make_allegro(folder: Path) -> Path:
+    """Make an Allegro model of 128x128 pixels: the tiles of its VAE overlap by 120."""
+    import diffusers
+
+    seeded(61)
+    transformer = diffusers.AllegroTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, num_layers=1, cross_attention_dim=24, sample_width=16,
+        sample_height=16, sample_frames=6, caption_channels=WIDTH,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLAllegro(
+        block_out_channels=(4, 4, 4, 4), layers_per_block=1, norm_num_groups=2, sample_size=128
+    )
+    diffusers.AllegroPipeline(
+        transformer=transformer, vae=vae, text_encoder=t5_encoder(), tokenizer=t5_tokenizer(),
+        scheduler=diffusers.DDIMScheduler(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 def make_motion_adapter(folder: Path) -> Path:
     """Make a motion adapter for the toy Stable Diffusion and SDXL models, with some effect."""
     from diffusers import MotionAdapter
@@ -276,6 +295,7 @@ VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
     "svd": make_svd,
     "hunyuan-video": make_hunyuan_video,
     "mochi": make_mochi,
+    "allegro": make_allegro,
     "animatediff": make_animatediff,
     "parts": make_motion_parts,
     "cogvideox": make_cogvideox,

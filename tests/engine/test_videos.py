@@ -61,6 +61,7 @@ WAN = {**TEXT, "guidance_scale": 5.0}
 LTX = {**TEXT, "guidance_scale": 3.0, "frame_rate": 12.0}
 COG = {**TEXT, "guidance_scale": 6.0}
 AD, XL = {**TEXT, "guidance_scale": 7.5}, "animatediff-sdxl"
+ALLEGRO = {**TEXT, "guidance_scale": 7.5, "clean_caption": False}
 MOTION = {"model_type": "animatediff", "motion_adapter": MotionAdapterUri(model="motion")}
 MOTION_XL = {**MOTION, "model_type": XL}
 STEERED = {**MOTION, "control_nets": (ControlNetUri(model="parts/edges"),), "image_seed": ImageSeed("video")}
@@ -99,6 +100,7 @@ CELLS = (
         "animatediff",
     ),
     Cell("mochi", "txt2vid", "MochiPipeline", {**TEXT, "guidance_scale": 4.5}, frames=7),
+    Cell("allegro", "txt2vid", "AllegroPipeline", ALLEGRO, side=128, frames=24),
 )
 
 
@@ -188,6 +190,8 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         if "sdxl" in cell.toy:  # diffusers 0.42 leaves this part of the UNet at random
             unet = diffusers.UNet2DConditionModel.from_pretrained(folder / cell.toy / "unet")
             pipe.unet.add_embedding.load_state_dict(unet.add_embedding.state_dict())
+        if cell.toy == "allegro":
+            pipe.vae.enable_tiling()
         pipe.set_progress_bar_config(disable=True)
         given = inputs(cell)
         call = {"width": cell.side, "height": cell.side, "num_inference_steps": 2, **cell.call}

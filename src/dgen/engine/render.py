@@ -297,8 +297,10 @@ class LocalEngine:
         denoiser = modules.get("unet", modules.get("transformer"))
         vae = modules.get("vae")
         stack.enter_context(keeping_precision(vae))
-        stack.enter_context(vae_modes(vae, {"vae_tiling": r.vae_tiling, "vae_slicing": r.vae_slicing}))
-        if are_mixed(modules.values()) or MIXING in family_of(job).capabilities:
+        family = family_of(job)
+        modes = {"vae_tiling": r.vae_tiling or family.tiles, "vae_slicing": r.vae_slicing}
+        stack.enter_context(vae_modes(vae, modes))
+        if are_mixed(modules.values()) or MIXING in family.capabilities:
             stack.enter_context(converting(vae, getattr(denoiser, "dtype", None)))
             for network in filter(None, (denoiser, modules.get("controlnet"))):
                 stack.enter_context(taking_any(network))

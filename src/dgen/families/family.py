@@ -95,8 +95,11 @@ class Family:
     """Parts that are put into another part once, and not used by themselves -> that part."""
 
     frame_group: int = 1  # its videos have so many frames, or a multiple of that,
-    frame_rest: int = 0  # and so many more
-    counts_groups: bool = False  # whether its models name their frames in groups
+    frame_rest: int = 0  # and so many more,
+    frame_least: int = 1  # and at least so many
+    tiles: bool = False  # whether its VAE works in tiles alone
+    one_size: bool = False  # whether a model makes nothing but its own size
+    group_frames: int = 1  # how many frames each of those stands for that its models name
     fills: bool = False  # whether a video starts from one of which frames, and parts of frames, are to be made
     continues: bool = False  # whether a video goes on where its source ends, instead of showing it anew
     ends: str = ""  # the keyword for a picture that the video ends with

@@ -126,6 +126,23 @@ MOCHI = _Video(
     defaults={"num_frames": 19, "fps": 30.0},
 )
 
+ALLEGRO = _Video(
+    name="allegro",
+    label="Allegro",
+    package="allegro",
+    pipelines={TXT2VID: "AllegroPipeline"},
+    default_size=1280,
+    default_height=720,
+    frame_group=16,
+    frame_rest=8,
+    frame_least=24,
+    group_frames=4,
+    tiles=True,
+    one_size=True,
+    call={"clean_caption": False},
+    defaults={"num_frames": 88, "fps": 15.0},
+)
+
 _OF_UNETS = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id", "quantizer", "quantizer_map")
 
 ANIMATEDIFF = _Video(
@@ -162,4 +179,4 @@ ANIMATEDIFF_SDXL = _Video(
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
-ROWS = (WAN, WAN_VACE, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI, ANIMATEDIFF, ANIMATEDIFF_SDXL)
+ROWS = (WAN, WAN_VACE, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI, ALLEGRO, ANIMATEDIFF, ANIMATEDIFF_SDXL)

@@ -248,8 +248,9 @@ def _of_one_size(bound: Bound, facts: ModelFacts, modes: list[str]) -> Iterator[
     """Find a size for a pipeline that draws one size alone."""
     pipeline = pipeline_of(facts, TXT2IMG) if TXT2IMG in modes and not facts.family.variants else None
     size = bound.value("output_size")
-    fixed = pipeline and "output_size" in bound and size != facts.default_size
-    if pipeline and fixed and not accepts(pipeline, "height", facts.family.package):
+    fixed = "output_size" in bound and size != facts.default_size
+    is_pictured = pipeline is not None and not accepts(pipeline, "height", facts.family.package)
+    if fixed and (is_pictured or facts.family.one_size):
         yield Diagnostic(
             code="unsupported-option", message=f"{facts.family.label} draws {facts.default_size} alone",
             span=bound.span_of("output_size"), help="leave `--output-size` out",

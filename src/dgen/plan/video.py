@@ -53,8 +53,11 @@ def mode_for(family: Family, mode: str, moves: bool) -> str:
 
 def near_frames(family: Family, count: int) -> tuple[int, ...]:
     """Return the numbers of frames next to a number that a family can make: the number alone when it can."""
-    below = (count - family.frame_rest) // family.frame_group * family.frame_group + family.frame_rest
-    return (count,) if below == count else tuple(n for n in (below, below + family.frame_group) if n > 0)
+    group, rest, least = family.frame_group, family.frame_rest, family.frame_least
+    below = (count - rest) // group * group + rest
+    if below == count >= least:
+        return (count,)
+    return tuple(n for n in (below, below + group) if n >= least) or (least,)
 
 
 def _rule(family: Family) -> str:
@@ -146,8 +149,8 @@ def numbers_of(request: Request, facts: ModelFacts, clip: Moving | None) -> dict
         take = take_of(request, family, clip)
         frames = frames if family.continues else take.count
         fps = float(clip.rate) if fps is None else fps
-    usual = facts.default_frames * family.frame_group if facts.default_frames and family.counts_groups else None
+    usual = (facts.default_frames or 0) * family.group_frames
     return {
-        "num_frames": frames or usual or facts.default_frames or family.defaults["num_frames"],
+        "num_frames": frames or usual or family.defaults["num_frames"],
         "fps": family.defaults["fps"] if fps is None else fps,
     }
