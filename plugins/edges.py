@@ -305,10 +305,10 @@ def large_areas(mask: "np.ndarray", smallest: int) -> "np.ndarray":
 
 def _teed_edges(file: str, said: Any, image: "Image", bench: Bench) -> "np.ndarray":
     """Return edges, (h, w) in [0, 1]; the network sees sides that divide by 8, whose last pixels are repeated."""
-    import torch
-
     lens = Lens(noun="TEED network", model=said.model, subfolder=FOLDERS.get(said.model), file=file)
     with bench.look(lens, said) as seer:
+        import torch
+
         more = (0, -image.width % 8, 0, -image.height % 8)
         seen = teed_sides(torch.nn.functional.pad(fed(image, seer.device), more, mode="replicate"), seer.model)
         whole = averaged(seen, (image.height + more[3], image.width + more[1]))

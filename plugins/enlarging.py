@@ -1,6 +1,8 @@
 """Image processors that enlarge, restore and complete pictures with the many networks that spandrel knows."""
 
+import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module, util
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +61,14 @@ def of_file(model: str, dtype: str, noun: str) -> Lens:
     Raises:
         BadValue: `missing-package`.
     """
-    spandrel = _spandrel()
-    import torch
+    _check_spandrel()
 
     def make(tensors: Any) -> Network:
+        import spandrel
+        import torch
+
         kept = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, torch.Tensor)}
-        found = spandrel.ModelLoader().load_from_state_dict(spandrel.canonicalize_state_dict(kept or tensors))
+        found: Any = spandrel.ModelLoader().load_from_state_dict(spandrel.canonicalize_state_dict(kept or tensors))
         if (dtype == "float16" and not found.supports_half) or (dtype == "bfloat16" and not found.supports_bfloat16):
             raise BadValue(f"a {found.architecture.name} does not compute in {dtype}", help="leave `dtype` out")
         return Network(found.to(dtype=getattr(torch, dtype)).eval())
@@ -72,16 +76,16 @@ def of_file(model: str, dtype: str, noun: str) -> Lens:
     return Lens(noun=noun, model=model, make=make, dtype=dtype)
 
 
-def _spandrel() -> Any:
-    try:
-        import spandrel
-    except ModuleNotFoundError as error:
-        missing = str(error.name).partition(".")[0]
+def _check_spandrel() -> None:
+    """Find out whether spandrel can be imported, without the seconds that this takes."""
+    if sys.modules.get("spandrel") is not None:
+        return
+    missing = next((name for name in ("spandrel", "torchvision") if util.find_spec(name) is None), None)
+    if missing is not None:
         needs = f"the package `{missing}`" + ("" if missing == "spandrel" else ", which `spandrel` imports")
         raise BadValue(
             f"needs {needs}", code="missing-package", help='install both: `pip install "dgen-lang[processors]"`'
-        ) from None
-    return spandrel
+        )
 
 
 class TileText(Integer):
@@ -167,8 +171,10 @@ def _enlarger(seer: Seer) -> Callable[[Any], Any]:
     """Return what enlarges (1, 3, h, w) in [0, 1]."""
     if not isinstance(seer.model, Network):
         return lambda pixels: seer.model(pixel_values=pixels).reconstruction.clamp(0, 1)
+    from spandrel import ImageModelDescriptor
+
     descriptor = seer.model.descriptor
-    if not isinstance(descriptor, _spandrel().ImageModelDescriptor):
+    if not isinstance(descriptor, ImageModelDescriptor):
         raise BadValue(f"a {descriptor.architecture.name} completes pictures", help="take the processor `inpaint`")
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise BadValue(f"the network takes {descriptor.input_channels} channels, and pictures have 3")
@@ -277,7 +283,6 @@ class Inpaint(Computing):
 @image_processor("inpaint", Inpaint, example="inpaint;model=big-lama.safetensors;mask=mask.png")
 def inpaint(said: Any, image: "Image", bench: Bench) -> "Image":
     """Paint the white part of a mask as a network thinks it goes on, such as LaMa, which knows no prompts."""
-    import torch
     from PIL import Image as Pictures
 
     if (said.mask is None) == (said.image is None):
@@ -287,8 +292,11 @@ def inpaint(said: Any, image: "Image", bench: Bench) -> "Image":
     ).resize(image.size, Pictures.Resampling.LANCZOS)
     picture, mask = (image, named) if said.mask else (named, image)
     with bench.look(of_file(said.model, said.dtype, "network that completes pictures"), said) as seer:
-        descriptor = seer.model.descriptor
-        if not isinstance(descriptor, _spandrel().MaskedImageModelDescriptor):
+        import torch
+        from spandrel import MaskedImageModelDescriptor
+
+        descriptor: Any = seer.model.descriptor
+        if not isinstance(descriptor, MaskedImageModelDescriptor):
             raise BadValue(f"a {descriptor.architecture.name} takes no mask", help="take the processor `upscaler`")
         hole = (fed(mask.convert("L").convert("RGB"), seer, said.dtype)[:, :1] >= 0.5).to(getattr(torch, said.dtype))
         return shown(descriptor(fed(picture, seer, said.dtype), hole))
@@ -392,7 +400,7 @@ class Ncnn:
         return self._made[key]
 
     def _read(self, param: "Path", said: Any) -> Any:
-        ncnn = _ncnn()
+        ncnn: Any = import_module("ncnn")
         network = ncnn.Net()
         network.opt.use_vulkan_compute = said.use_gpu
         if said.use_gpu:
@@ -413,14 +421,9 @@ class Ncnn:
         return network
 
 
-def _ncnn() -> Any:
-    try:
-        import ncnn
-    except ModuleNotFoundError:
-        raise BadValue(
-            "needs the package `ncnn`", code="missing-package", help='install it: `pip install "dgen-lang[processors]"`'
-        ) from None
-    return ncnn
+def _no_ncnn() -> BadValue:
+    help = 'install it: `pip install "dgen-lang[processors]"`'
+    return BadValue("needs the package `ncnn`", code="missing-package", help=help)
 
 
 @record
@@ -448,7 +451,8 @@ class UpscalerNcnn(Processing):
 )
 def upscaler_ncnn(said: Any, image: "Image", bench: Bench) -> "Image":
     """Enlarge a picture with a network of ncnn, such as a Real-ESRGAN, also on GPUs that PyTorch does not know."""
-    _ncnn()
+    if util.find_spec("ncnn") is None:
+        raise _no_ncnn()
     where = SimpleNamespace(device="cpu", model_offload=False)
     with bench.look(Lens(noun="description of a network", model=said.param, file=".param", open=PathOf), where) as seer:
         param = seer.model.path
@@ -474,7 +478,7 @@ def _run(network: Any, pixels: Any) -> Any:
 
     extractor = network.create_extractor()
     given = np.ascontiguousarray(pixels[0].numpy())  # a `Mat` only points to it
-    extractor.input(network.input_names()[0], _ncnn().Mat(given))
+    extractor.input(network.input_names()[0], import_module("ncnn").Mat(given))
     failed, made = extractor.extract(network.output_names()[-1])
     if failed:
         raise BadValue("ncnn cannot run the network", code="render-failed")

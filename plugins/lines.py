@@ -85,10 +85,10 @@ class Lineart(Seeing):
 @image_processor("lineart", Lineart, example="lineart")
 def lineart(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw the lines of a picture white on black, as Informative Drawings (arXiv 2203.12691) do."""
-    import torch
-
     file = "sk_model2.pth" if said.course else "sk_model.pth"
     with bench.look(Lens(noun="lineart network", model=said.model, file=file), said) as seer:
+        import torch
+
         more = (0, -image.width % 4, 0, -image.height % 4)
         wide = torch.nn.functional.pad(fed(image, seer.device) / 255, more, mode="replicate")
         lines = drawing(wide, seer.model)[0, 0, : image.height, : image.width].cpu().numpy()
@@ -189,11 +189,12 @@ class Mlsd(Seeing):
 @image_processor("mlsd", Mlsd, example="mlsd")
 def mlsd(said: Any, image: "Image", bench: Bench) -> "Image":
     """Draw the straight lines of a picture white on black, as M-LSD (arXiv 2106.00186) sees them."""
-    import torch
     from PIL import Image as Pictures
     from PIL import ImageDraw
 
     with bench.look(Lens(noun="M-LSD network", model=said.model, file="mlsd_large_512_fp32.pth"), said) as seer:
+        import torch
+
         seen = fed(image.resize((_SEEN, _SEEN), Pictures.Resampling.BOX), seer.device)
         given = torch.cat((seen, torch.ones_like(seen[:, :1])), dim=1) / 127.5 - 1
         found = segments(straight(given, seer.model)[0], said.threshold_score, said.threshold_distance)

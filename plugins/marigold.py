@@ -80,10 +80,10 @@ def normal_bae(said: Any, image: "Image", bench: Bench) -> "Image":
 
 def _seen(said: Any, mode: str, image: "Image", bench: Bench) -> "np.ndarray":
     """Return what a pipeline sees: distances (h, w, 1) from 0 to 1, or normals (h, w, 3) from -1 to 1."""
-    import torch
-
     lens = Lens(noun=f"Marigold model for {mode}", model=said.model or MODELS[mode], classes=(CLASSES[mode],))
     with bench.look(lens, said) as seer:
+        import torch
+
         seen = seer.model.pipeline(
             image, num_inference_steps=said.inference_steps, ensemble_size=said.ensemble_size,
             processing_resolution=said.processing_resolution, generator=torch.Generator("cpu").manual_seed(said.seed),

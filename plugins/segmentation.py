@@ -95,7 +95,11 @@ class NumbersText(Text):
 class Sam(Seeing):
     """Arguments of `sam`."""
 
-    model: str = opt("sam_b", value=AssetSource(), help="A Segment Anything model, 1 or 2, or `sam_b`, `sam2.1_t` …")
+    model: str = opt(
+        "sam_b",
+        value=AssetSource(),
+        help="A Segment Anything model of transformers, 1 or 2, or a usual name such as `sam_b`.",
+    )
     points_per_side: int = opt(32, value=Integer(1, 256), help="How many points of the picture are asked each way.")
     confidence: float = opt(0.88, value=Real(0, 1), help="Keep the masks that the model thinks at least so good.")
     stability: float = opt(0.95, value=Real(0, 1), help="Keep masks that change so little with their threshold.")
@@ -122,7 +126,9 @@ class USam(Computing):
     """Arguments of `u-sam`."""
 
     asset: str = opt(
-        ..., value=AssetSource(), help="A Segment Anything model of transformers, 1 or 2; or `sam_b`, `sam2.1_t` …"
+        ...,
+        value=AssetSource(),
+        help="A Segment Anything model of transformers, 1 or 2, or a usual name such as `sam2.1_t`.",
     )
     points: Any = opt(
         (), value=NumbersText(metavar="X,Y[,LABEL] …", counts=(2, 3), sample="10,20"),

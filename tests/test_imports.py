@@ -79,3 +79,20 @@ def test_help_on_a_command_is_light(command: str) -> None:
     assert code == 0
     assert text.startswith(f"dgen {command}")
     assert modules & HEAVY == set()
+
+
+def test_a_plan_runs_no_models_of_processors(at_work: Path) -> None:
+    """What an upscaler makes is guessed by its scale, and what others draw is left as it was."""
+    script = at_work / "s.dgen"
+    steps = " ".join(
+        f'"{name};pre-resize=true"'
+        for name in (
+            "depth", "hed", "teed", "lineart", "mlsd", "lineart-anime", "marigold", "normal-bae", "sam", "openpose",
+            "yolo;model=a/b", "u-sam;asset=sam_b;points=1,1", "upscaler;model=a/b;scale=2", "remove-background",
+        )
+    )  # fmt: skip
+    script.write_text(f"toy --prompts x --inference-steps 2 --image-seeds seed.png --seed-image-processors {steps}\n")
+    code, modules, text = loaded_by("plan", str(script))
+    assert code == 0, text
+    assert "192x128" in text  # twice 96x64
+    assert modules & MODELS == set()
