@@ -43,7 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "refiners": BASE | {"registry"},
     "weighters": BASE | {"registry"},
     "retouching": BASE | {"engine", "media", "options", "plan"},
-    "darkroom": BASE | {"engine", "families", "media", "options", "plan", "processors", "retouching"},
+    "misprocessing": BASE | {"families", "media", "options", "plan", "processors"},
+    "darkroom": BASE | {"engine", "families", "media", "misprocessing", "options", "plan", "processors", "retouching"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "detailing": BASE
     | {"detectors", "engine", "families", "media", "options", "plan", "processors", "registry", "retouching"},
@@ -52,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preflight": BASE
     | {"detailing", "detectors", "engine", "families", "help", "media", "options", "plan", "processors", "registry"}
     | {"refiners", "retouching", "weighters"},
-    "commands": FLOW | {"config", "darkroom", "fetch", "preflight", "processors", "upscalers", "upscaling"},
+    "commands": FLOW
+    | {"config", "darkroom", "fetch", "misprocessing", "preflight", "processors", "upscalers", "upscaling"},
     "telling": BASE | {"engine", "events", "options", "plan"},
     "paging": BASE | {"config", "engine", "events", "media", "plan"},
     "patience": BASE | {"engine"},
@@ -77,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "addresses",
         "commands",
-        "darkroom",
+        "misprocessing",
         "fetch",
         "filming",
         "help",
@@ -94,7 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"builtin", "detectors", "engine", "families", "help", "lang"}
     | {"options", "plan", "processors", "registry", "upscalers", "refiners", "weighters"},
     "doctor": BASE | {"cache", "engine", "media"},
-    "inertness": BASE | {"darkroom", "lang", "options", "plan"},
+    "inertness": BASE | {"misprocessing", "lang", "options", "plan"},
     "foreign": BASE | {"families", "options"},
     "extracting": BASE | {"config", "foreign", "inertness", "media", "options", "plan", "preflight"},
     "demand": BASE | {"options"},
@@ -104,7 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explaining": BASE | {"media", "plan", "planning"},
     "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "footage", "session"},
     "api": FLOW | {"cache", "check", "planning", "preflight", "session", "studio"},
-    "check": FLOW | {"commands", "darkroom", "preflight", "upscaling"},
+    "check": FLOW | {"commands", "misprocessing", "preflight", "upscaling"},
     "cli": BASE
     | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "families"}
     | {

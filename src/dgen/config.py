@@ -18,7 +18,7 @@ from dgen.lang.format import in_quotes, quote
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job
 from dgen.processors import ProcessorText, paths_in
-from dgen.schema import NamesPaths, Option
+from dgen.schema import Option
 from dgen.values.scalars import Size, is_url
 
 
@@ -108,7 +108,7 @@ def as_value(word: str) -> str:
 
 def _words(row: Option, value: Any, rename: Callable[[str], str]) -> tuple[str, ...]:
     """Write a value with its paths renamed, and addresses in it without their queries, which may hold tokens."""
-    if not isinstance(row.value, NamesPaths):
+    if not row.names_paths:
         return row.words(value)
     return tuple(_QUERY.sub(r"\1", w) for w in row.words(row.map_paths(value, rename)))
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dgen.diagnostic import DgenError, Diagnostic, Word
+from dgen.diagnostic import DgenError
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import INPAINT, TXT2IMG, TXT2VID, VID2VID
 from dgen.media.read import PictureFiles, brought_to
-from dgen.media.write import FORMATS, Names, encode, publish
-from dgen.options.request import ROWS, Request
-from dgen.plan.bind import Bound, Given, value_error
-from dgen.plan.control import asked_mode, control_images, is_steered, mode_of, said_by, said_in
+from dgen.media.write import Names, encode, publish
+from dgen.misprocessing import OF_SEEDS, ending_of
+from dgen.options.request import Request
+from dgen.plan.control import asked_mode, control_images, is_steered, said_by
 from dgen.plan.resolve import Job, align, family_of, fit, made_size, multiple_for, resolve, seed_size
 from dgen.plan.shots import Moving
 from dgen.plan.video import take_of
-from dgen.processors import NEXT, PROCESSORS, Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains, surplus
+from dgen.processors import Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains
 from dgen.retouching import PADDING, Cut, blended, cut, empty_mask, grown, soft
 from dgen.schema import BadValue
 from dgen.values.image_seed import AdapterImage, ImageSeed
@@ -31,11 +31,6 @@ from dgen.values.uri import NamedUri
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-OF_SEEDS = ("seed_image_processors", "mask_image_processors", "control_image_processors")
-"""The options whose processors work on what a job starts from."""
-
-OPTIONS = (*OF_SEEDS, "post_processors")
 
 _KEPT = 24
 
@@ -54,6 +49,7 @@ class Darkroom:
         self.pictures, self._engine = pictures, engine
         self._allow = allow
         self._kept: dict[str, Image] = {}
+        self._jobs: dict[tuple[Request, str, tuple[Size, ...]], tuple[ModelFacts, Job]] = {}
         self._written: dict[str, Path] = {}
         self._names = Names()
 
@@ -171,7 +167,7 @@ class Darkroom:
         Raises:
             BadValue, EngineError: as `plan.resolve.resolve` and `develop`.
         """
-        job = resolve(request, facts, device, _Sizes(self, request))
+        job = self._decided(request, facts, device)
         seed = job.request.image_seed
         late = _late(_first_chain(job.request))
         if seed is None or seed.image is None:
@@ -184,6 +180,24 @@ class Darkroom:
             job = replace(job, size=align(size, multiple_for(job.request, job.mode, facts.family)))
         sides = job.request.outpaint
         return job if sides is None else replace(job, size=_with_sides(job.size, sides))
+
+    def _decided(self, request: Request, facts: ModelFacts, device: str) -> Job:
+        """Resolve a request; the frames of an animation are decided alike, but for processors that may differ."""
+        seed = request.image_seed
+        if seed is None or seed.frame is None or any(getattr(request, name) for name in OF_SEEDS):
+            return resolve(request, facts, device, _Sizes(self, request))
+        still = replace(request, image_seed=seed.at_frame(0))
+        sized = tuple(self.pictures.size(path) for path in (seed.image,) if path is not None and not seed.is_latent)
+        known = self._jobs.get((still, device, sized))
+        if known is None or known[0] is not facts:
+            while len(self._jobs) >= _KEPT:
+                del self._jobs[next(iter(self._jobs))]
+            known = self._jobs[still, device, sized] = (facts, resolve(still, facts, device, _Sizes(self, still)))
+        job = known[1]
+        decided = job.request.image_seed
+        if decided is None:
+            return job
+        return replace(job, request=replace(job.request, image_seed=decided.at_frame(seed.frame)))
 
     def _resolved_cut(self, job: Job, multiple: int) -> Job:
         """Return a job that repaints a part of its picture: it has the size of the run, by the width of the part."""
@@ -422,88 +436,3 @@ def _blamed(error: BadValue | EngineError | DgenError, step: Step) -> EngineErro
         return EngineError(first.code, first.message, step.option, first.help).at(step.index)
     message = f"`{step.chosen.row.name}`: {error.message}"
     return EngineError(error.code, message, step.option, error.help).at(step.index)
-
-
-def ending_of(path: Path, formats: Collection[str] = tuple(FORMATS), what: str = "") -> str:
-    """Return the ending of a file that can be written, `what` it is: a picture unless said otherwise.
-
-    Raises:
-        BadValue: it names no format.
-    """
-    ending = path.suffix[1:]
-    if ending.lower() not in formats:
-        known = ", ".join(f"`.{each}`" for each in formats)
-        raise BadValue(f"`{path.name}` names no format that can be written{what}", help=f"endings are {known}")
-    return ending
-
-
-# ---- what can be wrong before anything runs ------------------------------------------------------------------------
-
-
-def processor_mistakes(bound: Bound) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the image processors of a statement."""
-    for option in OPTIONS:
-        held = bound.given.get(option)
-        if held is not None:
-            yield from wrong_processors(held)
-            yield from _too_many(bound, held, option)
-
-
-def wrong_processors(held: Given) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the processors that an option names, each by itself."""
-    for word in held.words:
-        if word.text == NEXT:
-            continue
-        try:
-            said = PROCESSORS.read(word.text).said
-            if said.output_file is not None:
-                ending_of(Path(said.output_file))
-        except BadValue as error:
-            yield value_error(error, word, held.flag.text)
-
-
-def _too_many(bound: Bound, held: Given, option: str) -> Iterator[Diagnostic]:
-    count = max((_pictures(seed, option, is_steered(said_in(bound))) for seed in _seeds(bound)), default=0)
-    index = surplus(held.values, 1 if option == "post_processors" else count)
-    if index is not None and index < len(held.words):
-        yield chains_left_over(held, held.words[index], count, _NOUNS[option])
-
-
-def chains_left_over(held: Given, word: Word, count: int, noun: str) -> Diagnostic:
-    """Describe a chain for which there is no picture."""
-    found = f"there are {count} {noun}s" if count > 1 else f"there is {count or 'no'} {noun}"
-    message, help = f"there is no picture for these processors: {found}", "after a `+` those of the next picture follow"
-    if noun == "output":
-        message, help = "the processors of one chain serve every picture that is made", "leave the `+` out"
-    return Diagnostic(
-        code="processor-chains", span=word.span, message=f"`{held.flag.text}`: {message}",
-        help=help if count or noun == "output" else f"leave `{held.flag.text}` out",
-    )  # fmt: skip
-
-
-_NOUNS = {
-    "seed_image_processors": "image to start from", "mask_image_processors": "mask",
-    "control_image_processors": "control image", "post_processors": "output",
-}  # fmt: skip
-
-
-def _seeds(bound: Bound) -> Sequence[ImageSeed]:
-    return bound.given["image_seed"].values if "image_seed" in bound else ()
-
-
-def _pictures(seed: ImageSeed, option: str, has_nets: bool) -> int:
-    """Count the pictures of an image seed that the processors of an option are for."""
-    if option == "mask_image_processors":
-        return len(seed.masks)
-    if option == "control_image_processors":
-        return len(control_images(seed, has_nets))
-    return int(mode_of(seed, has_nets) != TXT2IMG)
-
-
-def outside_a_config(bound: Bound) -> Iterator[Word]:
-    """Yield the words that name processors with arguments which a config never says."""
-    for option in OPTIONS:
-        held = bound.given.get(option)
-        for word, uri in zip(held.words, held.values, strict=True) if held is not None else ():
-            if ROWS[option].as_recorded((uri,)) != (uri,):
-                yield word

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dgen.darkroom import outside_a_config
 from dgen.diagnostic import Source, Word, fail
 from dgen.lang.replay import replay_words
+from dgen.misprocessing import outside_a_config
 from dgen.options.request import ROWS
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.values.prompt import Prompt

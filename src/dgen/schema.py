@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum, auto
+from functools import cached_property
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, dataclass_transform, runtime_checkable
 
 
@@ -186,6 +187,16 @@ class Option:
         """Whether more than one word may follow the flag."""
         return self.many or self.sweep is not None
 
+    @cached_property
+    def names_paths(self) -> bool:
+        """Whether paths can stand in its value."""
+        return isinstance(self.value, NamesPaths)
+
+    @cached_property
+    def records_less(self) -> bool:
+        """Whether a config says only a part of its value."""
+        return isinstance(self.value, RecordsLess)
+
     @property
     def spellings(self) -> tuple[str, ...]:
         """Every way to write the flag, the canonical one first."""
@@ -217,16 +228,16 @@ class Option:
 
     def map_paths(self, value: Any, change: Callable[[str], str]) -> Any:
         """Change the paths in a field's value; one of another kind stays as it is."""
-        if not isinstance(self.value, NamesPaths):
+        kind: Any = self.value
+        if not self.names_paths:
             return value
-        kind = self.value
         return tuple(kind.map_paths(v, change) for v in value) if self.many else kind.map_paths(value, change)
 
     def as_recorded(self, value: Any) -> Any:
         """Return what a config says of a field's value."""
-        if not isinstance(self.value, RecordsLess):
+        kind: Any = self.value
+        if not self.records_less:
             return value
-        kind = self.value
         return tuple(kind.recorded(v) for v in value) if self.many else kind.recorded(value)
 
     def words(self, value: Any) -> tuple[str, ...]:

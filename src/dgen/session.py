@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from dgen import help as helps
 from dgen.addresses import public_only
-from dgen.darkroom import processor_mistakes
 from dgen.diagnostic import DgenError, Source, Span, Word, fail
 from dgen.engine.protocol import Engine, EngineError
 from dgen.events import (
@@ -38,6 +37,7 @@ from dgen.inertness import inert
 from dgen.lang.scope import Scope
 from dgen.media.sheet import write_sheet
 from dgen.media.write import Written, make_folder, publish
+from dgen.misprocessing import processor_mistakes
 from dgen.options.request import Request
 from dgen.plan.again import changed_words
 from dgen.plan.bind import Bound, bind, request_table

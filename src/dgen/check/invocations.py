@@ -13,13 +13,13 @@ from typing import Any
 
 from dgen.check.files import MadeFiles
 from dgen.check.unknown import MARK, Oracle
-from dgen.darkroom import processor_mistakes
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.engine.protocol import EngineError
 from dgen.engine.trace import TraceEngine
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import family_named
 from dgen.media.read import PictureFiles
+from dgen.misprocessing import processor_mistakes
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, Table, bind, is_flag, request_table, value_error
 from dgen.plan.control import STEERING

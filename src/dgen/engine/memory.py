@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dgen.engine import devices
 
@@ -77,6 +80,11 @@ def _cgroup(name: str) -> int | None:
 
 def resident_bytes() -> int:
     """Return the memory in bytes that this process holds."""
+    return int(_process(os.getpid()).memory_info().rss)
+
+
+@cache
+def _process(number: int) -> Any:
     import psutil
 
-    return int(psutil.Process().memory_info().rss)
+    return psutil.Process(number)

@@ -183,9 +183,11 @@ _HOOKED = frozenset({"_hf_hook", "_diffusers_hook"})
 """The attributes of layers that hooks of accelerate and diffusers are on."""
 
 
-def inference(pipeline: Any) -> Any:
+def inference(may_move: bool, pipeline: Any) -> Any:
     """Return the context in which a pipeline is called: weights that move in it must not become inference tensors."""
     import torch
 
+    if not may_move:
+        return torch.inference_mode()
     layers = (e for m in pipeline.components.values() if isinstance(m, torch.nn.Module) for e in m.modules())
     return torch.no_grad() if any(not _HOOKED.isdisjoint(vars(each)) for each in layers) else torch.inference_mode()

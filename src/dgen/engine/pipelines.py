@@ -16,6 +16,7 @@ from dgen.engine.frames import films_of
 from dgen.engine.libraries import class_named
 from dgen.engine.offloading import inference
 from dgen.engine.particular import prepared, shown
+from dgen.engine.precision import dtype_of
 from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
@@ -74,8 +75,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     named = prepared(pipeline, job, named | schedule(pipeline.scheduler, job))
     try:
         vae = getattr(pipeline, "vae", None) if job.frames is not None else None
-        with inference(pipeline), torch.random.fork_rng(devices=[]), taken_from(vae) as films:
-            torch.manual_seed(seed)  # for schedulers that draw without the generator
+        with inference(leg.may_move, pipeline), torch.random.fork_rng(devices=[]), taken_from(vae) as films:
+            _seed_devices(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
             named = {**begun, **together(inputs, taken)}
             made = pipeline(**{"generator": generators(seed, job.pictures), **named, **leg.named})
@@ -91,6 +92,22 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
         return Result((), films=tuple(films) or films_of(made.frames))
     flagged = getattr(made, "nsfw_content_detected", getattr(made, "nsfw_detected", None)) or ()
     return Result(tuple(i.convert("RGB") for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))
+
+
+def _seed_devices(seed: int) -> None:
+    """Seed torch's own generators of the devices in use.
+
+    `torch.manual_seed` would, for each kind of device that is not, keep the call and its stack for ever.
+    """
+    import torch
+
+    torch.default_generator.manual_seed(seed)
+    for kind in ("cuda", "xpu"):
+        module: Any = getattr(torch, kind)
+        if module.is_initialized():
+            module.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
 
 
 def failure(error: Exception, job: Job, pipeline: Any) -> EngineError:
@@ -131,12 +148,17 @@ def vae_modes(vae: Any, wanted: Mapping[str, bool]) -> Generator[None]:
 @contextmanager
 def keeping_precision(vae: Any) -> Generator[None]:
     """Give a VAE that its pipeline converted for itself (SDXL's does) its own precision back."""
-    before = getattr(vae, "dtype", None)
+    before, first = dtype_of(vae), _first_dtype(vae)
     try:
         yield
     finally:
-        if before is not None and vae.dtype != before:
+        if before is not None and _first_dtype(vae) != first:
             vae.to(dtype=before)
+
+
+def _first_dtype(network: Any) -> Any:
+    """Return the precision of the first weight, which changes when that of all does."""
+    return next((p.dtype for p in network.parameters()), None) if hasattr(network, "parameters") else None
 
 
 @contextmanager

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
+
+_KNOWN: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def dtype_of(part: Any) -> Any:
+    """Return the precision of a network between two jobs, None for what is none; diffusers looks at every layer."""
+    try:
+        if part not in _KNOWN:
+            _KNOWN[part] = getattr(part, "dtype", None)
+        return _KNOWN[part]
+    except TypeError:  # nothing that can be remembered
+        return getattr(part, "dtype", None)
 
 
 def are_mixed(modules: Iterable[Any]) -> bool:
     """Whether parts, some of which may be None or no networks, have different precisions."""
-    return len({str(m.dtype) for m in modules if getattr(m, "dtype", None) is not None}) > 1
+    return len({str(dtype) for dtype in map(dtype_of, modules) if dtype is not None}) > 1
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,8 @@ class LocalEngine:
             if offload.is_on:
                 attach_offload(stack, pipeline, offload.mode, device)
             self._prepare(stack, components, job, states)
-            return call(pipeline, job, inputs, on_step, leg)
+            hooked = offload.is_on or job.request.step_cache is not None
+            return call(pipeline, job, inputs, on_step, replace(leg, may_move=hooked))
 
     def _place(self, request: Request, components: dict[str, Component], device: str) -> Offload:
         """Bring the components of a job to where they belong: its device, or the host as far as it is too small."""

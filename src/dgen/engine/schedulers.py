@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import importlib.util
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine.failures import first_line
@@ -150,6 +152,16 @@ def _numbers(word: str, whole: bool) -> list[float]:
     return [kind.parse(n) for n in word.strip("[]").split(",")]
 
 
+_FRESH: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def _fresh(base: Any) -> Any:
+    """Return a scheduler of a model's own configuration that no job has used; reading one takes longer than a copy."""
+    if base not in _FRESH:
+        _FRESH[base] = type(base).from_config(base.config)
+    return _FRESH[base]
+
+
 def make(base: Any, uri: NamedUri | None, legal: Sequence[str]) -> Any:
     """Make a scheduler of its own for one job, from the configuration of the model's.
 
@@ -157,7 +169,7 @@ def make(base: Any, uri: NamedUri | None, legal: Sequence[str]) -> Any:
         EngineError: `unknown-scheduler`, `bad-uri`.
     """
     if uri is None:
-        return type(base).from_config(base.config)
+        return deepcopy(_fresh(base))
     import diffusers
 
     name, arguments = read(uri, legal)

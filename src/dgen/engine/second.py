@@ -38,6 +38,7 @@ class Leg:
     named: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of the call
     parts: Mapping[str, Part] = field(default_factory=dict[str, Part])  # by kind, in the place of the job's own
     is_second: bool = False
+    may_move: bool = False  # whether hooks may be on layers, which move weights
 
     @property
     def hands_over(self) -> bool:

@@ -271,7 +271,8 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
             continue
         classes = _classes(kind, layout, job, may_lack)
         if classes is not None:
-            yield _own(kind, classes, replace(job.request, model=layout.owner_of(kind, job.request.model)))
+            owner = layout.owner_of(kind, job.request.model)
+            yield _own(kind, classes, job.request if owner == job.request.model else replace(job.request, model=owner))
 
 
 _STEERING = {"controlnet": control_parts, "adapter": t2i_parts}
@@ -308,8 +309,9 @@ def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, 
 def _own(kind: str, classes: tuple[str, str], request: Request) -> Part:
     source = source_of(request)
     quantizer = quantizer_of(request, kind)
-    keyed = replace(request, scheduler=None) if kind == "scheduler" else request
-    keyed = replace(keyed, quantizer=quantizer, quantizer_map=())  # what other parts do is no matter of this one
+    keyed = replace(request, scheduler=None) if kind == "scheduler" and request.scheduler is not None else request
+    if keyed.quantizer != quantizer or keyed.quantizer_map:  # what other parts do is no matter of this one
+        keyed = replace(keyed, quantizer=quantizer, quantizer_map=())
     return Part(
         kind=kind, key=component_key(keyed, kind), source=source, dtype=request.dtype,
         library=classes[0], class_name=classes[1], quantizer=quantizer,

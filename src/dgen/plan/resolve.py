@@ -24,7 +24,7 @@ from dgen.plan.limits import overdone
 from dgen.plan.shots import Moving
 from dgen.plan.stages import filled, is_filled, is_staged, stage_mistakes
 from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mistakes
-from dgen.schema import BadValue, NamesPaths, Option, Stage
+from dgen.schema import BadValue, Option, Stage
 from dgen.values.encoders import KEEP
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
@@ -352,7 +352,7 @@ def _decided(row: Option, request: Request, family: Family, pipeline: str) -> An
     if value is None:
         is_asked = not row.requires or any(getattr(request, name) for name in row.requires)
         return implied(row, family, pipeline) if is_asked else row.default
-    if isinstance(row.value, NamesPaths) and row.stage is not Stage.OUTPUT:
+    if row.names_paths and row.stage is not Stage.OUTPUT:
         return row.map_paths(value, _absolute)
     return value
 

@@ -188,9 +188,7 @@ def _of_group(group: Sequence[Request], reel: Reel | None) -> Iterator[Shot]:
 def as_still(request: Request, frame: int | None) -> Request:
     """Return the request of a picture: of one frame, and without what concerns animations."""
     seed = request.image_seed
+    changed = {name: ROWS[name].default for name in OF_FILMS if getattr(request, name) != ROWS[name].default}
     if seed is not None and frame is not None:
-        request = replace(request, image_seed=seed.at_frame(frame))
-    plain = {name: ROWS[name].default for name in OF_FILMS}
-    if all(getattr(request, name) == default for name, default in plain.items()):
-        return request
-    return replace(request, **plain)
+        changed["image_seed"] = seed.at_frame(frame)
+    return replace(request, **changed) if changed else request

@@ -1,0 +1,103 @@
+"""Says what is wrong with the image processors of a statement, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from dgen.diagnostic import Diagnostic, Word
+from dgen.families.rows import TXT2IMG
+from dgen.media.write import FORMATS
+from dgen.options.request import ROWS
+from dgen.plan.bind import Bound, Given, value_error
+from dgen.plan.control import control_images, is_steered, mode_of, said_in
+from dgen.processors import NEXT, PROCESSORS, surplus
+from dgen.schema import BadValue
+from dgen.values.image_seed import ImageSeed
+
+OF_SEEDS = ("seed_image_processors", "mask_image_processors", "control_image_processors")
+"""The options whose processors work on what a job starts from."""
+
+OPTIONS = (*OF_SEEDS, "post_processors")
+
+
+def ending_of(path: Path, formats: Collection[str] = tuple(FORMATS), what: str = "") -> str:
+    """Return the ending of a file that can be written, `what` it is: a picture unless said otherwise.
+
+    Raises:
+        BadValue: it names no format.
+    """
+    ending = path.suffix[1:]
+    if ending.lower() not in formats:
+        known = ", ".join(f"`.{each}`" for each in formats)
+        raise BadValue(f"`{path.name}` names no format that can be written{what}", help=f"endings are {known}")
+    return ending
+
+
+def processor_mistakes(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the image processors of a statement."""
+    for option in OPTIONS:
+        held = bound.given.get(option)
+        if held is not None:
+            yield from wrong_processors(held)
+            yield from _too_many(bound, held, option)
+
+
+def wrong_processors(held: Given) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the processors that an option names, each by itself."""
+    for word in held.words:
+        if word.text == NEXT:
+            continue
+        try:
+            said = PROCESSORS.read(word.text).said
+            if said.output_file is not None:
+                ending_of(Path(said.output_file))
+        except BadValue as error:
+            yield value_error(error, word, held.flag.text)
+
+
+def _too_many(bound: Bound, held: Given, option: str) -> Iterator[Diagnostic]:
+    count = max((_pictures(seed, option, is_steered(said_in(bound))) for seed in _seeds(bound)), default=0)
+    index = surplus(held.values, 1 if option == "post_processors" else count)
+    if index is not None and index < len(held.words):
+        yield chains_left_over(held, held.words[index], count, _NOUNS[option])
+
+
+def chains_left_over(held: Given, word: Word, count: int, noun: str) -> Diagnostic:
+    """Describe a chain for which there is no picture."""
+    found = f"there are {count} {noun}s" if count > 1 else f"there is {count or 'no'} {noun}"
+    message, help = f"there is no picture for these processors: {found}", "after a `+` those of the next picture follow"
+    if noun == "output":
+        message, help = "the processors of one chain serve every picture that is made", "leave the `+` out"
+    return Diagnostic(
+        code="processor-chains", span=word.span, message=f"`{held.flag.text}`: {message}",
+        help=help if count or noun == "output" else f"leave `{held.flag.text}` out",
+    )  # fmt: skip
+
+
+_NOUNS = {
+    "seed_image_processors": "image to start from", "mask_image_processors": "mask",
+    "control_image_processors": "control image", "post_processors": "output",
+}  # fmt: skip
+
+
+def _seeds(bound: Bound) -> Sequence[ImageSeed]:
+    return bound.given["image_seed"].values if "image_seed" in bound else ()
+
+
+def _pictures(seed: ImageSeed, option: str, has_nets: bool) -> int:
+    """Count the pictures of an image seed that the processors of an option are for."""
+    if option == "mask_image_processors":
+        return len(seed.masks)
+    if option == "control_image_processors":
+        return len(control_images(seed, has_nets))
+    return int(mode_of(seed, has_nets) != TXT2IMG)
+
+
+def outside_a_config(bound: Bound) -> Iterator[Word]:
+    """Yield the words that name processors with arguments which a config never says."""
+    for option in OPTIONS:
+        held = bound.given.get(option)
+        for word, uri in zip(held.words, held.values, strict=True) if held is not None else ():
+            if ROWS[option].as_recorded((uri,)) != (uri,):
+                yield word
