@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from toy_families import t5_encoder, t5_tokenizer
-from toy_models import seeded, toy_unet, toy_vae
+from toy_models import clip_settings, make_tokenizer, seeded, toy_unet, toy_vae
 
 
 def _glm_tokenizer(folder: Path) -> Any:
@@ -106,4 +107,64 @@ def make_ifs(folder: Path) -> Path:
     return folder
 
 
-GUIDED_TOYS: dict[str, Callable[[Path], Path]] = {"kolors": make_kolors, "if": make_if, "ifs": make_ifs}
+def _cascade_unet(**more: Any) -> Any:
+    from diffusers.models import StableCascadeUNet
+
+    return StableCascadeUNet(
+        conditioning_dim=32, clip_text_pooled_in_channels=32, block_out_channels=(32, 32), num_attention_heads=(2, 2),
+        down_num_layers_per_block=(1, 1), up_num_layers_per_block=(1, 1), switch_level=(False,), dropout=(0.1, 0.1),
+        block_types_per_layer=(("SDCascadeResBlock", "SDCascadeTimestepBlock", "SDCascadeAttnBlock"),) * 2,
+        **{"in_channels": 16, "out_channels": 16, **more},
+    )  # fmt: skip
+
+
+def make_cascade(folder: Path) -> Path:
+    """Make a prior of Stable Cascade, which sees pictures too."""
+    from diffusers import DDPMWuerstchenScheduler, StableCascadePriorPipeline
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPTextModelWithProjection,
+        CLIPVisionConfig,
+        CLIPVisionModelWithProjection,
+    )
+
+    seeded(66)
+    prior = _cascade_unet(clip_text_in_channels=32, clip_image_in_channels=24)
+    vision = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, projection_dim=24, num_hidden_layers=1, num_attention_heads=2,
+        image_size=32, patch_size=16,
+    )  # fmt: skip
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    StableCascadePriorPipeline(
+        tokenizer=make_tokenizer(), text_encoder=CLIPTextModelWithProjection(clip_settings(32)), prior=prior,
+        scheduler=DDPMWuerstchenScheduler(), feature_extractor=CLIPImageProcessor(**sizes),
+        image_encoder=CLIPVisionModelWithProjection(vision),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_cascade_decoder(folder: Path) -> Path:
+    """Make a decoder of Stable Cascade."""
+    from diffusers import DDPMWuerstchenScheduler, StableCascadeDecoderPipeline
+    from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+    from transformers import CLIPTextModelWithProjection
+
+    seeded(67)
+    StableCascadeDecoderPipeline(
+        decoder=_cascade_unet(in_channels=4, out_channels=4, effnet_in_channels=16), tokenizer=make_tokenizer(),
+        text_encoder=CLIPTextModelWithProjection(clip_settings(32)), scheduler=DDPMWuerstchenScheduler(),
+        vqgan=PaellaVQModel(bottleneck_blocks=1, num_vq_embeddings=8, embed_dim=8),
+    ).save_pretrained(folder)  # fmt: skip
+    index = folder / "model_index.json"
+    held = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps({**held, "vqgan": ["wuerstchen", "PaellaVQModel"]}), encoding="utf-8")  # as published
+    return folder
+
+
+GUIDED_TOYS: dict[str, Callable[[Path], Path]] = {
+    "kolors": make_kolors,
+    "if": make_if,
+    "ifs": make_ifs,
+    "cascade": make_cascade,
+    "cascade-decoder": make_cascade_decoder,
+}

@@ -15,6 +15,7 @@ from dgen.diagnostic import Source
 from dgen.engine.protocol import Inputs
 from dgen.families.signatures import parameters
 from dgen.options.attachments import ImageEncoderUri, IpAdapterUri, LoraUri
+from dgen.options.refiner import RefinerUri
 from dgen.options.request import Request
 from dgen.plan.resolve import made_size, resolve
 from dgen.values.image_seed import AdapterImage, ImageSeed
@@ -23,6 +24,7 @@ from dgen.values.scalars import Size
 
 SIZE = {"width": 64, "height": 64}
 TEXT = {"prompt": "a red circle", "negative_prompt": "blurry"}
+BIG = Size(128, 128)
 SMALL = {"output_size": Size(64, 64)}
 
 
@@ -228,4 +230,89 @@ def test_seed_without_the_picture_of_a_first_stage_is_told(at_work: Path, folder
         ("missing-option", "IFInpaintingSuperResolutionPipeline needs the picture that the first stage made"),
         ("unsupported-mode", "DeepFloyd IF has no second stage that takes the picture of a first one"),
         ("unsupported-option", "DeepFloyd IF has no latents that could be written"),
+    ]
+
+
+# ---- Stable Cascade ------------------------------------------------------------------------------------------------
+
+
+def _decoder(folder: Path) -> Any:
+    """Load a decoder part by part: diffusers 0.42 does not find the class that published ones name."""
+    import diffusers
+    from diffusers.models import StableCascadeUNet
+    from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+    from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+    pipe = diffusers.StableCascadeDecoderPipeline(
+        decoder=StableCascadeUNet.from_pretrained(folder / "decoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        text_encoder=CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder"),
+        scheduler=diffusers.DDPMWuerstchenScheduler.from_pretrained(folder / "scheduler"),
+        vqgan=PaellaVQModel.from_pretrained(folder / "vqgan"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+CASCADES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ("txt2img", {}, {"num_inference_steps": 10, "guidance_scale": 0.0}, {}),
+    (
+        "img2img", {"images": [picture().resize((128, 128))]}, {"num_inference_steps": 2, "guidance_scale": 2.0},
+        {"second_num_inference_steps": 2, "second_guidance_scale": 2.0},
+    ),
+    (
+        "txt2img", {}, {"num_inference_steps": 2, "guidance_scale": 2.0, "prompt": "a blue star"},
+        {
+            "second_num_inference_steps": 2, "second_guidance_scale": 2.0,
+            "second_prompt": Prompt("a blue star", "blurry"),
+        },
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mode", "call", "late", "said"), CASCADES, ids=["txt2img", "img2img", "second-prompt"])
+def test_cascade_draws_what_prior_and_decoder_draw_by_hand(
+    folder: Path, bench: Bench, mode: str, call: dict[str, Any], late: dict[str, Any], said: dict[str, Any]
+) -> None:
+    import torch
+
+    decoder = RefinerUri(model=str(folder / "cascade-decoder"))
+    size = {"output_size": Size(128, 128)} if mode == "txt2img" else {"image_seed": ImageSeed("seed", resize=BIG)}
+    job = bench.job(folder / "cascade", mode, s_cascade_decoder=decoder, **size, **said)
+    given = Inputs() if mode == "txt2img" else Inputs(picture().resize((128, 128)))
+    made = bench.engine.render(job, given, lambda step, steps: None)
+    assert (job.family, job.pipeline, job.size) == ("s-cascade", "StableCascadePriorPipeline", BIG)
+    generator = torch.Generator("cpu").manual_seed(7)
+    prior = loaded(folder / "cascade", "StableCascadePriorPipeline")
+    thought = prior(**GUIDED, width=128, height=128, num_inference_steps=2, generator=generator, **call)
+    drawn = _decoder(folder / "cascade-decoder")(
+        thought.image_embeddings, generator=generator, **{**TEXT, **late}
+    ).images
+    assert pixels(made) == [image.convert("RGB").tobytes() for image in drawn]
+    assert made.images[0].size == BIG
+
+
+def test_cascade_makes_a_batch(folder: Path, bench: Bench) -> None:
+    decoder = RefinerUri(model=str(folder / "cascade-decoder"))
+    said = {"s_cascade_decoder": decoder, "output_size": Size(128, 128), "second_num_inference_steps": 1}
+    assert len(set(pixels(bench.render(folder / "cascade", num_images_per_prompt=2, **said)))) == 2
+
+
+def test_decoder_of_cascade_has_a_default_and_is_checked(folder: Path, bench: Bench, at_work: Path) -> None:
+    job = bench.job(folder / "cascade", output_size=Size(128, 128))
+    assert str(job.request.s_cascade_decoder.model) == "stabilityai/stable-cascade"
+    assert (job.request.second_num_inference_steps, job.request.second_guidance_scale) == (10, 0.0)
+    text = (
+        f"{folder / 'cascade'} --prompts x --s-cascade-decoder {folder / 'if'}\n"
+        f"{folder / 'cascade'} --prompts x --image-seeds 'seed.png;mask=mask.png'\n"
+        f"{folder / 'cascade-decoder'} --prompts x\n"
+        f"{folder / 'if'} --prompts x --s-cascade-decoder {folder / 'cascade-decoder'}\n"
+    )
+    found = [d for d in check_source(Source("s.dgen", text)) if d.severity == "error"]
+    messages = [d.message.replace(str(folder), "") for d in found]
+    assert messages == [
+        "`/if` is no decoder of Stable Cascade: its class is `IFPipeline`",
+        "Stable Cascade has no inpaint",
+        "`/cascade-decoder` is a decoder, which draws what another model thinks of",
+        "DeepFloyd IF cannot use `--s-cascade-decoder` in txt2img",
     ]

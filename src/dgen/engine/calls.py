@@ -39,6 +39,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     found |= {"image": inputs.image, "mask_image": inputs.mask, "control_mask": inputs.mask}
     if job.frames is not None:
         found |= _video(job, inputs)
+    if "images" in taken and "image" not in taken and inputs.image is not None:
+        found["images"] = [inputs.image]
     if inputs.stage is not None:
         found |= {"image": inputs.stage, "original_image": inputs.image}
     if inputs.batch:

@@ -106,7 +106,8 @@ def class_named(library: str, name: str) -> Any:
             return getattr(diffusers, name, None)
         if library == "transformers":
             return getattr(transformers, name, None)
-        return getattr(getattr(diffusers.pipelines, library, None), name, None)
+        module = getattr(diffusers.pipelines, library, None) or getattr(diffusers.pipelines.deprecated, library, None)
+        return getattr(module, name, None)
 
 
 _RENAMED = {"CLIPFeatureExtractor": "CLIPImageProcessor"}

@@ -56,6 +56,11 @@ class Models:
         except BadValue as error:
             raise EngineError(error.code, error.message, help=error.help) from None
         own = family_of_class(facts.pipeline)
+        if facts.pipeline == own.decoder:
+            raise EngineError(
+                "bad-model", f"`{request.model}` is a decoder, which draws what another model thinks of",
+                help=f"name the model of {own.label} that thinks, and this one with `--s-cascade-decoder`",
+            )  # fmt: skip
         is_other = wanted is not None and own.name != "generic" and facts.pipeline not in wanted.classes
         if wanted is not None and is_other and own.name not in wanted.built_on:
             raise EngineError(

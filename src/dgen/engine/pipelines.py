@@ -85,7 +85,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
             raise
         raise failure(error, job, pipeline) from error
     if leg.hands_over:
-        return Result((), latents=(made.images,))
+        return Result((), latents=(getattr(made, "image_embeddings", None) if leg.thinks else made.images,))
     if latents.makes_latents(job):
         return Result((), latents=latents.finished(pipeline, job, shown(pipeline, job, made)))
     if job.frames is not None:

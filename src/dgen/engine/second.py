@@ -41,9 +41,14 @@ class Leg:
     may_move: bool = False  # whether hooks may be on layers, which move weights
 
     @property
+    def thinks(self) -> bool:
+        """Whether what it makes is no picture yet."""
+        return self.named.get("output_type") == "pt"
+
+    @property
     def hands_over(self) -> bool:
         """Whether what it makes are latents for the other one."""
-        return self.named.get("output_type") == "latent"
+        return self.named.get("output_type") in ("latent", "pt")
 
 
 Draw = Callable[[Job, Inputs, OnStep, Leg], Result]
@@ -71,6 +76,10 @@ def draw(job: Job, inputs: Inputs, on_step: OnStep, once: Draw, layout: Layout) 
     shared = {"generator": generators(job.request.seed or 0, job.pictures)}
     total = _Total(on_step, handover.fraction, handover.job.request.num_inference_steps or 0)
     parts = shared_parts(job, layout, handover.job)
+    if handover.is_decoder:
+        thought = once(_as_pictures(job), inputs, total.first, Leg({**shared, "output_type": "pt"})).latents[0]
+        late = {"image_embeddings": thought}
+        return once(handover.job, Inputs(), total.second, Leg({**shared, **late}, is_second=True))
     if handover.is_edit:
         made = once(_as_pictures(job), inputs, total.first, Leg(shared)).images
     else:
@@ -113,13 +122,25 @@ def check_second(models: Models, request: Request, family: Family, sees: Callabl
         EngineError: `bad-model`, `bad-weights`, `missing-file`, `unknown-scheduler`, `bad-uri` …
     """
     second = refiner_request(request)
-    if second is None or "refiner" not in family.capabilities:
+    check = _check_decoder if family.decoder else _check
+    if second is None or not {"refiner", "decoder"} & set(family.capabilities):
         return
     try:
-        _check(models, second, family, sees)
+        check(models, second, family, sees)
     except EngineError as error:
-        error.option = _OPTIONS.get(error.option, "sdxl_refiner")
+        error.option = _OPTIONS.get(error.option, "s_cascade_decoder" if family.decoder else "sdxl_refiner")
         raise
+
+
+def _check_decoder(models: Models, second: Request, family: Family, sees: Callable[[Source], bool]) -> None:
+    if not sees(source_of(second)):
+        return
+    found = models.layout(second).index.get("_class_name")
+    if found != family.decoder:
+        what = f"its class is `{found}`" if found else "it is a checkpoint file"
+        raise EngineError("bad-model", f"`{second.model}` is no decoder of {family.label}: {what}")
+    models.check(second)
+    schedulers.check(second, family, models.schedulers(second))
 
 
 def _check(models: Models, second: Request, family: Family, sees: Callable[[Source], bool]) -> None:

@@ -88,6 +88,8 @@ class Family:
 
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     resizes: bool = False  # whether pictures come to the model's own size by their shorter side, when nobody says one
+    decoder: str = ""  # the pipeline that draws what the others only think of,
+    decoder_model: str = ""  # and its model when nobody names one
     controlnet: str = "ControlNetModel"  # the class of its ControlNets
     wants: tuple[str, ...] = ()  # parts that its pipelines can do without, and that a model brings to be used
     built_on: tuple[str, ...] = ()  # families whose models it can use as well, when its name is said
@@ -136,4 +138,5 @@ class Family:
     def classes(self) -> tuple[str, ...]:
         """Every pipeline class that means this family."""
         attached = (name for variant in self.variants.values() for name in variant.values())
-        return (*self.pipelines.values(), *attached, *self.also)
+        own = (self.decoder,) if self.decoder else ()
+        return (*self.pipelines.values(), *attached, *own, *self.also)

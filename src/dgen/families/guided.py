@@ -64,4 +64,20 @@ IFS_IMG2IMG = Family(
     lacks=_NO_LORA,
 )
 
-ROWS = (KOLORS, IF, IFS, IFS_IMG2IMG)
+S_CASCADE = Family(
+    name="s-cascade",
+    label="Stable Cascade",
+    package="stable_cascade",
+    pipelines={TXT2IMG: "StableCascadePriorPipeline", IMG2IMG: "StableCascadePriorPipeline"},
+    decoder="StableCascadeDecoderPipeline",
+    decoder_model="stabilityai/stable-cascade",
+    multiple_of=128,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    capabilities=("decoder",),
+    wants=("image_encoder", "feature_extractor"),
+    defaults={"second_num_inference_steps": 10, "second_guidance_scale": 0.0},
+    lacks=("timesteps",),
+)
+
+ROWS = (KOLORS, IF, IFS, IFS_IMG2IMG, S_CASCADE)

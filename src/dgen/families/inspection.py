@@ -89,7 +89,7 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
     pipeline = next((p for mode, p in family.pipelines.items() if mode in fitting), family.pipeline)
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=Size(*family.usual_size),
-        denoiser_channels=channels if family.denoiser_channels else None,
+        denoiser_channels=channels if fitting else None,
     )  # fmt: skip
 
 
@@ -124,14 +124,14 @@ def _recognised(header: dict[str, Any]) -> tuple[Family | None, int | None]:
     """Return the family whose tensors a checkpoint file has, the most particular one, and its denoiser's channels."""
     names = {name.removeprefix(_DENOISER): tensor for name, tensor in header.items() if name != "__metadata__"}
     channels = next((names[layer]["shape"][1] for layer in _FIRST_LAYERS if layer in names), None)
-    found = [family for family in FAMILIES.values() if _is_of(family, names, channels)]
-    return max(found, key=lambda family: len(family.checkpoint_keys), default=None), channels
+    found = [family for family in FAMILIES.values() if _is_of(family, names)]
+    fitting = [f for f in found if not f.checkpoint_inputs or channels in (None, *f.checkpoint_inputs)]
+    return max(fitting or found, key=lambda family: len(family.checkpoint_keys), default=None), channels
 
 
-def _is_of(family: Family, names: Iterable[str], channels: int | None) -> bool:
+def _is_of(family: Family, names: Iterable[str]) -> bool:
     wanted = family.checkpoint_keys
-    has_all = bool(wanted) and all(any(name.startswith(key) for name in names) for key in wanted)
-    return has_all and (not family.checkpoint_inputs or channels in (None, *family.checkpoint_inputs))
+    return bool(wanted) and all(any(name.startswith(key) for name in names) for key in wanted)
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:

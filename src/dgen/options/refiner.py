@@ -27,10 +27,15 @@ class RefinerUri:
     dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
 
 
+SECOND_MODELS = ("sdxl_refiner", "s_cascade_decoder")
+"""The options that name a second model, one of which has to be said for what concerns both kinds."""
+
+
 def _number(flag: str, short: str, value: Value, tag: str, help: str, **more: Any) -> Any:
+    needs = SECOND_MODELS if flag.startswith("--second-model") else SECOND_MODELS[:1]
     return opt(
         None, flag=flag, short=short, stage=Stage.CALL, sweep=Sweep.SECOND_MODEL, value=value, tag=tag,
-        requires=("sdxl_refiner",), help=help, **more,
+        requires=needs, help=help, **more,
     )  # fmt: skip
 
 
@@ -59,6 +64,12 @@ class RefinerOptions:
         help="A refiner for SDXL, as in `REPOSITORY;variant=fp16` or `FILE.safetensors`; it uses the model's VAE and "
         "second text encoder.",
     )  # fmt: skip
+    s_cascade_decoder: RefinerUri | None = opt(
+        None, flag="--s-cascade-decoder", stage=Stage.CALL, value=Uri(RefinerUri), capability="decoder",
+        excludes=("sdxl_refiner",), last=("last_s_cascade_decoder_uri",),
+        help="The decoder that draws what Stable Cascade's prior made, as in `REPOSITORY;variant=bf16`; by default "
+        "`stabilityai/stable-cascade`.",
+    )  # fmt: skip
     second_original_config: str | None = opt(
         None, flag="--second-model-original-config", short="-olc2", stage=Stage.CALL, value=FilePath("FILE"),
         requires=("sdxl_refiner",), help="The `.yaml` that a refiner's checkpoint file was trained with.",
@@ -75,8 +86,8 @@ class RefinerOptions:
     second_scheduler: NamedUri | None = opt(
         None, flag="--second-model-scheduler", short="-sch2",
         aliases=("--second-model-schedulers", "--sdxl-refiner-scheduler"), stage=Stage.CALL,
-        sweep=Sweep.SECOND_SCHEDULER, value=OpenUri(), requires=("sdxl_refiner",),
-        help="The sampler of the refiner; by default the refiner's own.",
+        sweep=Sweep.SECOND_SCHEDULER, value=OpenUri(), requires=SECOND_MODELS,
+        help="The sampler of the refiner or the decoder; by default its own.",
     )  # fmt: skip
     second_unet: UnetUri | None = opt(
         None, flag="--second-model-unet", short="-un2", stage=Stage.CALL, value=Uri(UnetUri),
@@ -84,13 +95,13 @@ class RefinerOptions:
     )  # fmt: skip
     second_text_encoders: tuple[TextEncoder, ...] = opt(
         (), flag="--second-model-text-encoders", short="-te2", stage=Stage.CALL, many=True,
-        value=EncoderText(TextEncoderUri), requires=("sdxl_refiner",),
+        value=EncoderText(TextEncoderUri), requires=SECOND_MODELS,
         help="Replace the text encoders of the refiner in their order: `+`, for it has no first one, and the second.",
     )  # fmt: skip
     second_prompt: Prompt | None = opt(
         None, flag="--second-model-prompts", aliases=("--sdxl-refiner-prompts",), stage=Stage.CALL,
-        sweep=Sweep.FURTHER_PROMPT, value=PromptText(), requires=("sdxl_refiner",),
-        help="The prompt for the refiner; by default the same.",
+        sweep=Sweep.FURTHER_PROMPT, value=PromptText(), requires=SECOND_MODELS,
+        help="The prompt for the refiner or the decoder; by default the same.",
     )  # fmt: skip
     second_prompt_2: Prompt | None = opt(
         None, flag="--second-model-second-prompts", aliases=("--sdxl-refiner-second-prompts",), stage=Stage.CALL,
@@ -103,11 +114,14 @@ class RefinerOptions:
         help="The fraction of the noise schedule after which the refiner takes over.",
     )  # fmt: skip
     second_num_inference_steps: int | None = _number(
-        "--second-model-inference-steps", "-ifs2", Integer(1, 10_000), "i2", "How many steps make the refiner's whole "
-        "schedule, of which it takes the last.", aliases=("--sdxl-refiner-inference-steps", "-ri"), implied=30,
+        "--second-model-inference-steps", "-ifs2", Integer(1, 10_000), "i2",
+        "How many steps make the refiner's whole schedule, of which it takes the last, 30 by default; or how many a "
+        "decoder takes, 10.",
+        aliases=("--sdxl-refiner-inference-steps", "-ri"), implied=30,
     )  # fmt: skip
     second_guidance_scale: float | None = _number(
-        "--second-model-guidance-scales", "-gs2", Real(0), "g2", "The guidance weight of the refiner.",
+        "--second-model-guidance-scales", "-gs2", Real(0), "g2",
+        "The guidance weight of the refiner, 5 by default, or of the decoder, 0.",
         aliases=("--sdxl-refiner-guidance-scales", "-rg"), implied=5.0,
     )  # fmt: skip
     second_guidance_rescale: float | None = _number(

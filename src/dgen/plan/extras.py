@@ -16,6 +16,7 @@ from dgen.values.prompt import PromptText
 
 _PICTURES = (
     "image", "mask_image", "control_image", "control_mask", "ip_adapter_image", "latents", "image_latents", "images",
+    "original_image",
 )  # fmt: skip
 _DGENS_OWN = (
     "generator", "return_dict", "callback", "callback_steps", "callback_on_step_end", "negative_prompt", "output_type",

@@ -13,8 +13,8 @@ VARYING = ("seed", "guidance_scale", *PROMPTS)
 """What may differ between calls that are made at once."""
 
 ALONE = (
-    "prompt_weighter", "preview", "control_nets", "t2i_adapters", "ip_adapters", "sdxl_refiner", "inpaint_crop",
-    "adetailer_detectors",
+    "prompt_weighter", "preview", "control_nets", "t2i_adapters", "ip_adapters", "sdxl_refiner", "s_cascade_decoder",
+    "inpaint_crop", "adetailer_detectors",
 )  # fmt: skip
 """Options whose calls are made one by one."""
 

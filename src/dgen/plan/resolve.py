@@ -13,6 +13,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
 from dgen.families.signatures import accepts, components
 from dgen.options.output import TENSOR_FORMATS
+from dgen.options.refiner import RefinerUri
 from dgen.options.request import ROWS, Request
 from dgen.plan.abilities import implied, modes_with, takes
 from dgen.plan.bind import Bound
@@ -28,6 +29,7 @@ from dgen.schema import BadValue, Option, Stage
 from dgen.values.encoders import KEEP
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Size
+from dgen.values.uri import Uri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +306,8 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     Raises:
         BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
     """
+    if facts.family.decoder and request.s_cascade_decoder is None:
+        request = replace(request, s_cascade_decoder=Uri(RefinerUri).parse(facts.family.decoder_model))
     seed = request.image_seed
     family, clip = facts.family, _source(request, facts.family, pictures)
     mode = mode_for(family, asked_mode(seed, said_by(request)), clip is not None)

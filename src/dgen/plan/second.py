@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, PAG
+from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, PAG, TXT2IMG
 from dgen.families.signatures import accepts
 from dgen.options.request import ROWS, Request
 from dgen.plan.control import PAG_OPTIONS, variant_of
@@ -27,11 +27,12 @@ class Handover:
     job: Job
     fraction: float
     is_edit: bool  # it repaints the finished picture
+    is_decoder: bool = False  # it draws what the model only thought of
 
 
 def refiner_request(request: Request) -> Request | None:
     """Return what a request says of its refiner, as if it were the model; None when there is none."""
-    uri = request.sdxl_refiner
+    uri = request.sdxl_refiner or request.s_cascade_decoder
     if uri is None:
         return None
     said: dict[str, Any] = {name: getattr(request, name) for name in _OF_THE_MODEL}
@@ -43,7 +44,9 @@ def refiner_request(request: Request) -> Request | None:
 
 
 def second_of(job: Job) -> Handover | None:
-    """Return what the refiner of a job does; None when it has none, or leaves nothing to it."""
+    """Return what the second model of a job does; None when it has none, or leaves nothing to it."""
+    if job.request.s_cascade_decoder is not None:
+        return Handover(job=_decoding(job), fraction=0.0, is_edit=False, is_decoder=True)
     request, fraction = refiner_request(job.request), job.request.high_noise_fraction
     if request is None or fraction is None or fraction >= 1:
         return None
@@ -60,3 +63,12 @@ def second_of(job: Job) -> Handover | None:
     request = replace(request, strength=strength, num_images_per_prompt=job.pictures)
     second = replace(job, request=request, mode=mode, pipeline=pipelines[mode])
     return Handover(job=second, fraction=fraction, is_edit=is_edit)
+
+
+def _decoding(job: Job) -> Job:
+    """Return the job of a decoder, which gets one thought for each picture."""
+    request = refiner_request(job.request)
+    if request is None:
+        raise ValueError("the job has no decoder")
+    request = replace(request, num_images_per_prompt=1, image_seed=None)
+    return replace(job, request=request, mode=TXT2IMG, pipeline=FAMILIES[job.family].decoder)

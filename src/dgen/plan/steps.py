@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from dgen.families.rows import TXT2IMG
+from dgen.options.refiner import SECOND_MODELS
 from dgen.options.request import ROWS, Request
 from dgen.plan.control import STEERING, mode_of
 from dgen.plan.expand import Expansion
@@ -23,7 +24,7 @@ def total_steps(expansion: Expansion) -> int:
     """Return the steps of all requests of a statement."""
     in_prompts = any(map(expansion.said_in_prompts, ("num_inference_steps", "strength", "sigmas", "timesteps")))
     is_part = any(map(expansion.values, ("denoising_start", "denoising_end")))
-    if in_prompts or is_part or any(expansion.values("sdxl_refiner")):
+    if in_prompts or is_part or any(map(expansion.values, SECOND_MODELS)):
         return sum(_of_request(request) for request in expansion)
     counts = _counts(expansion)
     has_nets = any(any(expansion.values(name)) for name in STEERING)
@@ -51,6 +52,8 @@ def _with_refiner(steps: int, request: Request) -> int:
     if request.denoising_start is not None or request.denoising_end is not None:
         end = 1.0 if request.denoising_end is None else request.denoising_end
         return max(1, round(steps * (end - (request.denoising_start or 0.0))))
+    if request.s_cascade_decoder is not None:
+        return steps + (request.second_num_inference_steps or 10)
     fraction = request.high_noise_fraction or ROWS["high_noise_fraction"].implied
     if request.sdxl_refiner is None or fraction >= 1:
         return steps
