@@ -77,8 +77,8 @@ def magicprompt(said: Any, texts: Sequence[str], writer: Writer) -> list[list[st
     draws = random.Random(said.seed)
     for _ in range(said.max_attempts):
         missing = {index: text for index, text in enumerate(wanted) if index not in made}
-        texts = (_tidied(text, rules) for text in _in_batches(list(missing.values()), said, draws, writer))
-        written = zip(missing, texts, strict=True)
+        tidied = (_tidied(text, rules) for text in _in_batches(list(missing.values()), said, draws, writer))
+        written = zip(missing, tidied, strict=True)
         made |= {index: text for index, text in written if blocked is None or not blocked.search(text)}
         if len(made) == len(wanted):
             break
