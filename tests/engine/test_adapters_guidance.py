@@ -101,6 +101,20 @@ def test_step_cache_acts_as_in_diffusers(shared_bench: Bench, toys: Path, model:
     assert pixels(shared_bench.render(toys / model, num_inference_steps=5)) == plain
 
 
+@pytest.mark.parametrize("word", CACHED, ids=lambda w: w.partition(";")[0])
+def test_step_cache_goes_with_a_latent_consistency_model(shared_bench: Bench, tmp_path: Path, word: str) -> None:
+    import warnings
+
+    import toy_today
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = toy_today.make_latent_consistency(tmp_path / "lcm")
+    plain = pixels(shared_bench.render(model, num_inference_steps=5))
+    assert pixels(shared_bench.render(model, num_inference_steps=5, step_cache=StepCacheText().parse(word))) != plain
+    assert pixels(shared_bench.render(model, num_inference_steps=5)) == plain
+
+
 JOBS: dict[str, dict[str, Any]] = {
     "pag": {"pag": True},
     "freeu": {"freeu": FREEU},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, MIXING, SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, MIXING, SIGNED, TXT2IMG, UNET_CACHES, Family
 from dgen.families.sizes import of_area
 
 Z_IMAGE = Family(
@@ -129,6 +129,7 @@ LATENT_CONSISTENCY = Family(
     package="latent_consistency_models",
     pipelines={TXT2IMG: "LatentConsistencyModelPipeline", IMG2IMG: "LatentConsistencyModelImg2ImgPipeline"},
     as_signed=SIGNED,
+    capabilities=UNET_CACHES,
     text_layers={"text_encoder": 0},
 )
 
