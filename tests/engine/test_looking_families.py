@@ -14,7 +14,9 @@ from PIL import Image
 from toybench import INPUTS, Bench, picture, pixels
 
 from dgen.engine.processors import load_reader
+from dgen.engine.protocol import Inputs
 from dgen.plan.resolve import made_size
+from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
@@ -134,3 +136,16 @@ def test_z_image_omni_edits_in_full_precision_though_its_pipeline_encodes_in_hal
         for dtype in ("bfloat16", "float32")
     )
     assert np.abs(half.astype(int) - full).mean() < 3
+
+
+def test_z_image_omni_looks_at_several_pictures_together(folder: Path, shared_bench: Bench) -> None:
+    import torch
+
+    seed = ImageSeed("seed", batch=("seed",))
+    job = shared_bench.job(folder / "z-image-omni", "img2img", dtype="bfloat16", image_seed=seed)
+    other = picture().transpose(Image.Transpose.ROTATE_90)
+    made = shared_bench.engine.render(job, Inputs(picture(), batch=(other,)), lambda step, steps: None)
+    call = {"prompt": "a red circle", "negative_prompt": "blurry", "num_inference_steps": 2, "width": 64, "height": 64}
+    call["image"] = [picture(), other]
+    wanted = plain(folder / "z-image-omni", "ZImageOmniPipeline", call, torch_dtype=torch.bfloat16)
+    assert pixels(made) == [image.tobytes() for image in wanted.images]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from test_families import SIZE, Cell, plain
 from toybench import INPUTS, Bench, mask, picture, pixels
 
@@ -239,3 +240,16 @@ def test_pictures_that_cannot_be_made_at_once_are_made_one_after_another(folder:
     made = bench.engine.render(jobs[0], Inputs(pack=tuple(jobs)), lambda step, steps: None)
     assert made.parts == (1, 1)
     assert pixels(made) == [*alone[0], *alone[1]]
+
+
+@pytest.mark.parametrize("toy", ["flux2", "flux2-klein", "qwen-image-edit-plus"])
+def test_several_pictures_are_looked_at_together(folder: Path, bench: Bench, toy: str) -> None:
+    cell = next(cell for cell in CELLS if cell.toy == toy and cell.mode == "img2img")
+    other = picture().transpose(Image.Transpose.ROTATE_90)
+    job = bench.job(
+        folder / toy, "img2img", **said_of(cell) | ONCE | {"image_seed": ImageSeed("seed", batch=("seed",))}
+    )
+    made = bench.engine.render(job, Inputs(picture(), batch=(other,)), lambda step, steps: None)
+    both = replace(cell, mode="both", call={**cell.call, **ONCE, "image": [picture(), other]})
+    assert job.pictures == len(made.images) == 1
+    assert pixels(made) == plain(folder, with_size(both), **processors(folder / toy))

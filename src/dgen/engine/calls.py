@@ -43,7 +43,9 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found["images"] = [inputs.image]
     if inputs.stage is not None:
         found |= {"image": inputs.stage, "original_image": inputs.image}
-    if inputs.batch:
+    if inputs.batch and job.gathers:
+        found["image"] = [inputs.image, *inputs.batch]
+    elif inputs.batch:
         found |= _batch(found, inputs)
     if job.request.control_nets:
         found |= _control(job, inputs, taken)

@@ -83,6 +83,9 @@ class Family:
     )
     """Modes whose pipelines choose the size -> what they draw for a wanted width and height, in pixels."""
 
+    gathers: bool = False
+    """Whether img2img looks at all pictures of `images:` together, and makes one of them, not one of each."""
+
     packs: bool = True
     """Whether its pipelines make several pictures at once as they make each alone, with a weight for each."""
 

@@ -6,6 +6,7 @@ from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 
 DEV = Family(
     name="flux2",
+    gathers=True,
     packs=False,
     label="FLUX.2",
     checkpoint_keys=("double_blocks.", "single_stream_modulation.lin.weight"),
@@ -19,6 +20,7 @@ DEV = Family(
 
 KLEIN = Family(
     name="flux2-klein",
+    gathers=True,
     packs=False,
     label="FLUX.2 klein",
     package="flux2",

@@ -47,6 +47,7 @@ QWEN_IMAGE_EDIT = Family(
 
 QWEN_IMAGE_EDIT_PLUS = Family(
     name="qwen-image-edit-plus",
+    gathers=True,
     packs=False,
     label="Qwen-Image-Edit 2509",
     package="qwenimage",

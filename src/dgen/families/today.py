@@ -22,6 +22,7 @@ Z_IMAGE = Family(
 
 Z_IMAGE_OMNI = Family(
     name="z-image-omni",
+    gathers=True,
     packs=False,
     label="Z-Image Omni",
     package="z_image",

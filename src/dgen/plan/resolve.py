@@ -46,12 +46,18 @@ class Job:
     def pictures(self) -> int:
         """How many pictures the call makes, or videos."""
         seed = self.request.image_seed
-        return (self.request.num_images_per_prompt or 1) * (1 + len(seed.batch) if seed is not None else 1)
+        started = 1 if seed is None or self.gathers else 1 + len(seed.batch)
+        return (self.request.num_images_per_prompt or 1) * started
 
     @property
     def frames(self) -> int | None:
         """How many frames each of its videos has; None when it makes pictures."""
         return self.request.num_frames
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the pictures of `images:` are looked at together."""
+        return self.mode == IMG2IMG and family_of(self).gathers
 
     def call_options(self) -> Iterator[tuple[Option, Any]]:
         """Yield the rows that become keywords of the pipeline call, with their values."""
