@@ -158,12 +158,13 @@ def _check_parts(folder: Path, index: Any, request: Request) -> None:
                 "bad-model", f"`{request.model}` has no folder `{kind}`, which its index names",
                 help="copy or fetch the whole model again",
             )  # fmt: skip
-        if is_named and kind not in ASKED_BY and kind not in replaced and not str(entry[-1]).endswith(_WITHOUT_WEIGHTS):
+        is_own = is_named and kind not in ASKED_BY and kind not in replaced
+        if is_own and not any(word in str(entry[-1]) for word in _WITHOUT_WEIGHTS):
             check_weights(kind, source_of(request), folder / kind)
 
 
-_WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
-"""How the classes of parts end that are not computed with."""
+_WITHOUT_WEIGHTS = ("Tokenizer", "Scheduler", "Processor", "Extractor", "Guidance")
+"""What stands in the names of the classes of parts that are not computed with, as in `CLIPImageProcessorPil`."""
 
 
 def check_weights(kind: str, source: Source, folder: Path) -> None:
