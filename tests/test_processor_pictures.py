@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from toy_annotators import BY_HAND
 
 from dgen.darkroom import Darkroom
+from dgen.engine.render import LocalEngine
 from dgen.media.read import PictureFiles
 from dgen.processors import PROCESSORS, Row, chains
 from dgen.values.uri import OpenUri
@@ -71,10 +73,24 @@ def test_picture_is_what_the_example_makes(
     check_picture(made, row.name, pytestconfig.getoption("--update-golden"))
 
 
+@pytest.mark.parametrize("name", BY_HAND)
+def test_picture_of_a_network_is_what_weights_set_by_hand_make(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    monkeypatch.chdir(folder)
+    make, model = BY_HAND[name]
+    make(folder)
+    words = f"{PROCESSORS.rows()[name].example};model={model}"
+    (chain,) = chains([OpenUri().parse(words)], "processors")
+    made = Darkroom(PictureFiles(), LocalEngine(lambda event: None)).develop(Image.open("photo.png"), chain)
+    assert np.asarray(made).std() > 10
+    check_picture(made, name, pytestconfig.getoption("--update-golden"))
+
+
 def test_the_picture_that_examples_start_from_is_shown(folder: Path, pytestconfig: pytest.Config) -> None:
     check_picture(Image.open(folder / "photo.png"), "photo", pytestconfig.getoption("--update-golden"))
 
 
 def test_pictures_of_the_documentation_are_small_together() -> None:
     assert sum(path.stat().st_size for path in (DOCS / "pictures").rglob("*.png")) < 2**20
-    assert {path.stem for path in PICTURES.glob("*.png")} == {"photo", *(row.name for row in FIRST_PARTY)}
+    assert {path.stem for path in PICTURES.glob("*.png")} == {"photo", *BY_HAND, *(row.name for row in FIRST_PARTY)}

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from toy_annotators import BY_HAND
+
 from dgen.diagnostic import CODES
 from dgen.families.rows import FAMILIES
 from dgen.families.samplers import SAMPLERS, SPACINGS
@@ -151,8 +153,10 @@ def processor_page() -> str:
         if base is Detection:
             parts.append("\nIt looks for something.\n")
         if row.example:
-            shown = f"\n![What {name} makes](pictures/processors/{name}.png)\n"
-            picture = "" if row.has_model else shown
+            by_hand = ", here with weights that were set by hand" if row.has_model else ""
+            shown = f"\n![What {name} makes{by_hand}](pictures/processors/{name}.png)\n"
+            picture = shown + (f"\nWhat it makes{by_hand}.\n" if by_hand else "")
+            picture = "" if row.has_model and name not in BY_HAND else picture
             parts.append(f'\n```\n\\image_process photo.png --processors "{row.example}"\n```\n{picture}')
     return "".join(parts)
 
