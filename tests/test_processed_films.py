@@ -15,7 +15,7 @@ from PIL import Image
 
 from dgen.cli import fronts
 from dgen.cli.main import main
-from dgen.media import video
+from dgen.media import ffmpeg, record, video
 from dgen.media.record import Recorder
 from dgen.values.scalars import Size
 
@@ -137,3 +137,23 @@ def test_a_file_that_is_cut_short_gives_its_good_frames(at_work: Path, capsys: p
     assert "Traceback" not in capsys.readouterr().err
     assert code == 0
     assert 1 <= len(frames("out/cut.gif")) <= 5
+
+
+def test_sound_goes_along_into_an_mp4_alone(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = ("-f", "lavfi", "-i", "color=orange:size=32x32:rate=10:duration=1")
+    sound = ("-f", "lavfi", "-i", "sine=duration=1")
+    assert ffmpeg.run((*picture, *sound, "-c:v", "mjpeg", "-c:a", "aac", "-y", "loud.mkv")).returncode == 0
+    words = ["image-process", "loud.mkv", "-p", "invert", "-fs", "4", "--no-frames"]
+    for name, more in (("loud.mp4", ["--keep-audio"]), ("quiet.mp4", [])):
+        assert main([*words, *more, "-o", f"out/{name}"]) == 0
+        assert record.has_sound(Path("out") / name) == bool(more)
+        assert len(frames(f"out/{name}")) == 6
+    shown = ffmpeg.run(
+        (*ffmpeg.source(Path("out/loud.mp4")), "-map", "0:a:0", "-f", "s16le", "-ac", "1", "-ar", "8000", "pipe:1")
+    )
+    assert len(shown.stdout) / 2 / 8000 == pytest.approx(0.6, abs=0.1)  # seconds: AAC comes in blocks
+    capsys.readouterr()
+    assert main([*words, "--keep-audio", "-o", "out/a.gif"]) == 2
+    assert "error[contradictory-options]: only an mp4 holds sound, and `a.gif` is none" in capsys.readouterr().err
+    assert main(["image-process", "moving.gif", "-p", "invert", "--keep-audio", "-o", "out/still.mp4"]) == 0
+    assert not record.has_sound(Path("out/still.mp4"))

@@ -17,7 +17,6 @@ from dgen.media.decode import brought_to
 from dgen.options.request import Request
 from dgen.plan.bind import Bound
 from dgen.plan.control import said_by, variant_of
-from dgen.plan.latents import writes_latents
 from dgen.plan.resolve import Job, fit, pipeline_of
 from dgen.processors import Lens, Seer
 from dgen.registry import Chosen
@@ -238,12 +237,6 @@ def detailing_mistakes(bound: Bound) -> Iterator[Diagnostic]:
     if OPTION not in bound:
         return
     flag = bound.given[OPTION].flag
-    if writes_latents(bound):
-        yield Diagnostic(
-            code="contradictory-options", message=f"`{flag.text}` needs pictures, and latents are written",
-            span=flag.span, notes=((bound.span_of("image_format"), "latents are asked for here"),),
-            help="leave one of them out",
-        )  # fmt: skip
     yield from _unusable(bound)
     held = bound.given.get("image_seed")
     for index, seed in enumerate(held.values if held is not None else ()):

@@ -178,3 +178,6 @@ def retouching_mistakes(bound: Bound) -> Iterator[Diagnostic]:
         if "outpaint" in bound and (seed.control or seed.further or seed.image is None):
             message = "`--outpaint` works on an image without control images"
             yield Diagnostic(code="contradictory-options", message=message, span=span)
+        if "outpaint" in bound and seed.is_latent:
+            message = "`--outpaint` works on a picture, and here are latents"
+            yield Diagnostic(code="contradictory-options", message=message, span=span)

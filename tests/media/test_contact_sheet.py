@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import html
+import http.server
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -132,3 +138,98 @@ def test_page_filters_sorts_swaps_and_compares_in_a_browser(at_work: Path) -> No
     assert told["command"].startswith("dgen ")
     assert "--seeds 1 " in told["command"]
     assert told["closed"] == 0
+
+
+class Chromium:
+    """A browser without a window, told what to do through a pipe, as the DevTools protocol has it."""
+
+    def __init__(self, profile: Path) -> None:
+        (theirs, self._to), (self._from, mine) = os.pipe(), os.pipe()
+        words = [
+            str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank",
+        ]  # fmt: skip
+
+        def place() -> None:  # the protocol's own file numbers; what dup2 makes is inherited
+            there, back = os.dup(theirs), os.dup(mine)
+            os.dup2(there, 3)
+            os.dup2(back, 4)
+
+        self.process = subprocess.Popen(
+            words, preexec_fn=place, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(theirs)
+        os.close(mine)
+        self._told, self._number = b"", 0
+
+    def ask(self, method: str, session: str | None = None, **parameters: object) -> dict[str, Any]:
+        """Send a command and return its answer."""
+        self._number += 1
+        said = {"id": self._number, "method": method, "params": parameters}
+        os.write(self._to, json.dumps(said | ({"sessionId": session} if session else {})).encode() + b"\0")
+        told = self.wait_for(lambda told: told.get("id") == self._number)
+        assert "error" not in told, told
+        return told["result"]
+
+    def wait_for(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the next message of a kind."""
+        while True:
+            while b"\0" not in self._told:
+                self._told += os.read(self._from, 65536)
+            line, _, self._told = self._told.partition(b"\0")
+            if is_it(told := json.loads(line)):
+                return told
+
+    def close(self) -> None:
+        os.close(self._to)
+        self.process.kill()
+        self.process.wait()
+        os.close(self._from)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+WAITING = """(async () => {
+  while (!document.querySelector(".copy")) await new Promise((done) => setTimeout(done, 20));
+  const box = document.querySelector(".copy").getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2];
+})()"""
+COPIED = """(async () => {
+  const button = document.querySelector(".copy");
+  while (button.textContent !== "copied") await new Promise((done) => setTimeout(done, 20));
+  return [button.dataset.command, await navigator.clipboard.readText()];
+})()"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
+def test_click_copies_the_command_of_a_picture(at_work: Path) -> None:
+    assert run("--contact-sheet", "out/sheet.html") == 0
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory="out"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    place = f"http://127.0.0.1:{server.server_port}"
+    browser = Chromium(at_work / "b")
+    try:
+        browser.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+        target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
+        page = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        browser.ask("Page.enable", page)
+        browser.ask("Page.navigate", page, url=f"{place}/sheet.html")
+        browser.wait_for(lambda told: told.get("method") == "Page.loadEventFired")
+
+        def evaluated(text: str) -> Any:
+            asked = {"expression": text, "awaitPromise": True, "returnByValue": True}
+            return browser.ask("Runtime.evaluate", page, **asked)["result"]["value"]
+
+        x, y = evaluated(WAITING)
+        for kind in ("mousePressed", "mouseReleased"):
+            browser.ask("Input.dispatchMouseEvent", page, type=kind, x=x, y=y, button="left", clickCount=1)
+        command, copied = evaluated(COPIED)
+    finally:
+        browser.close()
+        server.shutdown()
+        server.server_close()
+    assert copied == command
+    assert "--seeds" in copied

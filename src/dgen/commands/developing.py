@@ -16,8 +16,8 @@ from dgen.commands import CommandHost
 from dgen.diagnostic import Diagnostic, Word, fail
 from dgen.events import AnimationStarted, FileSaved, FrameDone, Warned
 from dgen.media.read import brought_to
-from dgen.media.record import Recorder
-from dgen.media.video import Ended
+from dgen.media.record import Recorder, Sound
+from dgen.media.video import Ended, is_video
 from dgen.media.write import Names, encode, publish
 from dgen.plan.bind import Bound
 from dgen.plan.resolve import align, fit
@@ -100,10 +100,17 @@ class Developing:
         count = len(work.frames or ())
         self.host.emit(AnimationStarted(number=number, frames=count, rate=str(work.rate), format=ending))
         with tempfile.TemporaryDirectory(dir=work.target.parent, prefix=".dgen-") as room:
-            film = _Film(Path(room) / f"film.{ending}", ending, work.rate) if writes_film else None
+            film = _Film(Path(room) / f"film.{ending}", ending, work.rate, self._sound(work)) if writes_film else None
             self._shoot(number, work, chain, film)
             if film is not None:
                 self.films.append(self._published(number, work.target, "animation", film.copy_to))
+
+    def _sound(self, work: Work) -> Sound | None:
+        """Return the sound that goes along with the frames that are used."""
+        path = self.host.pictures.find(work.source)
+        if "keep_audio" not in self.bound or not is_video(path):
+            return None
+        return Sound(path=path, start=(work.frames or range(1))[0] / work.rate)
 
     def _shoot(self, number: int, work: Work, chain: Chain, film: _Film | None) -> None:
         with film.closing() if film is not None else contextlib.nullcontext():
@@ -139,8 +146,8 @@ class Developing:
 class _Film:
     """An animation that is being written; its first frame decides the size."""
 
-    def __init__(self, path: Path, ending: str, rate: Fraction) -> None:
-        self.path, self._ending, self._rate = path, ending, rate
+    def __init__(self, path: Path, ending: str, rate: Fraction, sound: Sound | None) -> None:
+        self.path, self._ending, self._rate, self._sound = path, ending, rate, sound
         self._recorder: Recorder | None = None
 
     def add(self, image: Image) -> None:
@@ -154,7 +161,7 @@ class _Film:
         try:
             yield
             if self._recorder is not None:
-                self._recorder.finish()
+                self._recorder.finish(self._sound)
         except BaseException:
             if self._recorder is not None:
                 self._recorder.abandon()

@@ -13,6 +13,7 @@ from dgen.commands.developing import Developing, Work
 from dgen.diagnostic import DgenError, Diagnostic, Word, fail
 from dgen.lang.modules import load_plugins
 from dgen.media.record import FORMATS as FILM_FORMATS
+from dgen.media.record import WITH_SOUND
 from dgen.media.video import ENDINGS, Clip
 from dgen.media.write import FORMATS
 from dgen.misprocessing import chains_left_over, ending_of, wrong_processors
@@ -106,7 +107,20 @@ def _looked_at(host: CommandHost, bound: Bound, work: Work) -> Work:
     except BadValue as error:
         raise fail(error.code, error.message, work.word.span, error.help) from None
     work = replace(work, frames=frames, rate=clip.rate if clip is not None else work.rate)
-    return replace(work, target=_target(bound, work))
+    return _with_sound(bound, replace(work, target=_target(bound, work)))
+
+
+def _with_sound(bound: Bound, work: Work) -> Work:
+    """Return an animation that may keep its sound.
+
+    Raises:
+        DgenError: `contradictory-options`: its file holds none.
+    """
+    if "keep_audio" in bound and work.is_film and work.target.suffix[1:].lower() not in WITH_SOUND:
+        message = f"only an mp4 holds sound, and `{work.target.name}` is none"
+        flag = bound.given["keep_audio"].flag
+        raise fail("contradictory-options", message, flag.span, "name an mp4 with `--output`, or leave it out")
+    return work
 
 
 def _slice(bound: Bound, work: Work, clip: Clip) -> range:

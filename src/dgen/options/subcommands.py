@@ -128,6 +128,9 @@ class ProcessOptions:
     no_animation_file: bool = opt(
         False, flag="--no-animation-file", short="-naf", help="Write the pictures of frames alone."
     )
+    keep_audio: bool = opt(
+        False, flag="--keep-audio", excludes=("no_animation_file",), help="Copy the sound of each video into its mp4."
+    )
     plugin_modules: tuple[str, ...] = opt(
         (), flag="--plugin-modules", many=True, value=FilePath("FILE"), help="Load plugin files, or folders of them."
     )

@@ -9,7 +9,7 @@ from dgen.options.output import TENSOR_FORMATS
 from dgen.plan.bind import Bound
 from dgen.values.image_seed import LATENTS_ENDINGS, ImageSeed, is_latents
 
-_PICTURES_ONLY = ("batch_grid_size", "post_processors", "preview")
+_PICTURES_ONLY = ("batch_grid_size", "post_processors", "preview", "inpaint_crop", "mask_blur", "adetailer_detectors")
 """The options that need pictures, which latents are not."""
 
 
