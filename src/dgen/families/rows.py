@@ -176,6 +176,12 @@ def family_named(name: str) -> Family:
             f"`{name}` is gone: diffusers no longer has Flax", code="removed-feature",
             help="leave `--model-type` out, or use `sd`",
         )  # fmt: skip
+    if wanted.removeprefix("torch-") == "sd3-pix2pix":
+        raise BadValue(
+            f"`{name}` is gone: diffusers has no pipeline for it, and code that comes with a model is never run",
+            code="removed-feature", help="others edit pictures as a prompt says: `flux-kontext`, `qwen-image-edit`, "
+            "`sdxl-pix2pix`",
+        )  # fmt: skip
     for family in FAMILIES.values():
         if wanted in (family.name, f"torch-{family.name}", *family.aliases):
             return family

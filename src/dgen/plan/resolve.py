@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
+from dgen.families.rows import FAMILIES, FLOYD, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
 from dgen.families.signatures import accepts, components
 from dgen.options.output import TENSOR_FORMATS
 from dgen.options.refiner import RefinerUri
@@ -18,7 +18,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.abilities import implied, modes_with, takes
 from dgen.plan.bind import Bound
 from dgen.plan.caches import at_odds, unfit
-from dgen.plan.control import apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
+from dgen.plan.control import STEERING, apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
 from dgen.plan.limits import overdone
@@ -127,7 +127,8 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
             found.append(apart(bound, facts.family, mode))
         elif pipeline is None:
             option = "image_seed" if index < _seeds(bound) else "adetailer_detectors"
-            found.append(_no_mode(facts, mode, bound.span_of(option, index if index < _seeds(bound) else 0)))
+            place = bound.span_of(option, index if index < _seeds(bound) else 0)
+            found += _foreign(bound, facts) or [_no_mode(facts, mode, place)]
         elif pipeline not in pipelines:
             pipelines.append(pipeline)
     said = [(ROWS[name], held.flag.text, held.flag.span) for name, held in bound.given.items()]
@@ -139,18 +140,21 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family), *at_odds(bound))
     found += (*_misaligned(bound, facts.family, modes), *_of_one_size(bound, facts, modes))
     found += (*video_mistakes(bound, facts, modes), *overdone(bound, facts.family, pipelines))
-    found += _unstaged(bound, facts, (modes, variant))
+    found += _unstaged(bound, facts, modes)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None:
         found += _without_steps(bound, facts.family, with_strength)
     return found
 
 
-def _unstaged(bound: Bound, facts: ModelFacts, how: tuple[list[str], str]) -> Iterator[Diagnostic]:
+def _unstaged(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Iterator[Diagnostic]:
     """Find image seeds that name the picture of a first stage where there is none, or lack one."""
     held = bound.given.get("image_seed")
     seeds = [(seed, bound.span_of("image_seed", n)) for n, seed in enumerate(held.values)] if held else []
-    pipelines = [pipeline_of(facts, mode, how[1]) or pipeline_of(facts, mode) or "" for mode in how[0]]
+    staged = FLOYD if FLOYD in facts.family.variants else ""
+    variants = [staged if is_staged(seed) else "" for seed, _ in seeds] or [""]
+    pairs = zip(modes, variants, strict=False)
+    pipelines = [pipeline_of(facts, mode, variant) or pipeline_of(facts, mode) or "" for mode, variant in pairs]
     yield from stage_mistakes(facts.family, pipelines, seeds)
     if bound.value("image_format") in TENSOR_FORMATS and pipelines and not _has_latents(facts.family, pipelines[0]):
         yield Diagnostic(
@@ -161,6 +165,14 @@ def _unstaged(bound: Bound, facts: ModelFacts, how: tuple[list[str], str]) -> It
 
 def _has_latents(family: Family, pipeline: str) -> bool:
     return accepts(pipeline, "latents", family.package) or "vae" in components(pipeline, family.package)
+
+
+def _foreign(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
+    """Find what follows control images beside a model whose family has no such thing."""
+    given = [(ROWS[name], bound.given[name].flag) for name in STEERING if name in bound]
+    modes = list(facts.family.pipelines)
+    foreign = [(row, flag) for row, flag in given if not modes_with(facts.family, row)]
+    return [_unsupported(row, flag.text, flag.span, facts, modes) for row, flag in foreign]
 
 
 def _seeds(bound: Bound) -> int:
