@@ -8,7 +8,7 @@ from typing import Any
 
 from toy_models import clip_settings, make_tokenizer, seeded, toy_unet, toy_vae
 from toy_texts import WIDTH, gemma_tokenizer, qwen3, qwen_tokenizer, qwen_vl, save_qwen_reader
-from toy_today import amended, toy_dc
+from toy_today import amended, stir, toy_dc
 
 
 def make_kandinsky5(folder: Path, pipeline: str = "Kandinsky5T2IPipeline") -> Path:
@@ -22,6 +22,7 @@ def make_kandinsky5(folder: Path, pipeline: str = "Kandinsky5T2IPipeline") -> Pa
         num_text_blocks=1, num_visual_blocks=1, axes_dims=(4, 6, 6), patch_size=(1, 2, 2),
         visual_cond=pipeline == "Kandinsky5I2IPipeline",
     )  # fmt: skip
+    stir(transformer)
     vae = toy_vae((2,) * 4, norm_num_groups=2, mid_block_add_attention=False)
     Kandinsky5T2IPipeline(
         transformer=transformer, vae=vae, text_encoder=qwen_vl(), tokenizer=qwen_tokenizer(),
@@ -62,6 +63,7 @@ def make_prx(folder: Path) -> Path:
         in_channels=4, patch_size=1, context_in_dim=WIDTH, hidden_size=16, mlp_ratio=2.0, num_heads=2, depth=1,
         axes_dim=[4, 4],
     )  # fmt: skip
+    stir(transformer)
     tokenizer = gemma_tokenizer()
     tokenizer.model_max_length = 32
     PRXPipeline(

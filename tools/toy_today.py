@@ -369,11 +369,16 @@ def make_hunyuan_dit(folder: Path) -> Path:
     return folder
 
 
-def _save_net(net: Any, folder: Path) -> Path:
-    """Give a ControlNet effect, for fresh ones end in layers of zeros, and save it."""
-    for values in net.parameters():
+def stir(network: Any) -> None:
+    """Fill the layers that a fresh network has of zeros, and by which it ignores what it is given."""
+    for values in network.parameters():
         if not values.any():
             values.data.normal_(std=0.3)
+
+
+def _save_net(net: Any, folder: Path) -> Path:
+    """Give a ControlNet effect, for fresh ones end in layers of zeros, and save it."""
+    stir(net)
     net.save_pretrained(folder)
     return folder
 

@@ -15,6 +15,7 @@ from toybench import INPUTS, Bench, picture, pixels
 
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs
+from dgen.options.attachments import LoraUri
 from dgen.plan.resolve import made_size
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
@@ -149,3 +150,13 @@ def test_z_image_omni_looks_at_several_pictures_together(folder: Path, shared_be
     call["image"] = [picture(), other]
     wanted = plain(folder / "z-image-omni", "ZImageOmniPipeline", call, torch_dtype=torch.bfloat16)
     assert pixels(made) == [image.tobytes() for image in wanted.images]
+
+
+def test_lora_changes_what_z_image_omni_draws_and_leaves_no_trace(folder: Path, shared_bench: Bench) -> None:
+    import toy_families
+
+    lora = toy_families.make_transformer_lora(folder / "omni-lora", folder / "z-image-omni")
+    size = {"output_size": Size(64, 64)}
+    before = pixels(shared_bench.render(folder / "z-image-omni", **size))
+    assert pixels(shared_bench.render(folder / "z-image-omni", loras=(LoraUri(model=str(lora)),), **size)) != before
+    assert pixels(shared_bench.render(folder / "z-image-omni", **size)) == before

@@ -15,7 +15,7 @@ from toybench import INPUTS, Bench, mask, picture, pixels
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs
 from dgen.families.rows import FAMILIES
-from dgen.options.attachments import ControlNetUri, LoraUri
+from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.options.request import ROWS
 from dgen.plan.resolve import made_size, modes_with
 from dgen.values.image_seed import ImageSeed
@@ -253,3 +253,24 @@ def test_several_pictures_are_looked_at_together(folder: Path, bench: Bench, toy
     both = replace(cell, mode="both", call={**cell.call, **ONCE, "image": [picture(), other]})
     assert job.pictures == len(made.images) == 1
     assert pixels(made) == plain(folder, with_size(both), **processors(folder / toy))
+
+
+WORD = {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}
+CACHED = {"deep_cache": True, "deep_cache_interval": 2}
+
+
+@pytest.mark.parametrize(
+    ("toy", "said"),
+    [("chroma", WORD), ("latent-consistency", WORD), ("latent-consistency", CACHED)],
+    ids=["chroma-word", "latent-consistency-word", "latent-consistency-cache"],
+)
+def test_what_attaches_changes_the_picture_and_leaves_no_trace(
+    folder: Path, bench: Bench, toy: str, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import toy_adapters
+
+    monkeypatch.chdir(folder)
+    toy_adapters.make_old_word(folder / "word.pt", "circle", 1)
+    before = pixels(bench.render(folder / toy, **said_of(first_of(toy))))
+    assert pixels(bench.render(folder / toy, **said_of(first_of(toy)), **said)) != before
+    assert pixels(bench.render(folder / toy, **said_of(first_of(toy)))) == before

@@ -40,6 +40,7 @@ PRX = Family(
     label="PRX",
     package="prx",
     pipelines={TXT2IMG: "PRXPipeline"},
+    lacks=("loras", "lora_fuse_scale"),  # its base looks for a UNet
     multiple_of=16,
     accelerated_dtype="bfloat16",
     as_signed=SIGNED,
