@@ -60,6 +60,11 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
             "bad-uri", f"the model's {part.kind} is a `{own[1]}`, not a `{part.class_name}`", source.option
         )
     if path.is_file():
+        if part.library == "transformers":
+            raise EngineError(
+                "bad-model", f"`{source.shown}` is a file, and a {part.class_name} is read from a folder",
+                source.option, help="name the folder that has its `config.json`",
+            )  # fmt: skip
         check_files([path], source.option)
         return
     folder = part_folder(path, part.kind)
