@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from PIL import Image
-
 from dgen.engine.latents import Window
 from dgen.engine.protocol import Inputs, OnStep
 from dgen.plan.extras import extras_of
@@ -53,6 +51,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found |= _t2i(job, inputs)
     if inputs.adapters:
         found["ip_adapter_image"] = [list(group) for group in inputs.adapters]
+        from PIL import Image
+
         black = Image.new("RGB", (size.width, size.height))
         found["negative_ip_adapter_image"] = [black] * len(inputs.adapters)  # what pipelines forget for several
     found |= extras_of(job.request, job.pipeline, family.package)
