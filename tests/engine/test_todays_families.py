@@ -215,24 +215,6 @@ def test_control_net_steers_as_in_a_plain_call_and_leaves_no_trace(folder: Path,
     assert pixels(bench.render(folder / cell.toy, first.mode, **said_of(first))) == before != made
 
 
-def test_two_control_nets_steer_qwen_image_as_in_a_plain_call(folder: Path, bench: Bench) -> None:
-    from diffusers import QwenImageControlNetModel, QwenImageMultiControlNetModel
-
-    net = folder / "qwen-image-net"
-    nets = (ControlNetUri(model=str(net), scale=0.8), ControlNetUri(model=str(net), scale=0.3, end=0.5))
-    said = {"control_nets": nets, "image_seed": ImageSeed("seed", further=("seed",))}
-    job = bench.job(folder / "qwen-image", **said, num_inference_steps=3)
-    made = pixels(bench.engine.render(job, Inputs(controls=(picture(), picture())), lambda step, steps: None))
-    call = {
-        **SAID, **SIZE, "num_inference_steps": 3, "controlnet_conditioning_scale": [0.8, 0.3],
-        "control_guidance_start": [0.0, 0.0], "control_guidance_end": [1.0, 0.5],
-        "control_image": [picture(), picture()],
-    }  # fmt: skip
-    both = QwenImageMultiControlNetModel([QwenImageControlNetModel.from_pretrained(net) for _ in range(2)])
-    cell = Cell("qwen-image", "txt2img", "QwenImageControlNetPipeline", call)
-    assert made == plain(folder, cell, controlnet=both)
-
-
 def test_pictures_that_cannot_be_made_at_once_are_made_one_after_another(folder: Path, bench: Bench) -> None:
     said = {"output_size": Size(64, 64), "prompt": Prompt("a red circle")}
     jobs = [bench.job(folder / "flux2-klein", **{**said, "seed": seed, "batch_jobs": 2}) for seed in (7, 8)]

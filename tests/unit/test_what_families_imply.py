@@ -63,6 +63,8 @@ def test_every_class_of_a_family_means_it(name: str) -> None:
         ("flux2-klein", ("--prompts", "a; b"), "FLUX.2 klein takes no negative prompt", "a; b"),
         ("sana", ("--prompts", "a", "--control-nets", "x", "y", "--image-seeds", "c.png, d.png"),
          "Sana follows one ControlNet at a time, got 2", "y"),
+        ("qwen-image", ("--prompts", "a", "--control-nets", "x", "y", "--image-seeds", "c.png, d.png"),
+         "Qwen-Image follows one ControlNet at a time, got 2", "y"),
         ("hidream", ("--prompts", "a", "--output-size", "512"),
          "`--output-size`: HiDream-I1 does not draw `512x512`", "512"),
         ("bria", ("--prompts", "a", "--loras", "x"), "Bria 3 cannot use `--loras` in txt2img", "--loras"),
@@ -80,4 +82,4 @@ def test_what_a_family_cannot_do_is_told_at_its_word(name: str, said: tuple[str,
 
 def test_a_negative_prompt_or_a_second_control_net_is_no_mistake_where_it_is_taken() -> None:
     said = ("--prompts", "a; b", "--control-nets", "x", "y", "--image-seeds", "c.png, d.png")
-    assert check_support(bound("m", *said), facts("qwen-image")) == []
+    assert check_support(bound("m", *said), facts("hunyuan-dit")) == []

@@ -31,7 +31,7 @@ def _negatives(bound: Bound, family: Family) -> Iterator[Diagnostic]:
 
 def _takes_several(pipeline: str, family: Family) -> bool:
     taken = (p.annotation for p in parameters(pipeline, "__init__", family.package) if p.name == "controlnet")
-    return any(word in annotation for annotation in taken for word in ("Multi", "list", "List"))
+    return any(word in annotation for annotation in taken for word in ("list", "List"))
 
 
 def _second_net(bound: Bound, family: Family) -> Iterator[Diagnostic]:

@@ -64,13 +64,7 @@ def attach_nets(stack: ExitStack, request: Request, values: dict[str, Any], nets
             stack.enter_context(speaking(net, denoiser.dtype))
             stack.enter_context(lending(net))
     if nets:
-        values["controlnet"] = _together(nets) if len(nets) > 1 else nets[0]
-
-
-def _together(nets: Sequence[Any]) -> Any:
-    """Join ControlNets as their pipeline takes several: in a class of their family, or else as a list."""
-    joined = class_named("diffusers", type(nets[0]).__name__.replace("ControlNetModel", "MultiControlNetModel"))
-    return joined(nets) if joined is not None else list(nets)
+        values["controlnet"] = list(nets) if len(nets) > 1 else nets[0]
 
 
 def attach_words(stack: ExitStack, request: Request, values: dict[str, Any], held: Sequence[Any]) -> State:
