@@ -24,7 +24,7 @@ def blocks(kind: str) -> list[tuple[str, str]]:
 
 def commands() -> list[str]:
     """Every `dgen` command of a shell block, comments taken off."""
-    lines = [line for _, text in blocks("sh") for line in text.splitlines()]
+    lines = [line for _, text in blocks("sh") for line in text.replace("\\\n", " ").splitlines()]
     return [line.partition("  #")[0].strip() for line in lines if line.startswith("dgen ")]
 
 

@@ -75,9 +75,8 @@ def _filled(job: Job, inputs: Inputs) -> dict[str, Any]:
     found: dict[str, Any] = {"reference_images": [each for group in inputs.adapters for each in group] or None}
     if inputs.image is None or job.frames is None:
         return found
-    grey, white, black = (
-        Image.new(*how) for how in (("RGB", job.size, (128,) * 3), ("L", job.size, 255), ("L", job.size))
-    )
+    grey = Image.new("RGB", job.size, (128, 128, 128))
+    white, black = (Image.new("L", job.size, value) for value in (255, 0))
     ends = [] if inputs.last is None else [inputs.last]
     between = max(0, job.frames - 1 - len(ends))
     known = [black] * len(ends)

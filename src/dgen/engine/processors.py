@@ -33,7 +33,7 @@ def _is_empty(cls: Any) -> bool:
     """Whether a class stands in for one that is not there: it fails whatever it is asked."""
     from transformers.utils.import_utils import DummyObject
 
-    return isinstance(cls, DummyObject) and "torchvision" in cls._backends
+    return isinstance(cls, DummyObject) and "torchvision" in (cls._backends or ())
 
 
 def _parts(cls: Any) -> list[str]:

@@ -19,12 +19,12 @@ def with_motion(load: Callable[[], Any], load_motion: Callable[[], Any], part: P
     Raises:
         EngineError: `bad-weights`: they do not fit one another; and what the loaders raise.
     """
-    from diffusers import UNetMotionModel
+    from diffusers.models.unets.unet_motion_model import UNetMotionModel
 
     unet, motion = load(), load_motion()
     try:
         if not isinstance(unet, UNetMotionModel):
-            made = UNetMotionModel.from_unet2d(unet, motion)
+            made: Any = UNetMotionModel.from_unet2d(unet, motion)
             if getattr(unet, "add_embedding", None) is not None:  # of SDXL, which diffusers 0.42 leaves at random
                 made.add_embedding.load_state_dict(unet.add_embedding.state_dict())
             return made.to(unet.dtype).eval()

@@ -33,9 +33,9 @@ class _Tea:
         """Begin a call; the first and the last one of a schedule are whole."""
         self.call += 1
         self.entry = entry
-        known = self.modulated is not None and self.modulated.shape == modulated.shape
-        if known and 0 < self.call < self.steps() - 1:
-            change = (modulated - self.modulated).abs().mean() / self.modulated.abs().mean()
+        before = self.modulated
+        if before is not None and before.shape == modulated.shape and 0 < self.call < self.steps() - 1:
+            change = (modulated - before).abs().mean() / before.abs().mean()
             self.distance += _polynomial(float(change))
             self.is_whole = self.distance >= self.threshold
         else:
