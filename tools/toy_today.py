@@ -340,6 +340,50 @@ def make_kandinsky3(folder: Path) -> Path:
     return folder
 
 
+def _prior_parts() -> dict[str, Any]:
+    from diffusers import PriorTransformer, UnCLIPScheduler
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    prior = PriorTransformer(
+        num_attention_heads=2, attention_head_dim=8, num_layers=1, embedding_dim=WIDTH, num_embeddings=77,
+    )  # fmt: skip
+    stir(prior)
+    vision = CLIPVisionConfig(
+        hidden_size=WIDTH, intermediate_size=32, projection_dim=WIDTH, num_hidden_layers=1, num_attention_heads=2,
+        image_size=32, patch_size=16,
+    )  # fmt: skip
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    return {
+        "prior_prior": prior,
+        "prior_image_encoder": CLIPVisionModelWithProjection(vision),
+        "prior_text_encoder": CLIPTextModelWithProjection(clip_settings(WIDTH)),
+        "prior_tokenizer": make_tokenizer(),
+        "prior_scheduler": UnCLIPScheduler(
+            variance_type="fixed_small_log", prediction_type="sample", clip_sample_range=5.0
+        ),
+        "prior_image_processor": CLIPImageProcessor(**sizes),
+    }
+
+
+def make_kandinsky22(folder: Path, pipeline: str = "KandinskyV22CombinedPipeline", channels: int = 4) -> Path:
+    """Make a Kandinsky 2.2 model with its prior; the UNet of one that inpaints has nine input channels."""
+    import diffusers
+
+    seeded(63)
+    unet = diffusers.UNet2DConditionModel(
+        in_channels=channels, out_channels=8, addition_embed_type="image", sample_size=8, layers_per_block=1,
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"), block_out_channels=(32, 64),
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), cross_attention_dim=WIDTH,
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn", encoder_hid_dim=WIDTH, encoder_hid_dim_type="image_proj",
+        attention_head_dim=4, resnet_time_scale_shift="scale_shift",
+    )  # fmt: skip
+    getattr(diffusers, pipeline)(
+        unet=unet, movq=make_movq(), **_prior_parts(),
+        scheduler=diffusers.DDPMScheduler(variance_type="learned_range", clip_sample=False),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 def make_movq() -> Any:
     """Make the VQ decoder of Kandinsky models, of eight pixels a cell."""
     from diffusers import VQModel
@@ -453,6 +497,8 @@ TODAY: dict[str, Callable[[Path], Path]] = {
     "hunyuan-image@distilled": partial(make_hunyuan_image, is_distilled=True),
     "latent-consistency": make_latent_consistency,
     "bria": make_bria,
+    "kandinsky22": make_kandinsky22,
+    "kandinsky22@inpainting": partial(make_kandinsky22, pipeline="KandinskyV22InpaintCombinedPipeline", channels=9),
     "kandinsky3": make_kandinsky3,
     "hunyuan-dit": make_hunyuan_dit,
     "auraflow": make_auraflow,

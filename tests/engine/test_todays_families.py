@@ -18,6 +18,7 @@ from dgen.families.rows import FAMILIES
 from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.options.request import ROWS
 from dgen.plan.resolve import made_size, modes_with
+from dgen.values.extras import Extra
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
@@ -76,6 +77,17 @@ CELLS = (
         {**SAID, "distilled_guidance_scale": 2.0}, {"guidance_scale": 2.0},
     ),
     Cell("hunyuan-dit", "txt2img", "HunyuanDiTPipeline", {**SAID, "use_resolution_binning": False}),
+    Cell("kandinsky22", "txt2img", "KandinskyV22CombinedPipeline", {**SAID, "guidance_scale": 4.0}),
+    Cell(
+        "kandinsky22", "txt2img", "KandinskyV22CombinedPipeline",
+        {**SAID, "prior_num_inference_steps": 3, "prior_guidance_scale": 2.0},
+        {"call": (Extra("prior_num_inference_steps", "3"), Extra("prior_guidance_scale", "2"))},
+    ),
+    Cell(
+        "kandinsky22", "img2img", "KandinskyV22Img2ImgCombinedPipeline",
+        {**SAID, "strength": 0.3, "num_inference_steps": 4}, {"num_inference_steps": 4},
+    ),
+    Cell("kandinsky22@inpainting", "inpaint", "KandinskyV22InpaintCombinedPipeline", SAID),
     Cell("kandinsky3", "txt2img", "Kandinsky3Pipeline", {**SAID, "guidance_scale": 3.0}),
     Cell(
         "kandinsky3", "img2img", "Kandinsky3Img2ImgPipeline",

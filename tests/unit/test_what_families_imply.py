@@ -31,6 +31,7 @@ DEFAULTS = {
     "z-image-omni": (50, 5.0, 1024),
     "prx": (28, 4.0, 512),
     "bria": (30, 5, 1024),
+    "kandinsky22": (100, 4.0, 512),
     "kandinsky3": (25, 3.0, 1024),
     "kandinsky5": (50, 3.5, 1024),
     "latent-consistency": (4, 8.5, 512),

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from dgen.families.family import IMG2IMG, SIGNED, TXT2IMG, Family
+from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 from dgen.families.sizes import one_of
+
+KANDINSKY22 = Family(
+    name="kandinsky22",
+    packs=False,
+    label="Kandinsky 2.2",
+    package="kandinsky2_2",
+    pipelines={
+        TXT2IMG: "KandinskyV22CombinedPipeline",
+        IMG2IMG: "KandinskyV22Img2ImgCombinedPipeline",
+        INPAINT: "KandinskyV22InpaintCombinedPipeline",
+    },
+    denoiser_channels={TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (9,)},
+    multiple_of=64,
+    as_signed=SIGNED,
+)
 
 KANDINSKY3 = Family(
     name="kandinsky3",
@@ -47,4 +62,4 @@ KANDINSKY5_EDIT = Family(
     shows="dgen.engine.particular:of_kandinsky5",
 )
 
-ROWS = (KANDINSKY3, KANDINSKY5, KANDINSKY5_EDIT)
+ROWS = (KANDINSKY22, KANDINSKY3, KANDINSKY5, KANDINSKY5_EDIT)
