@@ -340,10 +340,11 @@ def make_kandinsky3(folder: Path) -> Path:
     return folder
 
 
-def _prior_parts() -> dict[str, Any]:
+def _prior_parts(seed: int = 75) -> dict[str, Any]:
     from diffusers import PriorTransformer, UnCLIPScheduler
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+    seeded(seed)
     prior = PriorTransformer(
         num_attention_heads=2, attention_head_dim=8, num_layers=1, embedding_dim=WIDTH, num_embeddings=77,
     )  # fmt: skip
@@ -354,21 +355,28 @@ def _prior_parts() -> dict[str, Any]:
     )  # fmt: skip
     sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     return {
-        "prior_prior": prior,
-        "prior_image_encoder": CLIPVisionModelWithProjection(vision),
-        "prior_text_encoder": CLIPTextModelWithProjection(clip_settings(WIDTH)),
-        "prior_tokenizer": make_tokenizer(),
-        "prior_scheduler": UnCLIPScheduler(
-            variance_type="fixed_small_log", prediction_type="sample", clip_sample_range=5.0
-        ),
-        "prior_image_processor": CLIPImageProcessor(**sizes),
+        "prior": prior,
+        "image_encoder": CLIPVisionModelWithProjection(vision),
+        "text_encoder": CLIPTextModelWithProjection(clip_settings(WIDTH)),
+        "tokenizer": make_tokenizer(),
+        "scheduler": UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="sample", clip_sample_range=5.0),
+        "image_processor": CLIPImageProcessor(**sizes),
     }
 
 
+def make_kandinsky22_prior(folder: Path, seed: int = 75) -> Path:
+    """Make a prior of Kandinsky 2.2."""
+    from diffusers import KandinskyV22PriorPipeline
+
+    KandinskyV22PriorPipeline(**_prior_parts(seed)).save_pretrained(folder)
+    return folder
+
+
 def make_kandinsky22(folder: Path, pipeline: str = "KandinskyV22CombinedPipeline", channels: int = 4) -> Path:
-    """Make a Kandinsky 2.2 model with its prior; the UNet of one that inpaints has nine input channels."""
+    """Make a Kandinsky 2.2 model, with its prior where the pipeline has one; to inpaint, a UNet has nine channels."""
     import diffusers
 
+    prior = {f"prior_{kind}": part for kind, part in _prior_parts().items()} if "Combined" in pipeline else {}
     seeded(63)
     unet = diffusers.UNet2DConditionModel(
         in_channels=channels, out_channels=8, addition_embed_type="image", sample_size=8, layers_per_block=1,
@@ -378,7 +386,7 @@ def make_kandinsky22(folder: Path, pipeline: str = "KandinskyV22CombinedPipeline
         attention_head_dim=4, resnet_time_scale_shift="scale_shift",
     )  # fmt: skip
     getattr(diffusers, pipeline)(
-        unet=unet, movq=make_movq(), **_prior_parts(),
+        unet=unet, movq=make_movq(), **prior,
         scheduler=diffusers.DDPMScheduler(variance_type="learned_range", clip_sample=False),
     ).save_pretrained(folder)  # fmt: skip
     return folder
@@ -498,6 +506,9 @@ TODAY: dict[str, Callable[[Path], Path]] = {
     "latent-consistency": make_latent_consistency,
     "bria": make_bria,
     "kandinsky22": make_kandinsky22,
+    "kandinsky22@alone": partial(make_kandinsky22, pipeline="KandinskyV22Pipeline"),
+    "kandinsky22-prior": make_kandinsky22_prior,
+    "kandinsky22-prior@other": partial(make_kandinsky22_prior, seed=76),
     "kandinsky22@inpainting": partial(make_kandinsky22, pipeline="KandinskyV22InpaintCombinedPipeline", channels=9),
     "kandinsky3": make_kandinsky3,
     "hunyuan-dit": make_hunyuan_dit,

@@ -12,10 +12,13 @@ from PIL import Image
 from test_families import SIZE, Cell, plain
 from toybench import INPUTS, Bench, mask, picture, pixels
 
+from dgen.check.follow import check_source
+from dgen.diagnostic import Source
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs
 from dgen.families.rows import FAMILIES
 from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
+from dgen.options.refiner import RefinerUri
 from dgen.options.request import ROWS
 from dgen.plan.resolve import made_size, modes_with
 from dgen.values.extras import Extra
@@ -194,6 +197,32 @@ def test_guidance_reaches_the_guiders_of_a_model_and_leaves_no_trace_in_them(fol
     cell = Cell("hunyuan-image", "txt2img", "HunyuanImagePipeline", {**SAID, **SIZE})
     guided = AdaptiveProjectedMixGuidance(guidance_scale=9.0)
     assert strong == plain(folder, cell, guider=guided, ocr_guider=guided.new())
+
+
+def test_prior_beside_a_model_of_kandinsky_makes_what_both_in_one_make(folder: Path, bench: Bench) -> None:
+    cell = first_of("kandinsky22")
+    one, other = (RefinerUri(model=str(folder / f"kandinsky22-prior{name}")) for name in ("", "@other"))
+    both = plain(folder, with_size(cell))
+    assert pixels(bench.render(folder / "kandinsky22@alone", prior=one, **said_of(cell))) == both
+    assert pixels(bench.render(folder / "kandinsky22@alone", prior=other, **said_of(cell))) != both
+    assert pixels(bench.render(folder / "kandinsky22", prior=other, **said_of(cell))) != both
+    assert pixels(bench.render(folder / "kandinsky22", **said_of(cell))) == both
+
+
+def test_prior_of_kandinsky_has_a_default_and_is_checked(folder: Path, bench: Bench) -> None:
+    priors = [bench.job(folder / toy).request.prior for toy in ("kandinsky22@alone", "kandinsky22")]
+    assert priors == [RefinerUri(model="kandinsky-community/kandinsky-2-2-prior"), None]
+    text = (
+        f"{folder / 'kandinsky22@alone'} --prompts x --prior {folder / 'kandinsky3'}\n"
+        f"{folder / 'kandinsky22@alone'} --prompts x --prior {folder / 'nowhere'}\n"
+        f"{folder / 'kandinsky3'} --prompts x --prior {folder / 'kandinsky22-prior'}\n"
+    )
+    found = [d for d in check_source(Source("s.dgen", text)) if d.severity == "error"]
+    assert [d.message.replace(str(folder), "") for d in found] == [
+        "`/kandinsky3` is no prior of Kandinsky 2.2: its class is `Kandinsky3Pipeline`",
+        "there is no file or folder `/nowhere`",
+        "Kandinsky 3 cannot use `--prior` in txt2img",
+    ]
 
 
 NETS = (

@@ -11,7 +11,7 @@ from dgen.engine.protocol import ModelFiles
 from dgen.engine.sources import ADAPTERS, Layout, attached_sources, encoder_part, replaced_parts, source_of, vae_source
 from dgen.engine.weights import weights_of
 from dgen.options.request import Request
-from dgen.plan.second import refiner_request
+from dgen.plan.second import prior_request, refiner_request
 
 _SETTINGS = ("config.json", "model_index.json", "tokenizer.json", "vocab.json", "merges.txt", ".model", "_map.json")
 """How files end that say what to do with the weights: classes, schedules, words."""
@@ -25,6 +25,8 @@ def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
     replaced += [] if encoder is None else [encoder.source]
     refiner = refiner_request(request)
     second = [] if refiner is None else [source_of(refiner), *(part.source for part in replaced_parts(refiner))]
+    prior = prior_request(request)
+    second += [] if prior is None else [source_of(prior)]
     for source in (source_of(request), vae_source(request), *replaced, *parts, *second):
         if source is not None:
             place = hub.index(source)

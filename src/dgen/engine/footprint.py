@@ -58,7 +58,7 @@ def footprint(hub: Hub, part: Part) -> Footprint:
 def _announced(hub: Hub, part: Part) -> int | None:
     """Return what the index of sharded weights says of their size; the hub's cache may have it without the weights."""
     try:
-        folder = hub.index(part.source) / part.kind
+        folder = hub.index(part.source) / (part.folder or part.kind)
     except EngineError:
         return None
     middle = f".{part.source.variant}" if part.source.variant else ""
@@ -80,10 +80,11 @@ def _measured(hub: Hub, part: Part) -> int | None:
     if place.is_file():
         prefixes = _IN_CHECKPOINTS.get(part.kind, ("",) if part.source.option != "model" else ())
         return _bytes_in(place, part.dtype, prefixes) if prefixes and is_safe_format(place) else None
-    folder = place if (place / part.kind / "config.json").is_file() else part_folder(place, part.kind)
+    name = part.folder or part.kind
+    folder = place if (place / name / "config.json").is_file() else part_folder(place, name)
     if folder is None:
         return 0  # tokenizers and schedulers
-    own = folder / part.kind if (folder / part.kind).is_dir() else folder
+    own = folder / name if (folder / name).is_dir() else folder
     files = weights_of(own, part.source.variant)[0]
     bits = bits_of(part.quantizer)
     return sum(_bytes_in(file, part.dtype, ("",), bits) for file in files) if files else None

@@ -35,8 +35,8 @@ class Loader:
         Raises:
             EngineError: `bad-model`, `bad-weights`, `unsafe-weights`, and what `Hub` raises.
         """
-        place = self.hub.folders(part.source, [part.kind])
-        return self._from_folder(part, place / part.kind)
+        folder = part.folder or part.kind
+        return self._from_folder(part, self.hub.folders(part.source, [folder]) / folder)
 
     def load_from(self, part: Part, folder: Path) -> Any:
         """Load a part from its own folder.

@@ -273,7 +273,7 @@ class LocalEngine:
         return found
 
     def _need(self, part: Part, job: Job, single: SingleFile | None) -> Need:
-        if part.source.option != "model":
+        if part.source.option != "model" and not part.folder:
             load = partial(self.loader.load_other, part, source_of(job.request))
         elif single is not None and part.source.model == job.request.model:  # a refiner has parts of its model
             load = partial(single.part, part)

@@ -18,7 +18,7 @@ from dgen.families.inspection import SAFETENSORS_SUFFIXES, refiner_index
 from dgen.families.rows import Family
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
-from dgen.plan.second import Handover, refiner_request, second_of
+from dgen.plan.second import Handover, prior_request, refiner_request, second_of
 
 _SHARED = ("vae", "text_encoder_2", "tokenizer_2")
 """The parts that a refiner takes from the model: what it is told and draws is in their words and their space."""
@@ -116,11 +116,13 @@ class _Total:
 
 
 def check_second(models: Models, request: Request, family: Family, sees: Callable[[Source], bool]) -> None:
-    """Check the refiner of a request, as far as it can be seen, before anything is loaded.
+    """Check the second model of a request, as far as it can be seen, before anything is loaded.
 
     Raises:
         EngineError: `bad-model`, `bad-weights`, `missing-file`, `unknown-scheduler`, `bad-uri` …
     """
+    if "prior" in family.capabilities:
+        _check_prior(models, request, family, sees)
     second = refiner_request(request)
     check = _check_decoder if family.decoder else _check
     if second is None or not {"refiner", "decoder"} & set(family.capabilities):
@@ -129,6 +131,21 @@ def check_second(models: Models, request: Request, family: Family, sees: Callabl
         check(models, second, family, sees)
     except EngineError as error:
         error.option = _OPTIONS.get(error.option, "s_cascade_decoder" if family.decoder else "sdxl_refiner")
+        raise
+
+
+def _check_prior(models: Models, request: Request, family: Family, sees: Callable[[Source], bool]) -> None:
+    prior = prior_request(request)
+    if prior is None or not sees(source_of(prior)):
+        return
+    try:
+        found = models.layout(prior).index.get("_class_name")
+        if found not in family.lenders:
+            what = f"its class is `{found}`" if found else "it is a checkpoint file"
+            raise EngineError("bad-model", f"`{prior.model}` is no prior of {family.label}: {what}")
+        models.check(prior)
+    except EngineError as error:
+        error.option = "prior"
         raise
 
 

@@ -17,6 +17,7 @@ from dgen.options.memory import quantizer_of
 from dgen.options.quantizers import Quantizer, quantizer_said
 from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job, component_key, family_of
+from dgen.plan.second import prior_request
 from dgen.values.encoders import NONE
 from dgen.values.scalars import is_local, is_url
 
@@ -69,6 +70,7 @@ class Part:
     class_name: str = ""
     quantizer: Quantizer | None = None
     joins: Part | None = None  # what is put into it when it is loaded
+    folder: str = ""  # in its model, where that is not called as its kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,10 +271,24 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
         if kind == "vae" and job.request.vae is not None:
             yield _other_vae(job.request)
             continue
+        lent = lent_part(job.request, family_of(job), kind)
+        if lent is not None:
+            yield lent
+            continue
         classes = _classes(kind, layout, job, may_lack)
         if classes is not None:
             owner = layout.owner_of(kind, job.request.model)
             yield _own(kind, classes, job.request if owner == job.request.model else replace(job.request, model=owner))
+
+
+def lent_part(request: Request, family: Family, kind: str) -> Part | None:
+    """Return the part that the prior of a request lends to its model; None when it does not."""
+    lender = prior_request(request)
+    if lender is None or kind not in family.lent:
+        return None
+    folder, *classes = family.lent[kind]
+    part = _own(folder, (classes[0], classes[1]), lender)
+    return replace(part, kind=kind, folder=folder, source=replace(part.source, option="prior"))
 
 
 _STEERING = {"controlnet": control_parts, "adapter": t2i_parts}

@@ -93,6 +93,11 @@ class Family:
     resizes: bool = False  # whether pictures come to the model's own size by their shorter side, when nobody says one
     decoder: str = ""  # the pipeline that draws what the others only think of,
     decoder_model: str = ""  # and its model when nobody names one
+    lender: str = ""  # the model that lends the parts below to one without them, when nobody names another,
+    lenders: tuple[str, ...] = ()  # and the classes of such models
+    lent: Mapping[str, tuple[str, str, str]] = field(default_factory=dict[str, tuple[str, str, str]])
+    """Parts that another model may lend -> their folder there, their library and their class."""
+
     controlnet: str = "ControlNetModel"  # the class of its ControlNets
     wants: tuple[str, ...] = ()  # parts that its pipelines can do without, and that a model brings to be used
     built_on: tuple[str, ...] = ()  # families whose models it can use as well, when its name is said

@@ -15,6 +15,18 @@ KANDINSKY22 = Family(
         IMG2IMG: "KandinskyV22Img2ImgCombinedPipeline",
         INPAINT: "KandinskyV22InpaintCombinedPipeline",
     },
+    also=("KandinskyV22Pipeline", "KandinskyV22Img2ImgPipeline", "KandinskyV22InpaintPipeline"),  # without a prior
+    capabilities=("prior",),
+    lender="kandinsky-community/kandinsky-2-2-prior",
+    lenders=("KandinskyV22PriorPipeline", "KandinskyV22PriorEmb2EmbPipeline"),
+    lent={
+        "prior_prior": ("prior", "diffusers", "PriorTransformer"),
+        "prior_image_encoder": ("image_encoder", "transformers", "CLIPVisionModelWithProjection"),
+        "prior_text_encoder": ("text_encoder", "transformers", "CLIPTextModelWithProjection"),
+        "prior_tokenizer": ("tokenizer", "transformers", "CLIPTokenizer"),
+        "prior_scheduler": ("scheduler", "diffusers", "UnCLIPScheduler"),
+        "prior_image_processor": ("image_processor", "transformers", "CLIPImageProcessor"),
+    },
     denoiser_channels={TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (9,)},
     multiple_of=64,
     as_signed=SIGNED,

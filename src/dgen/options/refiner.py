@@ -70,6 +70,11 @@ class RefinerOptions:
         help="The decoder that draws what Stable Cascade's prior made, as in `REPOSITORY;variant=bf16`; by default "
         "`stabilityai/stable-cascade`.",
     )  # fmt: skip
+    prior: RefinerUri | None = opt(
+        None, flag="--prior", stage=Stage.CALL, value=Uri(RefinerUri), capability="prior",
+        help="The model that thinks of the picture which Kandinsky 2.2 draws, as in `REPOSITORY;variant=fp16`; by "
+        "default the one in the model, or `kandinsky-community/kandinsky-2-2-prior` where there is none.",
+    )  # fmt: skip
     second_original_config: str | None = opt(
         None, flag="--second-model-original-config", short="-olc2", stage=Stage.CALL, value=FilePath("FILE"),
         requires=("sdxl_refiner",), help="The `.yaml` that a refiner's checkpoint file was trained with.",

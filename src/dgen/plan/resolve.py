@@ -324,8 +324,7 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     Raises:
         BadValue: a picture is missing or cannot be read, or the family has no pipeline for the mode.
     """
-    if facts.family.decoder and request.s_cascade_decoder is None:
-        request = replace(request, s_cascade_decoder=Uri(RefinerUri).parse(facts.family.decoder_model))
+    request = _with_partner(request, facts)
     seed = request.image_seed
     family, clip = facts.family, _source(request, facts.family, pictures)
     mode = mode_for(family, asked_mode(seed, said_by(request)), clip is not None)
@@ -357,6 +356,16 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         given["num_inference_steps"] = schedule.steps
     decided = Request(**given)
     return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
+
+
+def _with_partner(request: Request, facts: ModelFacts) -> Request:
+    """Return a request with the model that this one cannot do without, where nobody names it."""
+    family = facts.family
+    if family.decoder and request.s_cascade_decoder is None:
+        return replace(request, s_cascade_decoder=Uri(RefinerUri).parse(family.decoder_model))
+    if family.lender and request.prior is None and facts.parts and not set(family.lent) <= set(facts.parts):
+        return replace(request, prior=Uri(RefinerUri).parse(family.lender))
+    return request
 
 
 def _source(request: Request, family: Family, pictures: Pictures) -> Moving | None:

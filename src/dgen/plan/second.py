@@ -43,6 +43,17 @@ def refiner_request(request: Request) -> Request | None:
     return Request(**said)
 
 
+def prior_request(request: Request) -> Request | None:
+    """Return what a request says of its prior, as if it were the model; None when there is none."""
+    uri = request.prior
+    if uri is None:
+        return None
+    said: dict[str, Any] = {name: getattr(request, name) for name in _OF_THE_MODEL}
+    said |= {"model": uri.model, "revision": uri.revision, "subfolder": uri.subfolder}
+    said |= {"variant": uri.variant or request.variant, "dtype": uri.dtype or request.dtype}
+    return Request(**said)
+
+
 def second_of(job: Job) -> Handover | None:
     """Return what the second model of a job does; None when it has none, or leaves nothing to it."""
     if job.request.s_cascade_decoder is not None:
