@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from workshop import figure
 
 from dgen.diagnostic import Source
 from dgen.engine.render import LocalEngine
@@ -206,3 +207,4 @@ def test_every_option_that_reaches_the_engine_is_among_them() -> None:
     wanted = {name for name, row in ROWS.items() if row.stage in (Stage.LOAD, Stage.CALL)}
     covered |= {name for name in wanted if name.removeprefix("second_") in covered}  # the refiner's run the same way
     assert wanted - covered - ELSEWHERE == set()
+    assert sum(map(len, WITH.values())) == figure("jobs with each option that reaches a model replayed")

@@ -73,6 +73,9 @@ def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: s
         value = row.pool((value, data.draw(values_of(row.value))))
         value = value[0] if isinstance(row.value, Combines) else value
     said = {"model": "builtin:shapes", "seed": 1, name: value}
+    said |= {each: True for each in row.requires if ROWS[each].value is None}
+    for number in {"ras_skip_num_step", "ras_skip_num_step_length"} & set(row.requires):
+        said[number] = 1
     if "image_seed" in row.requires:
         said["image_seed"] = ImageSeed("a.png")
     if "inpaint_crop" in row.requires:

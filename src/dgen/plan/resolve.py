@@ -182,7 +182,8 @@ def _seeds(bound: Bound) -> int:
 def _modes_in(bound: Bound, family: Family, moves: Moves) -> list[str]:
     seeds: Sequence[ImageSeed | None] = bound.given["image_seed"].values if "image_seed" in bound else (None,)
     asked = ((asked_mode(seed, said_in(bound)), seed) for seed in seeds)
-    modes = [mode_for(family, mode, seed is not None and moves(seed)) for mode, seed in asked]
+    is_told = family.makes_video  # whether it matters: a look may fetch a file
+    modes = [mode_for(family, mode, is_told and seed is not None and moves(seed)) for mode, seed in asked]
     return [*modes, INPAINT] if "adetailer_detectors" in bound and INPAINT not in modes else modes
 
 
