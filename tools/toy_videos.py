@@ -212,6 +212,66 @@ def make_hunyuan_video(folder: Path) -> Path:
     return folder
 
 
+def _reader_of_talks(text: str) -> Any:
+    """Make a tokenizer of pieces of words, which knows those of a text, its marks, and where it begins."""
+    import re
+
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = r"<[^>]*>|\n\n|\w{1,4}|[^\w\s]"
+    known = re.findall(pieces, f"{text} a red circle blurry")
+    words = ["<pad>", "<unk>", "<s>", *dict.fromkeys(known)]
+    numbers = {word: n for n, word in enumerate(words)}
+    made = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Split(Regex(pieces), "removed", invert=True)
+    made.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", numbers["<s>"])])
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<unk>", bos_token="<s>")
+
+
+def _llava(words: int, image_token: int) -> Any:
+    """Make a Llava that sees 24 by 24 patches, as many as the template of HunyuanVideo has room for."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    vision = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=48, patch_size=2,
+        projection_dim=16,
+    )  # fmt: skip
+    text = LlamaConfig(
+        vocab_size=words, hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
+        num_key_value_heads=2, pad_token_id=0, max_position_embeddings=1024,
+    )  # fmt: skip
+    return LlavaForConditionalGeneration(
+        LlavaConfig(vision_config=vision, text_config=text, image_token_index=image_token, pad_token_id=0)
+    )
+
+
+def make_hunyuan_video_i2v(folder: Path, kind: str = "token_replace") -> Path:
+    """Make a HunyuanVideo model that starts from a picture, which it is shown in the first cells or beside them."""
+    import diffusers
+    from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video_image2video import DEFAULT_PROMPT_TEMPLATE
+    from transformers import CLIPImageProcessor, CLIPTextModel
+
+    seeded(59)
+    tokenizer = _reader_of_talks(DEFAULT_PROMPT_TEMPLATE["template"])
+    transformer = diffusers.HunyuanVideoTransformer3DModel(
+        in_channels=4 if kind == "token_replace" else 9, out_channels=4, num_attention_heads=2, attention_head_dim=10,
+        num_layers=1, num_single_layers=1, num_refiner_layers=1, patch_size=1, text_embed_dim=16,
+        pooled_projection_dim=WIDTH, rope_axes_dim=(2, 4, 4), image_condition_type=kind, guidance_embeds=False,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4
+    )
+    sizes = {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}
+    diffusers.HunyuanVideoImageToVideoPipeline(
+        transformer=transformer, vae=vae, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder=_llava(len(tokenizer), tokenizer.convert_tokens_to_ids("<image>")), tokenizer=tokenizer,
+        text_encoder_2=CLIPTextModel(clip_settings(WIDTH)), tokenizer_2=make_tokenizer(),
+        image_processor=CLIPImageProcessor(**sizes),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 def make_mochi(folder: Path) -> Path:
     """Make a Mochi model."""
     import diffusers
@@ -294,6 +354,8 @@ VIDEO_TOYS: dict[str, Callable[[Path], Path]] = {
     "ltx-later": partial(make_ltx, is_later=True),
     "svd": make_svd,
     "hunyuan-video": make_hunyuan_video,
+    "hunyuan-video-i2v": make_hunyuan_video_i2v,
+    "hunyuan-video-beside": partial(make_hunyuan_video_i2v, kind="latent_concat"),
     "mochi": make_mochi,
     "allegro": make_allegro,
     "animatediff": make_animatediff,

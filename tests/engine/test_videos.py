@@ -45,6 +45,7 @@ class Cell:
     family: str = ""
     side: int = 16
     frames: int = 5
+    lost: int = 0  # frames that the pipeline makes and takes off again
 
     def __str__(self) -> str:
         return f"{self.toy}-{self.mode}" + "".join(f"-{name}" for name in self.said)
@@ -85,6 +86,15 @@ CELLS = (
     Cell("cogvideox-image", "img2vid", "CogVideoXImageToVideoPipeline", COG, family="cogvideox", frames=9),
     Cell("svd", "img2vid", "StableVideoDiffusionPipeline", {"max_guidance_scale": 3.0, "fps": 12.0}, side=64, frames=4),
     Cell("hunyuan-video", "txt2vid", "HunyuanVideoPipeline", {**TEXT, "guidance_scale": 6.0}),
+    Cell("hunyuan-video-i2v", "img2vid", "HunyuanVideoImageToVideoPipeline", TEXT),
+    Cell(
+        "hunyuan-video-beside",
+        "img2vid",
+        "HunyuanVideoImageToVideoPipeline",
+        TEXT,
+        family="hunyuan-video-i2v",
+        lost=4,
+    ),
     Cell("animatediff", "txt2vid", "AnimateDiffPipeline", AD),
     Cell("animatediff", "vid2vid", "AnimateDiffVideoToVideoPipeline", {**AD, "strength": 0.8}),
     Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, MOTION, "animatediff"),
@@ -195,7 +205,7 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         pipe.set_progress_bar_config(disable=True)
         given = inputs(cell)
         call = {"width": cell.side, "height": cell.side, "num_inference_steps": 2, **cell.call}
-        call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames}
+        call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames + cell.lost}
         if cell.toy == "wan-vace":
             call |= {"num_frames": cell.frames, **as_documented(cell, given)}
         else:

@@ -47,6 +47,12 @@ def in_hunyuan_image(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[
     return dict(named)
 
 
+def in_hunyuan_video(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for four frames more of a model that is shown the picture as a frame, which its pipeline takes off again."""
+    is_beside = pipeline.transformer.config.image_condition_type == "latent_concat"
+    return {**named, "num_frames": named["num_frames"] + 4} if is_beside else dict(named)
+
+
 def of_kandinsky5(pipeline: Any, made: Any) -> Any:
     """Return the pictures of Kandinsky 5."""
     return made.image

@@ -113,6 +113,19 @@ HUNYUAN_VIDEO = _Video(
     defaults={"num_frames": 129, "fps": 24.0},
 )
 
+HUNYUAN_VIDEO_I2V = _Video(
+    name="hunyuan-video-i2v",
+    label="HunyuanVideo I2V",
+    package="hunyuan_video",
+    pipelines={IMG2VID: "HunyuanVideoImageToVideoPipeline"},
+    default_size=1280,
+    default_height=720,
+    frame_group=4,
+    frame_rest=1,
+    prepares="dgen.engine.particular:in_hunyuan_video",
+    defaults={"num_frames": 129, "fps": 24.0},
+)
+
 MOCHI = _Video(
     name="mochi",
     label="Mochi 1",
@@ -179,4 +192,16 @@ ANIMATEDIFF_SDXL = _Video(
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
-ROWS = (WAN, WAN_VACE, LTX, COGVIDEOX, SVD, HUNYUAN_VIDEO, MOCHI, ALLEGRO, ANIMATEDIFF, ANIMATEDIFF_SDXL)
+ROWS = (
+    WAN,
+    WAN_VACE,
+    LTX,
+    COGVIDEOX,
+    SVD,
+    HUNYUAN_VIDEO,
+    HUNYUAN_VIDEO_I2V,
+    MOCHI,
+    ALLEGRO,
+    ANIMATEDIFF,
+    ANIMATEDIFF_SDXL,
+)
