@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from dgen.plugins import (
     BadValue,
     Bench,
-    ChainText,
     Choice,
+    Completing,
     Computing,
-    FilePath,
     Finding,
     Flag,
     Found,
@@ -267,30 +266,18 @@ def shown(pixels: Any) -> "Image":
 
 @record
 @options("inpaint")
-class Inpaint(Computing):
+class Inpaint(Completing, Computing):
     """Arguments of `inpaint`."""
 
     model: str = opt(..., value=ModelSource(), help="A weights file of a network that completes pictures: LaMa.")
-    mask: str | None = opt(None, value=FilePath("IMAGE"), help="What is painted: the white part of this picture.")
-    mask_processors: Any = opt((), value=ChainText(), help="What is done with the mask before.")
-    image: str | None = opt(
-        None, value=FilePath("IMAGE"), help="Instead of a mask: the picture to complete, whose mask the other one is."
-    )
-    image_processors: Any = opt((), value=ChainText(), help="What is done with that picture before.")
     dtype: str = opt("float32", value=Choice(_DTYPES), help="The precision of the network.")
 
 
 @image_processor("inpaint", Inpaint, example="inpaint;model=big-lama.safetensors;mask=mask.png")
 def inpaint(said: Any, image: "Image", bench: Bench) -> "Image":
     """Paint the white part of a mask as a network thinks it goes on, such as LaMa, which knows no prompts."""
-    from PIL import Image as Pictures
 
-    if (said.mask is None) == (said.image is None):
-        raise BadValue("give either `mask` or `image`")
-    named = bench.processed(
-        bench.picture(said.mask or said.image), said.mask_processors if said.mask else said.image_processors
-    ).resize(image.size, Pictures.Resampling.LANCZOS)
-    picture, mask = (image, named) if said.mask else (named, image)
+    picture, mask = said.sort(image, bench)
     with bench.look(of_file(said.model, said.dtype, "network that completes pictures"), said) as seer:
         import torch
         from spandrel import MaskedImageModelDescriptor

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 from dgen.plugins import (
     BadValue,
     Bench,
-    ChainText,
-    FilePath,
+    Completing,
     Integer,
     Odd,
-    Processing,
     image_processor,
     opt,
     options,
@@ -36,17 +34,9 @@ _BLOCK = 1 << 15
 
 @record
 @options("patchmatch")
-class PatchMatch(Processing):
+class PatchMatch(Completing):
     """Arguments of `patchmatch`."""
 
-    mask: str | None = opt(None, value=FilePath("IMAGE"), help="What is filled: the white part of this picture.")
-    mask_processors: Any = opt((), value=ChainText(), help="What is done with the mask before.")
-    image: str | None = opt(
-        None,
-        value=FilePath("IMAGE"),
-        help="Instead of a mask: the picture to fill, for which the other one is the mask.",
-    )
-    image_processors: Any = opt((), value=ChainText(), help="What is done with that picture before.")
     patch_size: int = opt(5, value=Odd(3, 31), help="How wide the patches are that are compared; an odd number.")
     seed: int = opt(0, value=Integer(0, 2**32 - 1), help="Another number, another filling.")
 
@@ -57,12 +47,7 @@ def patchmatch(said: Any, image: "Image", bench: Bench) -> "Image":
     import numpy as np
     from PIL import Image as Pictures
 
-    if (said.mask is None) == (said.image is None):
-        raise BadValue("give either `mask` or `image`")
-    named = bench.processed(
-        bench.picture(said.mask or said.image), said.mask_processors if said.mask else said.image_processors
-    ).resize(image.size, Pictures.Resampling.LANCZOS)
-    picture, mask = (image, named) if said.mask else (named, image)
+    picture, mask = said.sort(image, bench)
     hole = np.asarray(mask.convert("L")) >= 128
     pixels = np.asarray(picture, dtype=np.float32)
     made = filled(pixels, hole, said.patch_size // 2, np.random.default_rng(said.seed))

@@ -269,6 +269,34 @@ class ChainText(ProcessorText):
         return tuple(super(ChainText, self).map_paths(each, change) for each in value)
 
 
+@record
+@options("image processor")
+class Completing(Processing):
+    """What processors take that paint the white part of a mask."""
+
+    mask: str | None = opt(None, value=FilePath("IMAGE"), help="What is painted: the white part of this picture.")
+    mask_processors: Any = opt((), value=ChainText(), help="What is done with the mask before.")
+    image: str | None = opt(
+        None, value=FilePath("IMAGE"), help="Instead of a mask: the picture to complete, whose mask the other one is."
+    )
+    image_processors: Any = opt((), value=ChainText(), help="What is done with that picture before.")
+
+    def sort(self, other: Image, bench: Bench) -> tuple[Image, Image]:
+        """Return the picture and the mask, both of the size of the `other` one, which is the one that is not named.
+
+        Raises:
+            BadValue: both of them or none are named, or the named one cannot be read.
+        """
+        from PIL import Image as Pictures
+
+        if (self.mask is None) == (self.image is None):
+            raise BadValue("give either `mask` or `image`")
+        chain = self.mask_processors if self.mask else self.image_processors
+        found = bench.processed(bench.picture(self.mask or self.image or ""), chain)
+        named = found.resize(other.size, Pictures.Resampling.LANCZOS)
+        return (other, named) if self.mask else (named, other)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A processor of a chain, and where it stands: which word of which option."""
