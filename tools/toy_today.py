@@ -38,18 +38,19 @@ def _vae(channels: int = 4, widths: tuple[int, ...] = (8, 8), **more: Any) -> An
     return toy_vae(widths, latent_channels=channels, use_quant_conv=False, use_post_quant_conv=False, **more)
 
 
-def _qwen_parts(halvings: int = 3, width: int = 8, **more: Any) -> dict[str, Any]:
+def _qwen_parts(halvings: int = 3, width: int = 8, colours: int = 3, **more: Any) -> dict[str, Any]:
     from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 
     seeded(51)
+    cells = 4 if colours == 3 else 8  # channels: pictures of as many are taken for latents
     transformer = QwenImageTransformer2DModel(
-        patch_size=2, in_channels=16, out_channels=4, num_layers=2, attention_head_dim=16, num_attention_heads=2,
-        joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), **more,
+        patch_size=2, in_channels=4 * cells, out_channels=cells, num_layers=2, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), **more,
     )  # fmt: skip
     vae = AutoencoderKLQwenImage(
-        base_dim=width, z_dim=4, dim_mult=[1] * (halvings + 1), num_res_blocks=int(halvings < 4),
+        base_dim=width, z_dim=cells, dim_mult=[1] * (halvings + 1), num_res_blocks=int(halvings < 4),
         temperal_downsample=[False] + [True] * (halvings - 1),
-        latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
+        latents_mean=[0.0] * cells, latents_std=[1.0] * cells, input_channels=colours,
     )  # fmt: skip
     return {
         "scheduler": _flow(use_dynamic_shifting=True), "vae": vae, "text_encoder": qwen_vl(),
@@ -72,6 +73,12 @@ def make_qwen_editor(folder: Path, pipeline: str, **more: Any) -> Path:
     QwenImagePipeline(**_qwen_parts(4, 2, **more)).save_pretrained(folder)
     save_qwen_reader(folder / "processor")
     return amended(folder, _class_name=pipeline, processor=["transformers", "Qwen2VLProcessor"])
+
+
+def make_qwen_layered(folder: Path) -> Path:
+    """Make a model that takes pictures apart with Qwen-Image, and sees and makes transparency."""
+    more = {"use_additional_t_cond": True, "use_layer3d_rope": True}
+    return make_qwen_editor(folder, "QwenImageLayeredPipeline", colours=4, **more)
 
 
 def amended(folder: Path, **entries: Any) -> Path:
@@ -489,6 +496,7 @@ TODAY: dict[str, Callable[[Path], Path]] = {
     "qwen-image": make_qwen_image,
     "qwen-image-edit": partial(make_qwen_editor, pipeline="QwenImageEditPipeline"),
     "qwen-image-edit-plus": partial(make_qwen_editor, pipeline="QwenImageEditPlusPipeline"),
+    "qwen-image-layered": make_qwen_layered,
     "z-image": make_z_image,
     "flux2": make_flux2,
     "flux2@plain": partial(make_flux2, reader="Qwen2Tokenizer"),

@@ -81,6 +81,8 @@ class Darkroom:
         Raises:
             EngineError: a processor refuses its arguments or the picture, or fails; it names the word.
         """
+        if chain and image.mode == "RGBA":
+            return self._developed_beside(image, chain)
         key = hashlib.sha256(b"%dx%d" % image.size + image.tobytes()).hexdigest() if chain else ""
         for step in chain:
             key = self._key_after(key, step)
@@ -91,6 +93,12 @@ class Darkroom:
         while len(self._kept) > _KEPT:
             del self._kept[next(iter(self._kept))]
         return image
+
+    def _developed_beside(self, image: Image, chain: Chain) -> Image:
+        """Return a picture with transparency after processors, which see its colours alone."""
+        made = self.develop(image.convert("RGB"), chain)
+        made.putalpha(image.getchannel("A").resize(made.size))
+        return made
 
     def _key_after(self, before: str, step: Step) -> str:
         """Say in one text what made a picture: what it was, the processor, and the files that the processor reads."""

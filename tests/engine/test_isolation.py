@@ -103,7 +103,7 @@ WITH = {
 
 ELSEWHERE = {
     "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config",  # another model
-    "noise_level", "image_guidance_scale", "s_cascade_decoder", "prior",  # other families
+    "noise_level", "image_guidance_scale", "s_cascade_decoder", "prior", "layers",  # other families
     "aesthetic_score", "negative_aesthetic_score", "second_aesthetic_score", "second_negative_aesthetic_score",
     "second_original_config", "second_model_config",  # of a refiner in a file
     "num_frames", "fps", "motion_adapter",  # of videos

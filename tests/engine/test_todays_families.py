@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from test_families import SIZE, Cell, plain
 from toybench import INPUTS, Bench, mask, picture, pixels
 
 from dgen.check.follow import check_source
+from dgen.cli.main import main
 from dgen.diagnostic import Source
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs
@@ -197,6 +199,52 @@ def test_guidance_reaches_the_guiders_of_a_model_and_leaves_no_trace_in_them(fol
     cell = Cell("hunyuan-image", "txt2img", "HunyuanImagePipeline", {**SAID, **SIZE})
     guided = AdaptiveProjectedMixGuidance(guidance_scale=9.0)
     assert strong == plain(folder, cell, guider=guided, ocr_guider=guided.new())
+
+
+def test_layers_of_a_picture_keep_their_transparency_as_in_a_plain_call(folder: Path, bench: Bench) -> None:
+    import diffusers
+    import torch
+
+    toy = folder / "qwen-image-layered"
+    pipe = diffusers.QwenImageLayeredPipeline.from_pretrained(toy, **processors(toy))
+    pipe.set_progress_bar_config(disable=True)
+    call = {**SAID, **ONCE, "true_cfg_scale": 4.0, "layers": 2, "image": picture().convert("RGBA")}
+    plainly = pipe(generator=torch.Generator("cpu").manual_seed(7), **call).images[0]
+    job = bench.job(toy, "img2img", layers=2, **ONCE)
+    made = bench.engine.render(job, INPUTS["img2img"], lambda step, steps: None)
+    assert (job.family, job.pipeline, job.pictures) == (toy.name, "QwenImageLayeredPipeline", 2)
+    assert [image.mode for image in made.images] == ["RGBA"] * 2
+    assert pixels(made) == [image.tobytes() for image in plainly]
+    assert {image.size for image in made.images} == {tuple(made_size(job))}
+    assert len({image.getchannel("A").tobytes() for image in made.images}) == 2
+
+
+def test_layers_of_a_batch_are_those_of_each_picture_in_order(folder: Path, bench: Bench) -> None:
+    toy, said = folder / "qwen-image-layered", {"layers": 2, **ONCE}
+    both = bench.render(toy, "img2img", num_images_per_prompt=2, **said).images
+    alone = [bench.render(toy, "img2img", seed=seed, **said).images for seed in (7, 8)]
+    assert len(both) == 4
+    for made, wanted in zip(both, [*alone[0], *alone[1]], strict=True):
+        difference = np.abs(np.asarray(made, np.int16) - np.asarray(wanted, np.int16))
+        assert difference.max() <= 2  # of 255: a batch sums in another order
+
+
+def test_layers_are_written_with_their_transparency_and_on_white_where_there_is_none(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture().save("seed.png")
+    said = ["--prompts", "a", "--image-seeds", "seed.png", "--layers", "2", "--inference-steps", "1", "--seeds", "7"]
+    for ending in ("png", "jpg"):
+        words = [str(folder / "qwen-image-layered"), *said, "--image-format", ending, "--output-path", "made"]
+        assert main(words) == 0
+    drawn, plain = ([Image.open(p) for p in sorted(Path("made").glob(f"*.{e}"))] for e in ("png", "jpg"))
+    assert [each.mode for each in (*drawn, *plain)] == ["RGBA", "RGBA", "RGB", "RGB"]
+    for layer, made in zip(drawn, plain, strict=True):
+        paper = Image.new("RGBA", layer.size, "white")
+        paper.alpha_composite(layer)
+        wanted = np.asarray(paper.convert("RGB"), np.int16)
+        assert np.abs(np.asarray(made, np.int16) - wanted).mean() < 4  # of 255: JPEG loses a little
 
 
 def test_prior_beside_a_model_of_kandinsky_makes_what_both_in_one_make(folder: Path, bench: Bench) -> None:

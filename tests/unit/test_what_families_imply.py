@@ -71,6 +71,9 @@ def test_every_class_of_a_family_means_it(name: str) -> None:
         ("bria", ("--prompts", "a", "--loras", "x"), "Bria 3 cannot use `--loras` in txt2img", "--loras"),
         ("sana-sprint", ("--prompts", "a", "--timesteps", "900,500"),
          "Sana Sprint cannot use `--timesteps` in txt2img", "--timesteps"),
+        ("qwen-image-layered", ("--prompts", "a", "--image-seeds", "a.png", "--call", "resolution=1024"),
+         "`--call`: `resolution` is said in another way", "resolution"),
+        ("kandinsky3", ("--prompts", "a", "--layers", "2"), "Kandinsky 3 cannot use `--layers` in txt2img", "--layers"),
         ("pixart-sigma", ("--prompts", "a", "--image-seeds", "a.png"), "PixArt-Σ has no img2img", "a.png"),
     ],
 )  # fmt: skip

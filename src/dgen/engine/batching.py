@@ -55,7 +55,7 @@ def together(inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     weights = [job.request.guidance_scale for job in pack for _ in range(job.pictures)]
     if len(set(weights)) > 1:
         found["guidance_scale"] = weights_of(weights)
-    drawn = (generators(job.request.seed or 0, job.pictures) for job in pack)
+    drawn = (generators(job.request.seed or 0, job.begun) for job in pack)
     found["generator"] = [one for each in drawn for one in (each if isinstance(each, list) else [each])]
     return found
 

@@ -58,6 +58,19 @@ def of_kandinsky5(pipeline: Any, made: Any) -> Any:
     return made.image
 
 
+def in_layers(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the picture with transparency, of which it has none: the model's VAE sees four channels."""
+    return {**named, "image": named["image"].convert("RGBA")}
+
+
+def of_layers(pipeline: Any, made: Any) -> list[Any]:
+    """Return the layers of every picture, from the lowest one up.
+
+    diffusers 0.42 cuts the list of all layers into lists that are each one too long; together they are in order.
+    """
+    return [layer for layers in made.images for layer in layers]
+
+
 def of_depth(pipeline: Any, made: Any) -> list[Any]:
     """Draw depths, (n, h, w, 1) float in [0, 1] with 0 the nearest, in greys, the nearest white."""
     import numpy as np

@@ -79,7 +79,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
             _seed_devices(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
             named = {**begun, **together(inputs, taken)}
-            made = pipeline(**{"generator": generators(seed, job.pictures), **named, **leg.named})
+            made = pipeline(**{"generator": generators(seed, job.begun), **named, **leg.named})
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
             raise
@@ -91,7 +91,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     if job.frames is not None:
         return Result((), films=tuple(films) or films_of(made.frames))
     flagged = getattr(made, "nsfw_content_detected", getattr(made, "nsfw_detected", None)) or ()
-    return Result(tuple(i.convert("RGB") for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))
+    mode = "RGB" if job.request.layers is None else "RGBA"
+    return Result(tuple(i.convert(mode) for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))
 
 
 def _seed_devices(seed: int) -> None:

@@ -60,4 +60,21 @@ QWEN_IMAGE_EDIT_PLUS = Family(
     call=_GUIDED,
 )
 
-ROWS = (QWEN_IMAGE, QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS)
+QWEN_IMAGE_LAYERED = Family(
+    name="qwen-image-layered",
+    packs=False,
+    label="Qwen-Image-Layered",
+    package="qwenimage",
+    pipelines={IMG2IMG: "QwenImageLayeredPipeline"},
+    multiple_of=32,
+    default_size=640,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    keywords={"guidance_scale": "true_cfg_scale"},
+    call={**_GUIDED, "resolution": 640},
+    draws={IMG2IMG: near_area(640 * 640, 32)},
+    prepares="dgen.engine.particular:in_layers",
+    shows="dgen.engine.particular:of_layers",
+)
+
+ROWS = (QWEN_IMAGE, QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS, QWEN_IMAGE_LAYERED)

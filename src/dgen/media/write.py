@@ -435,15 +435,25 @@ def encode(image: Image, ending: str, texts: dict[str, str], file: BinaryIO) -> 
         image.write(file, ending, texts)  # type: ignore[attr-defined]
         return
     kind = FORMATS[ending]
+    if kind == "JPEG" and image.mode == "RGBA":  # which has no transparency
+        image = over_white(image)
     image.save(file, format=kind, **_QUALITY[kind], **save_keywords(image, kind, texts))
 
 
+def over_white(image: Image) -> Image:
+    """Return a picture with transparency as it looks on white paper."""
+    from PIL import Image as Pictures
+
+    paper = Pictures.new("RGBA", image.size, "white")
+    return Pictures.alpha_composite(paper, image).convert("RGB")
+
+
 def grid(images: Sequence[Image], columns: int, rows: int) -> Image:
-    """Lay pictures out row by row; places that are left over stay black."""
+    """Lay pictures out row by row; places that are left over stay black, or transparent as the pictures are."""
     from PIL import Image as Pictures
 
     width, height = images[0].size
-    sheet = Pictures.new("RGB", (columns * width, rows * height))
+    sheet = Pictures.new(images[0].mode, (columns * width, rows * height))
     for index, image in enumerate(images[: columns * rows]):
         sheet.paste(image, (index % columns * width, index // columns * height))
     return sheet

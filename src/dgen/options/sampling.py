@@ -81,6 +81,10 @@ class SamplingOptions:
         keyword="num_images_per_prompt", implied=1,
         help="How many pictures one pipeline call makes.",
     )  # fmt: skip
+    layers: int | None = opt(
+        None, flag="--layers", stage=Stage.CALL, value=Integer(1, 64), keyword="layers", implied=4,
+        help="Into how many layers Qwen-Image-Layered takes a picture apart; each is a picture with transparency.",
+    )  # fmt: skip
     batch_jobs: int | None = opt(
         None, flag="--batch-jobs", value=Integer(1, 4096), excludes=("preview",),
         help="Make up to N pictures of a sweep at once that differ only in seed, prompt or guidance; the "

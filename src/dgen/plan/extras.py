@@ -95,4 +95,5 @@ def _instead_of(name: str, family: Family) -> str | None:
     if name.startswith("negative_"):
         said = next((r for r in ROWS.values() if r.keyword == name.removeprefix("negative_")), None)
         return f"write it after a `;` in `{said.flag}`" if said and isinstance(said.value, PromptText) else None
-    return "dgen fills it in" if name in _DGENS_OWN else None
+    decides_size = bool(family.draws) and name in family.call  # and `draws` counts on what is said there
+    return "dgen fills it in" if decides_size or name in _DGENS_OWN else None

@@ -43,11 +43,16 @@ class Job:
     size: Size  # pixels
 
     @property
-    def pictures(self) -> int:
-        """How many pictures the call makes, or videos."""
+    def begun(self) -> int:
+        """How many pictures the call begins, each with noise of its own, or videos."""
         seed = self.request.image_seed
         started = 1 if seed is None or self.gathers else 1 + len(seed.batch)
         return (self.request.num_images_per_prompt or 1) * started
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the call makes: each layer is one; or videos."""
+        return self.begun * (self.request.layers or 1)
 
     @property
     def frames(self) -> int | None:
