@@ -169,6 +169,8 @@ def _unstaged(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Iterator
 
 
 def _has_latents(family: Family, pipeline: str) -> bool:
+    if accepts(pipeline, "layers", family.package):
+        return False  # those of all layers are one packed tensor
     return accepts(pipeline, "latents", family.package) or "vae" in components(pipeline, family.package)
 
 
