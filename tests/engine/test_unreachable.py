@@ -17,6 +17,7 @@ from dgen.events import ComponentLoaded, Event
 NAMED = (
     "org/model --prompts x",
     "toy --prompts x --loras org/lora",
+    "toy --prompts x --post-processors 'hed;model=org/hed'",
     "toy --prompts x --vae 'AutoencoderKL;model=org/vae'",
     "toy --prompts x --unet org/unet",
     "toy --prompts x --control-nets org/net --image-seeds seed.png",
@@ -94,6 +95,7 @@ def test_hub_out_of_reach_is_told_at_the_word_and_the_session_goes_on(
         (found,) = caught.value.diagnostics
         assert found.code == "offline", text
         assert "org/" in found.message
+        assert "--offline-mode" not in found.message + (found.help or "")
         assert found.span is not None
         assert "org/" in text[found.span.start : found.span.end]
     assert told.run("toy", "") == first

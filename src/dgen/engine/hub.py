@@ -93,7 +93,7 @@ class Hub:
         listed = None if source.offline else self._listing(source)
         prefix = _prefix(source)
         if listed is None:
-            folder = Path(self._snapshot(replace(source, offline=True), [])) / prefix
+            folder = Path(self._snapshot(source, [], is_here=True)) / prefix
             return folder / choose(p.name for p in folder.glob("*") if p.is_file())
         name = choose(n for f in listed if f.startswith(prefix) and "/" not in (n := f[len(prefix) :]))
         self.announce(source.shown)
@@ -110,13 +110,13 @@ class Hub:
         prefix = _prefix(source)
         return _inside(Path(self._snapshot(source, [prefix + t for t in _TEXTS])), source)
 
-    def _snapshot(self, source: Source, patterns: list[str]) -> str:
+    def _snapshot(self, source: Source, patterns: list[str], *, is_here: bool = False) -> str:
         from huggingface_hub import snapshot_download
 
         with _refusals(source):
             return snapshot_download(
                 source.model, revision=source.revision, token=source.token, allow_patterns=patterns,
-                local_files_only=source.offline, tqdm_class=_silent_bar(),
+                local_files_only=is_here or source.offline, tqdm_class=_silent_bar(),
             )  # fmt: skip
 
     def _fetch_weights(self, source: Source, place: Path, name: str) -> None:
