@@ -27,6 +27,7 @@ KANDINSKY22 = Family(
         "prior_scheduler": ("scheduler", "diffusers", "UnCLIPScheduler"),
         "prior_image_processor": ("image_processor", "transformers", "CLIPImageProcessor"),
     },
+    lacks=("num_images_per_prompt",),  # with a negative prompt its prior wants other generators: diffusers 0.42
     denoiser_channels={TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (9,)},
     multiple_of=64,
     as_signed=SIGNED,
