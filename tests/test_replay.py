@@ -16,7 +16,7 @@ from dgen.session import Session
 from dgen.verifying import VerifyingSession
 
 SOMETIMES = {
-    "--scheduler": ["DDIM", "Euler a", "DPM++2M;use-karras-sigmas=true", "UniPC", "LCM"],
+    "--scheduler": ["DDIM", "Euler a", "DPM++ 2M;use-karras-sigmas=true", "UniPC", "LCM"],
     "--guidance-scales": ["0", "1", "3.25"],
     "--clip-skips": ["1"],
     "--loras": ["builtin:shapes-lora-night;scale=0.7"],
