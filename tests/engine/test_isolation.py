@@ -7,15 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from workshop import figure
 
 from dgen.diagnostic import Source
 from dgen.engine.render import LocalEngine
-from dgen.events import Event, FileSaved, JobRendered, StepDone
+from dgen.events import Event, JobRendered, StepDone
 from dgen.options.request import ROWS, Request
 from dgen.schema import Stage
 from dgen.session import Session
-from dgen.verifying import VerifyingSession
 
 _ADAPTED = "--image-seeds 'adapter: seed.png'"
 
@@ -123,13 +121,9 @@ class Runs:
     def __init__(self) -> None:
         self.pictures: list[bytes] = []
         self.fails = False
-        engine = LocalEngine(self.listen)
-        self.session, self.verifier = Session(engine, self.listen), VerifyingSession(engine)
-        self.files: list[Path] = []
+        self.session = Session(LocalEngine(self.listen), self.listen)
 
     def listen(self, event: Event) -> None:
-        if isinstance(event, FileSaved):
-            self.files.append(Path(event.path))
         if isinstance(event, JobRendered):
             self.pictures += [image.tobytes() for image in event.images]
         if isinstance(event, StepDone) and self.fails:
@@ -166,7 +160,6 @@ def shared_runs() -> Iterator[Runs]:
     runs = Runs()
     yield runs
     runs.session.close()
-    runs.verifier.close()
 
 
 @pytest.fixture
@@ -177,10 +170,9 @@ def runs(shared_runs: Runs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
 
 
 @pytest.mark.parametrize(("model", "said"), [(model, said) for model, rows in WITH.items() for said in rows])
-def test_job_leaves_no_trace_and_is_replayed_to_the_same_bytes(runs: Runs, model: str, said: str) -> None:
+def test_job_leaves_no_trace(runs: Runs, model: str, said: str) -> None:
     first = runs.run(model, "")
     assert runs.run(model, said) != first or "--offload" in said
-    assert runs.verifier.verify(runs.files[-1]).same_bytes
     assert runs.run(model, "") == first
     runs.fail(model, said)
     assert runs.run(model, "") == first
@@ -207,4 +199,3 @@ def test_every_option_that_reaches_the_engine_is_among_them() -> None:
     wanted = {name for name, row in ROWS.items() if row.stage in (Stage.LOAD, Stage.CALL)}
     covered |= {name for name in wanted if name.removeprefix("second_") in covered}  # the refiner's run the same way
     assert wanted - covered - ELSEWHERE == set()
-    assert sum(map(len, WITH.values())) == figure("jobs with each option that reaches a model replayed")
