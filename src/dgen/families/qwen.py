@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 from dgen.families.sizes import near_area
 
 _GUIDED = {"negative_prompt": " "}
 """Without a negative prompt these pipelines are not guided; their documentation gives them a space."""
 
-QWEN_IMAGE = Family(
+_Qwen = partial(
+    Family, package="qwenimage", accelerated_dtype="bfloat16", as_signed=SIGNED, call=_GUIDED,
+    keywords={"guidance_scale": "true_cfg_scale"},
+)  # fmt: skip
+
+QWEN_IMAGE = _Qwen(
     name="qwen-image",
     packs=False,
     label="Qwen-Image",
-    package="qwenimage",
     pipelines={
         TXT2IMG: "QwenImagePipeline",
         IMG2IMG: "QwenImageImg2ImgPipeline",
@@ -24,40 +30,26 @@ QWEN_IMAGE = Family(
     controlnet="QwenImageControlNetModel",
     multiple_of=16,
     default_size=1024,
-    accelerated_dtype="bfloat16",
-    as_signed=SIGNED,
-    keywords={"guidance_scale": "true_cfg_scale"},
-    call=_GUIDED,
 )
 
-QWEN_IMAGE_EDIT = Family(
+QWEN_IMAGE_EDIT = _Qwen(
     name="qwen-image-edit",
     packs=False,
     label="Qwen-Image-Edit",
-    package="qwenimage",
     pipelines={IMG2IMG: "QwenImageEditPipeline", INPAINT: "QwenImageEditInpaintPipeline"},
     multiple_of=16,
     default_size=1024,
-    accelerated_dtype="bfloat16",
-    as_signed=SIGNED,
-    keywords={"guidance_scale": "true_cfg_scale"},
-    call=_GUIDED,
     draws={INPAINT: near_area(1024 * 1024, 32)},
 )
 
-QWEN_IMAGE_EDIT_PLUS = Family(
+QWEN_IMAGE_EDIT_PLUS = _Qwen(
     name="qwen-image-edit-plus",
     gathers=True,
     packs=False,
     label="Qwen-Image-Edit 2509",
-    package="qwenimage",
     pipelines={IMG2IMG: "QwenImageEditPlusPipeline"},
     multiple_of=16,
     default_size=1024,
-    accelerated_dtype="bfloat16",
-    as_signed=SIGNED,
-    keywords={"guidance_scale": "true_cfg_scale"},
-    call=_GUIDED,
 )
 
 QWEN_IMAGE_LAYERED = Family(
