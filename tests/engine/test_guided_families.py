@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from toybench import INPUTS, Bench, mask, picture, pixels
 
 from dgen.check.follow import check_source
+from dgen.cli.main import main
 from dgen.diagnostic import Source
 from dgen.engine.protocol import Inputs
 from dgen.families.signatures import parameters
-from dgen.options.attachments import ImageEncoderUri, IpAdapterUri, LoraUri
+from dgen.options.attachments import ControlNetUri, ImageEncoderUri, IpAdapterUri, LoraUri
 from dgen.options.refiner import RefinerUri
 from dgen.options.request import Request
 from dgen.plan.resolve import made_size, resolve
-from dgen.values.image_seed import AdapterImage, ImageSeed
+from dgen.values.image_seed import AdapterImage, ImageSeed, ImageSeedText
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
@@ -40,6 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, make in GUIDED_TOYS.items():
             make(made / name)
         toy_adapters.make_diffusers_lora(made / "kolors-lora", made / "kolors", kinds=("unet",))
+        toy_adapters.make_controlnet(made / "kolors-net", made / "kolors")
         toy_adapters.make_ip_adapter(made / "kolors-ip.safetensors", made / "kolors")
         toy_adapters.make_image_encoder(made / "image_encoder")
     return made
@@ -92,6 +96,79 @@ def test_kolors_makes_what_a_plain_call_makes(
     assert pixels(made) == called(loaded(folder / "kolors", pipeline), **call)
 
 
+def _told_by_hand(folder: Path, pipeline: str, net: Path | None = None, **call: Any) -> list[bytes]:
+    """Call a pipeline of SDXL with what Kolors' own makes of the prompts; a ControlNet gets the states as it wants."""
+    import diffusers
+
+    own = loaded(folder / "kolors", "KolorsPipeline")
+    made = own.encode_prompt(TEXT["prompt"], negative_prompt=TEXT["negative_prompt"])
+    names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+    parts: dict[str, Any] = {name: getattr(own, name) for name in ("vae", "unet", "scheduler")}
+    parts |= dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"))
+    if net is not None:
+        parts["controlnet"] = diffusers.ControlNetModel.from_pretrained(net)
+        forward, layer = parts["controlnet"].forward, parts["controlnet"].encoder_hid_proj
+        parts["controlnet"].forward = lambda *args, encoder_hidden_states, **named: forward(
+            *args, encoder_hidden_states=layer(encoder_hidden_states), **named
+        )
+    pipe = getattr(diffusers, pipeline)(**parts, add_watermarker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return called(pipe, **dict(zip(names, made, strict=True)), guidance_scale=5.0, **call)
+
+
+KOLORS_NET = {"control_image": picture(), "strength": 0.8, "image": picture(), "controlnet_conditioning_scale": 1.0}
+ON_SDXL: list[tuple[str, bool, str, str, dict[str, Any]]] = [
+    ("inpaint", False, "KolorsInpaintPipeline", "StableDiffusionXLInpaintPipeline", {"mask_image": mask()}),
+    ("txt2img", True, "KolorsControlNetPipeline", "StableDiffusionXLControlNetPipeline", {"image": picture(), **SIZE}),
+    (
+        "img2img", True, "KolorsControlNetImg2ImgPipeline", "StableDiffusionXLControlNetImg2ImgPipeline",
+        KOLORS_NET,
+    ),
+    (
+        "inpaint", True, "KolorsControlNetInpaintPipeline", "StableDiffusionXLControlNetInpaintPipeline",
+        {**KOLORS_NET, "mask_image": mask()},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_steered", "pipeline", "plain", "call"), ON_SDXL, ids=lambda v: v if type(v) is str else ""
+)
+def test_kolors_makes_what_pipelines_of_sdxl_make_of_its_words(
+    folder: Path, bench: Bench, mode: str, is_steered: bool, pipeline: str, plain: str, call: dict[str, Any]
+) -> None:
+    net = folder / "kolors-net"
+    seeds = {"txt2img": "seed", "img2img": "seed;control=seed", "inpaint": "seed;mask=mask;control=seed"}
+    said: dict[str, Any] = {"control_nets": (ControlNetUri(model=str(net)),)} if is_steered else {}
+    if is_steered:
+        said["image_seed"] = ImageSeedText().parse(seeds[mode])
+    job = bench.job(folder / "kolors", mode, **said)
+    made = bench.engine.render(job, replace(INPUTS[mode], controls=(picture(),) * is_steered), lambda step, steps: None)
+    assert (job.family, job.pipeline) == ("kolors", pipeline)
+    given = {"image": picture(), "strength": 0.8, **call} if mode == "inpaint" else call
+    assert pixels(made) == _told_by_hand(folder, plain, net if is_steered else None, **given)
+
+
+def test_detector_lets_kolors_paint_what_it_found_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    before = Image.new("RGB", (64, 64), "white")
+    before.paste("#e02020", (8, 8, 24, 24))
+    before.save(tmp_path / "square.png")
+    words = f"{folder / 'kolors'} --prompts x --seeds 7 --inference-steps 2 --image-seeds {tmp_path / 'square.png'}"
+    looking = "--adetailer-detectors color;color=#e02020 --adetailer-mask-dilations 0 --adetailer-mask-blurs 0 --quiet"
+    assert main([*words.split(), *looking.split(), "-o", str(tmp_path / "made")]) == 0
+    (made,) = (tmp_path / "made").glob("*.png")
+    changed = np.asarray(Image.open(made)) != np.asarray(before)
+    assert changed[8:24, 8:24].any()
+    assert not np.delete(changed, np.s_[8:24], axis=0).any()
+    assert not np.delete(changed, np.s_[8:24], axis=1).any()
+
+
+def test_kolors_needs_no_negative_prompt(folder: Path, bench: Bench) -> None:
+    made = pixels(bench.render(folder / "kolors", prompt=Prompt("a red circle"), **SMALL))
+    pipe = loaded(folder / "kolors", "KolorsPipeline")
+    assert made == called(pipe, prompt="a red circle", negative_prompt="", guidance_scale=5.0, **SIZE)
+
+
 def test_lora_of_kolors_acts_as_in_a_plain_call_and_leaves_no_trace(folder: Path, bench: Bench) -> None:
     before = pixels(bench.render(folder / "kolors", **SMALL))
     made = pixels(bench.render(folder / "kolors", loras=(LoraUri(model=str(folder / "kolors-lora")),), **SMALL))
@@ -118,15 +195,26 @@ def test_ip_adapter_of_kolors_acts_as_in_a_plain_call_and_leaves_no_trace(folder
     assert pixels(bench.render(folder / "kolors", **SMALL)) == before != made
 
 
-@pytest.mark.parametrize(
-    "said",
-    [{"deep_cache": True, "deep_cache_interval": 2}, {"hi_diffusion": True}, {"pag": True, "pag_scale": 2.0}],
-    ids=lambda said: next(iter(said)),
-)
-def test_what_changes_the_unet_of_kolors_leaves_no_trace(folder: Path, bench: Bench, said: dict[str, Any]) -> None:
-    before = pixels(bench.render(folder / "kolors", **SMALL))
-    assert pixels(bench.render(folder / "kolors", **SMALL, **said)) != before
-    assert pixels(bench.render(folder / "kolors", **SMALL)) == before
+CHANGES: list[tuple[str, dict[str, Any]]] = [
+    ("txt2img", {"deep_cache": True, "deep_cache_interval": 2}),
+    ("txt2img", {"hi_diffusion": True}),
+    ("txt2img", {"pag": True, "pag_scale": 2.0}),
+    ("txt2img", {"freeu": (0.9, 0.2, 1.2, 1.4)}),
+    ("inpaint", {"loras": (LoraUri(model="kolors-lora"),)}),
+    ("inpaint", {"freeu": (0.9, 0.2, 1.2, 1.4)}),
+    ("inpaint", {"hi_diffusion": True}),
+]
+
+
+@pytest.mark.parametrize(("mode", "said"), CHANGES, ids=lambda v: v if type(v) is str else next(iter(v)))
+def test_what_changes_kolors_leaves_no_trace(
+    folder: Path, bench: Bench, mode: str, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    usual = SMALL if mode == "txt2img" else {}
+    before = pixels(bench.render(folder / "kolors", mode, **usual))
+    assert pixels(bench.render(folder / "kolors", mode, **usual, **said)) != before
+    assert pixels(bench.render(folder / "kolors", mode, **usual)) == before
 
 
 # ---- DeepFloyd IF --------------------------------------------------------------------------------------------------

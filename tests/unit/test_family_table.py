@@ -28,7 +28,7 @@ TABLE = {
     "pix2pix":      "Y   Y  -  -   -   Y   *     -   Y  -",
     "sdxl":         "Y   Y  Y  Y   Y   Y   Y     Y   Y  -",
     "sdxl-pix2pix": "Y   Y  -  -   -   -   -     -   Y  -",
-    "kolors":       "Y   -  *  Y   -   Y   Y     Y   Y  -",
+    "kolors":       "Y   -  Y  Y   -   Y   Y     Y   Y  -",
     "if":           "-   -  -  -   -   -   -     -   -  -",
     "ifs":          "-   -  -  -   -   -   -     -   -  -",
     "ifs-img2img":  "-   -  -  -   -   -   -     -   -  -",

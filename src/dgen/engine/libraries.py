@@ -11,8 +11,11 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from dgen.families.signatures import module_of
 
 _TALKATIVE = ("bitsandbytes", "torch.utils._pytree", "torchao")
 """Loggers of packages that the libraries import when they are installed, and that warn of what nobody asked for."""
@@ -95,7 +98,7 @@ def quiet() -> Generator[None]:
 
 @cache
 def class_named(library: str, name: str) -> Any:
-    """Return a class of diffusers, of transformers, or of a pipeline module of diffusers; None when there is none."""
+    """Return a class of diffusers, or ours, of transformers, or of a pipeline module of diffusers; None for none."""
     silence()
     with importing():
         import diffusers
@@ -103,7 +106,8 @@ def class_named(library: str, name: str) -> Any:
 
         name = _RENAMED.get(name, name)
         if library == "diffusers":
-            return getattr(diffusers, name, None)
+            own = module_of(name)
+            return getattr(import_module(own) if own else diffusers, name, None)
         if library == "transformers":
             return getattr(transformers, name, None)
         module = getattr(diffusers.pipelines, library, None) or getattr(diffusers.pipelines.deprecated, library, None)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dgen.families.family import FLOYD, HI_DIFFUSION, IMG2IMG, INPAINT, PAG, TXT2IMG, UNET_CACHES, Family
+from dgen.families.family import CONTROLNET, FLOYD, HI_DIFFUSION, IMG2IMG, INPAINT, PAG, TXT2IMG, UNET_CACHES, Family
+
+_OF_CLIP = ("prompt_2", "clip_skip", "aesthetic_score", "negative_aesthetic_score")
+"""What SDXL's pipelines take, and ChatGLM has no use for."""
 
 KOLORS = Family(
     name="kolors",
     label="Kolors",
     package="kolors",
-    pipelines={TXT2IMG: "KolorsPipeline", IMG2IMG: "KolorsImg2ImgPipeline"},
-    variants={PAG: {TXT2IMG: "KolorsPAGPipeline"}},
+    pipelines={TXT2IMG: "KolorsPipeline", IMG2IMG: "KolorsImg2ImgPipeline", INPAINT: "KolorsInpaintPipeline"},
+    variants={
+        CONTROLNET: {
+            TXT2IMG: "KolorsControlNetPipeline",
+            IMG2IMG: "KolorsControlNetImg2ImgPipeline",
+            INPAINT: "KolorsControlNetInpaintPipeline",
+        },
+        PAG: {TXT2IMG: "KolorsPAGPipeline"},
+    },
     default_size=1024,
+    call={"negative_prompt": ""},  # without one, its models have pipelines look for states that nobody made
     capabilities=(HI_DIFFUSION, *UNET_CACHES),
+    lacks=("textual_inversions", *_OF_CLIP),
 )
 
 _AS_TYPED = {"clean_caption": False}

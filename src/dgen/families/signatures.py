@@ -1,4 +1,4 @@
-"""Reads what classes of diffusers accept from their source text, so that nothing has to be imported."""
+"""Reads what classes of diffusers, and our own, accept from their source text, so that nothing has to be imported."""
 
 from __future__ import annotations
 
@@ -31,11 +31,15 @@ def _diffusers() -> Path:
     return Path(spec.origin).parent
 
 
+_COMPOSED = Path(__file__).parent.parent / "engine" / "composed"
+"""The folder of the pipelines that diffusers does not have."""
+
+
 @cache
 def _classes_in(folder: str) -> dict[str, Path]:
-    """List the classes that the files under a folder of diffusers define."""
+    """List the classes that the files under a folder of diffusers define; under "" those of ours."""
     found: dict[str, Path] = {}
-    for path in sorted((_diffusers() / folder).rglob("*.py")):
+    for path in sorted((_diffusers() / folder if folder else _COMPOSED).rglob("*.py")):
         for match in _CLASS.finditer(path.read_text(encoding="utf-8")):
             found.setdefault(match[1], path)
     return found
@@ -46,13 +50,28 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def module_of(pipeline: str) -> str:
+    """Return the name of the module that defines a pipeline of ours; "" for those of diffusers."""
+    path = _classes_in("").get(pipeline)
+    return f"dgen.engine.composed.{path.stem}" if path is not None else ""
+
+
 def _definition(name: str, folders: tuple[str, ...]) -> ast.ClassDef | None:
-    for folder in folders:
+    for folder in (*folders, ""):
         path = _classes_in(folder).get(name)
         if path is not None:
             body = _tree(path).body
             return next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
     return None
+
+
+def _lineage(name: str, folders: tuple[str, ...]) -> Iterator[ast.ClassDef]:
+    """Yield a class and those that it inherits from, as far as they stand in these folders."""
+    found = _definition(name, folders)
+    if found is not None:
+        yield found
+        for base in found.bases:
+            yield from _lineage(ast.unparse(base).rpartition(".")[2], folders)
 
 
 @cache
@@ -62,8 +81,7 @@ def parameters(name: str, method: str, package: str = "") -> tuple[Parameter, ..
     `package` is the folder under `pipelines` to look in first.
     """
     folders = (f"pipelines/{package}", "pipelines") if package else ("schedulers", "pipelines")
-    found = _definition(name, folders)
-    for node in found.body if found else ():
+    for node in (node for each in _lineage(name, folders) for node in each.body):
         if isinstance(node, ast.FunctionDef) and node.name == method:
             return tuple(_parameters(node.args))
     return ()
@@ -98,8 +116,8 @@ def default_of(pipeline: str, keyword: str, package: str = "") -> Any:
 @cache
 def mixes_in(pipeline: str, ending: str, package: str = "") -> bool:
     """Whether a pipeline has a base class whose name ends so, such as `LoraLoaderMixin`."""
-    found = _definition(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
-    return any(ast.unparse(base).endswith(ending) for base in (found.bases if found else ()))
+    every = _lineage(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
+    return any(ast.unparse(base).endswith(ending) for each in every for base in each.bases)
 
 
 def beside(pipeline: str) -> frozenset[str]:
@@ -187,8 +205,8 @@ def optional_components(pipeline: str, package: str = "") -> tuple[str, ...]:
 
 
 def _declared_names(pipeline: str, attribute: str, package: str) -> tuple[str, ...]:
-    found = _definition(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
-    for node in found.body if found else ():
+    every = _lineage(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
+    for node in (node for each in every for node in each.body):
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
             return _names_in(node.value)
     return ()

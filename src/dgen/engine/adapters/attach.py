@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from dgen.engine.adapters.controlnet import check_fit, lending, speaking
+from dgen.engine.adapters.controlnet import check_fit, lending, projecting, speaking
 from dgen.engine.adapters.ip import IpAdapter, IpAdapters
 from dgen.engine.adapters.lora import Lora, add_loras
 from dgen.engine.adapters.t2i import check_size
@@ -62,6 +62,7 @@ def attach_nets(stack: ExitStack, request: Request, values: dict[str, Any], nets
         if denoiser is not None:
             check_fit(source, net.config, denoiser.config)
             stack.enter_context(speaking(net, denoiser.dtype))
+            stack.enter_context(projecting(net))
             stack.enter_context(lending(net))
     if nets:
         values["controlnet"] = list(nets) if len(nets) > 1 else nets[0]

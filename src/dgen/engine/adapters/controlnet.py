@@ -13,7 +13,7 @@ from dgen.engine.sources import Source
 
 _SHARED = (
     "block_out_channels", "cross_attention_dim", "layers_per_block", "addition_embed_type", "joint_attention_dim",
-    "pooled_projection_dim",
+    "pooled_projection_dim", "encoder_hid_dim",
 )  # fmt: skip
 """Settings that a ControlNet and the denoiser have in common when they fit."""
 
@@ -103,6 +103,27 @@ def speaking(net: Any, dtype: Any) -> Generator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def projecting(net: Any) -> Generator[None]:
+    """Let a ControlNet bring the states of texts, (n, length, `encoder_hid_dim`), to its own width.
+
+    Those of Kolors have a layer for it, as its UNet has one; diffusers 0.42 makes it, loads it and never asks it.
+    """
+    layer = getattr(net, "encoder_hid_proj", None)
+    if layer is None:
+        yield
+        return
+
+    def enter(_: Any, args: Any, named: Any) -> Any:
+        return args, {**named, "encoder_hidden_states": layer(named["encoder_hidden_states"])}
+
+    hook = net.register_forward_pre_hook(enter, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _cast(value: Any, dtype: Any) -> Any:
