@@ -65,6 +65,25 @@ def qwen_vl(width: int = WIDTH) -> Any:
     )  # fmt: skip
 
 
+def qwen3_vl(layers: int = 2, width: int = WIDTH) -> Any:
+    """Make a Qwen 3 model that reads pictures and text."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    number = qwen_tokenizer().convert_tokens_to_ids
+    rope = {"mrope_section": [2, 1, 1], "mrope_interleaved": True, "rope_type": "default", "rope_theta": 10000.0}
+    vision = {
+        "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": width,
+        "num_position_embeddings": 16, "deepstack_visual_indexes": [0],
+    }  # fmt: skip
+    return Qwen3VLForConditionalGeneration(
+        Qwen3VLConfig(
+            text_config=_sizes(width, layers) | {"rope_parameters": rope}, vision_config=vision,
+            image_token_id=number("<|image_pad|>"), video_token_id=number("<|video_pad|>"),
+            vision_start_token_id=number("<|vision_start|>"), vision_end_token_id=number("<|vision_end|>"),
+        )
+    )  # fmt: skip
+
+
 _MARKS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
 
 

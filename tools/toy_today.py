@@ -38,7 +38,8 @@ def _vae(channels: int = 4, widths: tuple[int, ...] = (8, 8), **more: Any) -> An
     return toy_vae(widths, latent_channels=channels, use_quant_conv=False, use_post_quant_conv=False, **more)
 
 
-def _qwen_parts(halvings: int = 3, width: int = 8, colours: int = 3, **more: Any) -> dict[str, Any]:
+def qwen_parts(halvings: int = 3, width: int = 8, colours: int = 3, **more: Any) -> dict[str, Any]:
+    """Make the parts of a Qwen-Image model whose VAE halves pictures so often and sees so many colours."""
     from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
 
     seeded(51)
@@ -62,7 +63,7 @@ def make_qwen_image(folder: Path) -> Path:
     """Make a Qwen-Image model of eight pixels a cell."""
     from diffusers import QwenImagePipeline
 
-    QwenImagePipeline(**_qwen_parts()).save_pretrained(folder)
+    QwenImagePipeline(**qwen_parts()).save_pretrained(folder)
     return folder
 
 
@@ -70,7 +71,7 @@ def make_qwen_editor(folder: Path, pipeline: str, **more: Any) -> Path:
     """Make a model that edits with Qwen-Image: it reads the picture along with the prompt, and enlarges it greatly."""
     from diffusers import QwenImagePipeline
 
-    QwenImagePipeline(**_qwen_parts(4, 2, **more)).save_pretrained(folder)
+    QwenImagePipeline(**qwen_parts(4, 2, **more)).save_pretrained(folder)
     save_qwen_reader(folder / "processor")
     return amended(folder, _class_name=pipeline, processor=["transformers", "Qwen2VLProcessor"])
 
@@ -107,7 +108,8 @@ def make_z_image(folder: Path) -> Path:
     return folder
 
 
-def _flux2_parts(*, is_told: bool) -> dict[str, Any]:
+def flux2_parts(*, is_told: bool) -> dict[str, Any]:
+    """Make the parts of a FLUX.2 model but what reads prompts; one that `is_told` knows the guidance."""
     import diffusers
 
     seeded(53)
@@ -127,7 +129,7 @@ def make_flux2(folder: Path, reader: str = "PixtralProcessor") -> Path:
     """Make a FLUX.2 dev model, whose prompts a Mistral model of 31 layers reads."""
     from diffusers import Flux2Pipeline
 
-    parts = _flux2_parts(is_told=True)
+    parts = flux2_parts(is_told=True)
     Flux2Pipeline(**parts, text_encoder=mistral(31), tokenizer=qwen_tokenizer()).save_pretrained(folder)
     return amended(folder, tokenizer=["transformers", reader])
 
@@ -137,7 +139,7 @@ def make_flux2_klein(folder: Path, is_distilled: bool = False) -> Path:
     from diffusers import Flux2KleinPipeline
 
     Flux2KleinPipeline(
-        **_flux2_parts(is_told=False), text_encoder=qwen3(28, speaks=True), tokenizer=qwen_tokenizer(),
+        **flux2_parts(is_told=False), text_encoder=qwen3(28, speaks=True), tokenizer=qwen_tokenizer(),
         is_distilled=is_distilled,
     ).save_pretrained(folder)  # fmt: skip
     return folder

@@ -10,7 +10,8 @@ from toybench import Bench, pixels
 
 from dgen.engine import schedulers
 from dgen.engine.protocol import EngineError
-from dgen.families.signatures import Parameter, compatible_schedulers
+from dgen.families.definitions import Parameter
+from dgen.families.signatures import compatible_schedulers
 from dgen.values.uri import NamedUri
 
 LEGAL = compatible_schedulers("DDIMScheduler")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dgen.families.definitions import Parameter
 from dgen.families.literals import is_writable, read_literal
-from dgen.families.signatures import Parameter
 from dgen.schema import BadValue
 from dgen.values.extras import Extra, ExtraText
 

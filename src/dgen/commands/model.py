@@ -9,8 +9,8 @@ from typing import Any
 
 from dgen.commands import CommandHost
 from dgen.engine.protocol import PartFacts
+from dgen.families.definitions import Parameter
 from dgen.families.inspection import ModelFacts
-from dgen.families.signatures import Parameter
 from dgen.options.request import ROWS, Request
 from dgen.plan.abilities import implied, takes
 from dgen.plan.bind import Bound

@@ -9,6 +9,7 @@ from pathlib import Path
 from dgen.commands import CommandHost
 from dgen.diagnostic import fail
 from dgen.events import FileSaved
+from dgen.families.indices import INDICES
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import MODES, TXT2IMG
 from dgen.media.write import whole_folder
@@ -19,7 +20,6 @@ from dgen.plan.resolve import Job, pipeline_of
 VARIANTS = {"float32": None, "float16": "fp16", "bfloat16": "bf16"}
 """The variant that diffusers' users call a precision by; plain files come first, as later ones join them."""
 
-_MODEL_INDEX = "model_index.json"
 _SHARED = (
     "model", "model_type", "revision", "variant", "subfolder", "original_config", "model_config", "auth_token",
     "offline_mode",
@@ -61,7 +61,7 @@ def _check_target(folder: Path, bound: Bound) -> None:
     span = bound.span_of("output_path")
     if folder.is_dir() and not any(folder.iterdir()):
         return
-    if folder.is_dir() and (folder / _MODEL_INDEX).is_file():
+    if folder.is_dir() and any((folder / index).is_file() for index in INDICES):
         if "output_overwrite" not in bound:
             raise fail("file-failed", f"`{folder}` holds a model already", span, "replace it with `--output-overwrite`")
     elif folder.exists():

@@ -8,6 +8,7 @@ from typing import Any
 
 from dgen.engine.protocol import EngineError
 from dgen.engine.trace import TraceEngine
+from dgen.families.indices import INDICES
 from dgen.options.request import Request
 
 
@@ -15,8 +16,9 @@ def cached_models() -> Iterator[str]:
     """Yield the models that the hub's cache holds, by name."""
     from huggingface_hub.constants import HF_HUB_CACHE  # light; the rest of the package is not
 
-    for index in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*/model_index.json")):
-        yield index.parts[-4].removeprefix("models--").replace("--", "/")
+    found = (index for name in INDICES for index in Path(HF_HUB_CACHE).glob(f"models--*/snapshots/*/{name}"))
+    for model in sorted({index.parts[-4] for index in found}):
+        yield model.removeprefix("models--").replace("--", "/")
 
 
 def schedulers_of(model: str) -> tuple[str, ...]:

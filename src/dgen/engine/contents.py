@@ -11,9 +11,10 @@ from typing import Any
 from dgen.engine import deltas
 from dgen.engine.models import Models, base_of
 from dgen.engine.protocol import EngineError, PartFacts
-from dgen.engine.sources import source_of
+from dgen.engine.sources import Layout, Part, placed_part
 from dgen.engine.weights import is_safe_format, weights_of
 from dgen.families.checkpoints import classes_of, parts_in
+from dgen.families.indices import Place
 from dgen.families.inspection import ModelFacts, safetensors_header
 from dgen.options.request import Request
 from dgen.schema import BadValue
@@ -30,19 +31,21 @@ def contents(models: Models, request: Request, facts: ModelFacts) -> tuple[PartF
         if layout.is_file and layout.path is not None:
             return tuple(_in_file(layout.path, facts))
         named = {k: v for k, v in layout.index.items() if isinstance(v, list) and len(v) == 2 and v[0] is not None}
-        owners = {kind: replace(request, model=layout.owner_of(kind, request.model)) for kind in named}
-        return tuple(
-            _in_folder(kind, entry, models.hub.index(source_of(owners[kind])) / kind, owners[kind])
-            for kind, entry in named.items()
-        )
+        parts = (_part(kind, entry, layout, request) for kind, entry in named.items())
+        return tuple(_in_folder(part, models.hub.index(part.source) / (part.folder or part.kind)) for part in parts)
     except BadValue as error:
         raise EngineError(error.code, error.message, help=error.help) from None
 
 
-def _in_folder(kind: str, entry: Sequence[Any], folder: Path, request: Request) -> PartFacts:
-    files = weights_of(_home(folder, request), request.variant)[0]
+def _part(kind: str, entry: Sequence[Any], layout: Layout, request: Request) -> Part:
+    owner = replace(request, model=layout.owner_of(kind, request.model))
+    return placed_part(kind, (str(entry[0]), str(entry[1])), owner, layout.places.get(kind, Place()))
+
+
+def _in_folder(part: Part, folder: Path) -> PartFacts:
+    files = weights_of(_home(folder, part.source.model), part.source.variant)[0]
     has_weights = bool(files) or (folder / "config.json").is_file()
-    told = PartFacts(kind=kind, library=str(entry[0]), class_name=str(entry[1]))
+    told = PartFacts(kind=part.kind, library=part.library, class_name=part.class_name)
     if not files:
         return replace(told, bytes=None if has_weights else 0)
     headers = [safetensors_header(file) for file in files if is_safe_format(file)]
@@ -52,9 +55,9 @@ def _in_folder(kind: str, entry: Sequence[Any], folder: Path, request: Request) 
     return _counted(told, (t for header in headers for n, t in header.items() if n != "__metadata__"), size)
 
 
-def _home(folder: Path, request: Request) -> Path:
+def _home(folder: Path, model: str) -> Path:
     """Return where the weights of a part lie: a built-in model may hold but a change of another one's."""
-    base = base_of(request.model)
+    base = base_of(model)
     if base is None or not (folder / deltas.FILE).is_file():
         return folder
     from dgen.engine.hub import here

@@ -17,6 +17,7 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.engine.weights import choose
+from dgen.families.indices import INDICES
 from dgen.families.inspection import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from dgen.fetch import Order, fetch, is_passing
 from dgen.schema import BadValue
@@ -123,7 +124,7 @@ class Hub:
         listed = None if source.offline else self._listing(source)
         if listed is None:
             return
-        prefix = _prefix(source) + (f"{name}/" if name else "")
+        prefix = _prefix(source) + (f"{name}/" if name not in ("", ".") else "")
         names = [f.removeprefix(prefix) for f in listed if f.startswith(prefix) and "/" not in f[len(prefix) :]]
         chosen, _ = choose(names, source.variant)
         wanted = [n for n in chosen if not (place / name / n).exists()]
@@ -204,9 +205,9 @@ def cached(source: Source) -> Path | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    file = blob["file"] if blob else f"{_prefix(source)}model_index.json"
-    found = try_to_load_from_cache(repository, file, revision=revision)
-    return Path(found) if isinstance(found, str) else None
+    files = (blob["file"],) if blob else (_prefix(source) + name for name in INDICES)
+    found = (try_to_load_from_cache(repository, file, revision=revision) for file in files)
+    return next((Path(file) for file in found if isinstance(file, str)), None)
 
 
 def _fetched(order: Order) -> Path | None:

@@ -15,7 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from dgen.families.signatures import module_of
+from dgen.engine.standins import is_in_need, stand_in
+from dgen.families.definitions import module_of
 
 _TALKATIVE = ("bitsandbytes", "torch.utils._pytree", "torchao")
 """Loggers of packages that the libraries import when they are installed, and that warn of what nobody asked for."""
@@ -107,7 +108,8 @@ def class_named(library: str, name: str) -> Any:
         name = _RENAMED.get(name, name)
         if library == "diffusers":
             own = module_of(name)
-            return getattr(import_module(own) if own else diffusers, name, None)
+            cls = getattr(import_module(own) if own else diffusers, name, None)
+            return stand_in(cls) if is_in_need(cls) else cls
         if library == "transformers":
             return getattr(transformers, name, None)
         module = getattr(diffusers.pipelines, library, None) or getattr(diffusers.pipelines.deprecated, library, None)

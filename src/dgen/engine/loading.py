@@ -35,6 +35,8 @@ class Loader:
         Raises:
             EngineError: `bad-model`, `bad-weights`, `unsafe-weights`, and what `Hub` raises.
         """
+        if part.settings is not None:
+            return _class_of(part)(**dict(part.settings))
         folder = part.folder or part.kind
         return self._from_folder(part, self.hub.folders(part.source, [folder]) / folder)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from dgen.engine.hub import Hub, here
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import ASKED_BY, Layout, Source, config_source, source_of, vae_source
 from dgen.engine.weights import check_files, no_weights, weights_of
+from dgen.families.indices import INDEX, Index, read_index
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder, refiner_index
 from dgen.families.rows import Family, family_named, family_of_class
 from dgen.families.signatures import compatible_schedulers, scheduler_names
@@ -35,10 +35,12 @@ class Models:
         """
         path = self.hub.index(source_of(request))
         if path.is_dir():
-            return Layout(path=path, index=_read_index(path), base=base_of(request.model))
+            found = _index_in(path)
+            return Layout(path=path, index=found.entries, base=base_of(request.model), places=found.places)
         config = config_source(request)
         try:
-            index = _read_index(self.hub.index(config), config.option) if config is not None else refiner_index(path)
+            own = None if config is None else _index_in(self.hub.index(config), config.option)
+            index = refiner_index(path) if own is None else own.entries
         except BadValue as error:
             raise EngineError(error.code, error.message, help=error.help) from None
         return Layout(path=path, index=index, is_file=True)
@@ -96,7 +98,7 @@ class Models:
             check_files([layout.path])
         elif layout.path is not None:
             if layout.base is None and here(source_of(request)) is not None:
-                _check_parts(layout.path, layout.index, request)
+                _check_parts(layout.path, {k: v for k, v in layout.index.items() if k not in layout.places}, request)
             _check_folder(layout.path, layout.index, request)
         self._check_vae(request)
 
@@ -185,15 +187,19 @@ def _check_folder(folder: Path, index: Any, request: Request) -> None:
             check_files(weights_of(folder / kind, request.variant)[0])
 
 
-def _read_index(folder: Path, option: str = "model") -> dict[str, Any]:
-    path = folder / "model_index.json"
+def _index_in(folder: Path, option: str = "model") -> Index:
+    """Return what the index of a folder says.
+
+    Raises:
+        EngineError: `bad-model`: there is none, or it cannot be used.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EngineError("bad-model", f"`{folder}` is no model: it has no `model_index.json`", option) from None
-    except (OSError, ValueError) as error:
-        raise EngineError("bad-model", f"`{path}` cannot be read as JSON: {error}", option) from None
-    return found if isinstance(found, dict) else {}
+        found = read_index(folder)
+    except BadValue as error:
+        raise EngineError(error.code, error.message, option, error.help) from None
+    if found is None:
+        raise EngineError("bad-model", f"`{folder}` is no model: it has no `{INDEX}`", option)
+    return found
 
 
 def default_facts(request: Request, fallback: Family) -> ModelFacts:

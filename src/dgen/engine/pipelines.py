@@ -9,6 +9,7 @@ from typing import Any
 
 from dgen.engine import latents
 from dgen.engine.batching import together
+from dgen.engine.blocks import as_pipeline
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.chunks import taken_from
 from dgen.engine.failures import first_line, is_short_of_memory
@@ -22,6 +23,7 @@ from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
 from dgen.engine.second import Leg
 from dgen.engine.sources import Layout, options_of
+from dgen.families.modular import MODULAR
 from dgen.plan.resolve import Job, family_of
 
 
@@ -32,6 +34,7 @@ def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
         EngineError: `bad-model`: diffusers has no such class, or it refuses the components.
     """
     cls = class_named("diffusers", job.pipeline)
+    cls = as_pipeline(cls) if job.pipeline.endswith(MODULAR) else cls
     if cls is None:
         raise EngineError("bad-model", f"the installed diffusers has no pipeline `{job.pipeline}`")
     cls = _mixed(cls, family_of(job).mixes) if job.request.textual_inversions else cls

@@ -53,4 +53,10 @@ def _without_videos(cls: Any) -> Any:
                 return None
             return super().check_argument_for_proper_class(argument_name, argument)
 
+        def save_pretrained(self, save_directory: Any, **named: Any) -> None:
+            """Write the parts that are there."""
+            for part in (self.image_processor, self.tokenizer):
+                part.save_pretrained(save_directory)
+
+    Reader.__name__, Reader.__module__ = cls.__name__, cls.__module__  # by which a model that is written names it
     return Reader

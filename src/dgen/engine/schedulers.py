@@ -13,9 +13,10 @@ from dgen.diagnostic import did_you_mean
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.engine.schedules import check_schedule
+from dgen.families.definitions import Parameter
 from dgen.families.rows import Family
 from dgen.families.samplers import SAMPLERS, Sampler, sampler_named
-from dgen.families.signatures import Parameter, package_of, parameters, scheduler_names
+from dgen.families.signatures import package_of, parameters, scheduler_names
 from dgen.options.request import Request
 from dgen.schema import BadValue
 from dgen.values.scalars import Flag, Integer, Real

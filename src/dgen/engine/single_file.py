@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from dgen.engine.libraries import class_named, quiet, silence, torch_dtype
 from dgen.engine.loading import Loader, bad_weights
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part, Source, config_source
+from dgen.families.indices import read_index
 from dgen.families.rows import Family
 from dgen.plan.resolve import Job, family_of
 
@@ -77,7 +77,8 @@ class SingleFile:
 
 def _pipeline_of(folder: Path, family: Family) -> str:
     """Return the pipeline that a configuration names: a refiner has another one than its family."""
-    named = json.loads((folder / "model_index.json").read_text(encoding="utf-8")).get("_class_name")
+    found = read_index(folder)
+    named = None if found is None else found.entries.get("_class_name")
     return named if named in family.classes else family.pipeline
 
 

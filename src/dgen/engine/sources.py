@@ -10,6 +10,7 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import MODULES, EngineError
+from dgen.families.indices import Place
 from dgen.families.rows import CONTROLNET_UNION, Family
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
@@ -71,6 +72,7 @@ class Part:
     quantizer: Quantizer | None = None
     joins: Part | None = None  # what is put into it when it is loaded
     folder: str = ""  # in its model, where that is not called as its kind
+    settings: tuple[tuple[str, Any], ...] | None = None  # what its class is made with, where it lies nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,9 @@ class Layout:
     index: Mapping[str, Any]  # model_index.json; of its `--model-config` for a checkpoint file; {} when unknown
     is_file: bool = False
     base: str | None = None  # the built-in model that brings the parts whose folders are not here
+    places: Mapping[str, Place] = field(
+        default_factory=dict[str, Place]
+    )  # of parts that lie in no folder of their name
 
     def owner_of(self, kind: str, model: str) -> str:
         """Return the model that a part is read from."""
@@ -278,7 +283,16 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
         classes = _classes(kind, layout, job, may_lack)
         if classes is not None:
             owner = layout.owner_of(kind, job.request.model)
-            yield _own(kind, classes, job.request if owner == job.request.model else replace(job.request, model=owner))
+            request = job.request if owner == job.request.model else replace(job.request, model=owner)
+            yield placed_part(kind, classes, request, layout.places.get(kind, Place()))
+
+
+def placed_part(kind: str, classes: tuple[str, str], request: Request, place: Place) -> Part:
+    """Return a part of a request's model that lies where its index says; two models may name the same place."""
+    if place.model is not None:
+        request = replace(request, model=place.model, revision=place.revision, subfolder=None)
+    part = _own(place.folder or kind, classes, request)
+    return replace(part, kind=kind, folder=place.folder, settings=place.settings)
 
 
 def lent_part(request: Request, family: Family, kind: str) -> Part | None:

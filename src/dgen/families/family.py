@@ -50,6 +50,12 @@ class Family:
     checkpoint_inputs: tuple[int, ...] = ()  # the input channels of its denoiser there, where they tell it from others
     single_file: bool = False  # whether checkpoint files can be loaded
     also: tuple[str, ...] = ()  # further classes a model's index may name
+    modular: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Modular pipelines of diffusers whose models it runs -> the ordinary pipeline that stands for each."""
+
+    made: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict[str, tuple[str, Mapping[str, Any]]])
+    """Parts that modular models need not bring -> their class in diffusers, and its settings."""
+
     denoiser_channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     """The input channels of a denoiser that a mode can run: an inpainting UNet has 9 and draws nothing else."""
 

@@ -9,6 +9,7 @@ DEV = Family(
     gathers=True,
     packs=False,
     label="FLUX.2",
+    modular={"Flux2ModularPipeline": "Flux2Pipeline"},
     checkpoint_keys=("double_blocks.", "single_stream_modulation.lin.weight"),
     package="flux2",
     pipelines={TXT2IMG: "Flux2Pipeline", IMG2IMG: "Flux2Pipeline"},
@@ -23,6 +24,7 @@ KLEIN = Family(
     gathers=True,
     packs=False,
     label="FLUX.2 klein",
+    modular=dict.fromkeys(("Flux2KleinModularPipeline", "Flux2KleinBaseModularPipeline"), "Flux2KleinPipeline"),
     package="flux2",
     pipelines={
         TXT2IMG: "Flux2KleinPipeline",

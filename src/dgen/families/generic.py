@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from dgen.families.definitions import Parameter
 from dgen.families.family import IMG2IMG, INPAINT, TXT2IMG, Family
-from dgen.families.signatures import Parameter, beside, components, parameters
+from dgen.families.signatures import beside, components, parameters
 
 _AFTER = {TXT2IMG: "Pipeline", IMG2IMG: "Img2ImgPipeline", INPAINT: "InpaintPipeline"}
 """How the names of the pipelines of one model end, by their mode."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from dgen.families.indices import INDEX, read_index, read_json
 from dgen.families.rows import FAMILIES, Family, family_of_class
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
@@ -44,15 +45,16 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     Raises:
         BadValue: `bad-model`: it is no such folder.
     """
-    index = _read_json(folder / "model_index.json")
-    if index is None:
+    found = read_index(folder)
+    if found is None:
         raise BadValue(
-            f"`{folder}` is no model: it has no `model_index.json`", code="bad-model",
+            f"`{folder}` is no model: it has no `{INDEX}`", code="bad-model",
             help="name a folder in diffusers layout, a checkpoint file or a hub repository",
         )  # fmt: skip
+    index = found.entries
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
-        raise BadValue(f"`{folder / 'model_index.json'}` names no pipeline class", code="bad-model")
+        raise BadValue(f"`{folder / INDEX}` names no pipeline class", code="bad-model")
     family = wanted or family_of_class(pipeline)
     parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
@@ -61,7 +63,7 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
         default_frames=_frames(folder), ends=_ends(folder, family),
-        skips=_skips(_read_json(folder / "unet" / "config.json") or {}),
+        skips=_skips(read_json(folder / "unet" / "config.json") or {}),
     )  # fmt: skip
 
 
@@ -164,7 +166,7 @@ def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
     """Return the size the model was made for (latent cells times the VAE's factor) and its input channels."""
     size = Size(*family.usual_size)
     for part in ("unet", "transformer"):
-        config = _read_json(folder / part / "config.json")
+        config = read_json(folder / part / "config.json")
         if config is not None:
             sample, channels = config.get("sample_size"), config.get("in_channels")
             if sides := _sides(config, sample):
@@ -184,7 +186,7 @@ def _sides(config: dict[str, Any], sample: object) -> tuple[int, int] | None:
 
 def _ends(folder: Path, family: Family) -> bool | None:
     """Return whether a model must, or cannot, be told a last frame; None when it may."""
-    config = _read_json(folder / "transformer" / "config.json") or {}
+    config = read_json(folder / "transformer" / "config.json") or {}
     if family.ends_seen is None or config.get(family.ends_seen[0]) is None:
         return None
     return config.get(family.ends_seen[1]) is not None
@@ -193,7 +195,7 @@ def _ends(folder: Path, family: Family) -> bool | None:
 def _frames(folder: Path) -> int | None:
     """Return how many frames the videos have that a model was made for."""
     for part, name in (("unet", "num_frames"), ("transformer", "sample_frames")):
-        found = (_read_json(folder / part / "config.json") or {}).get(name)
+        found = (read_json(folder / part / "config.json") or {}).get(name)
         if isinstance(found, int):
             return found
     return None
@@ -212,19 +214,10 @@ def _skips(unet: dict[str, Any]) -> int | None:
 
 def _vae_factor(folder: Path) -> int:
     """Return how many pixels wide a cell of what the denoiser sees is: 1 where no VAE stands behind it."""
-    vaes = [_read_json(folder / part / "config.json") for part in ("vae", "vqvae", "movq")]
-    index = _read_json(folder / "model_index.json") or {}
+    vaes = [read_json(folder / part / "config.json") for part in ("vae", "vqvae", "movq")]
+    found = read_index(folder)
+    index = found.entries if found is not None else {}
     if not any(vaes) and index and not any("vae" in part for part in index):
         return 1
     channels = next((v.get("block_out_channels", v.get("encoder_block_out_channels")) for v in vaes if v), None)
     return 2 ** (len(cast("list[object]", channels)) - 1) if isinstance(channels, list) else 8
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise BadValue(f"`{path}` cannot be read as JSON: {error}", code="bad-model") from None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None

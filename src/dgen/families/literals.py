@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from dgen.families.signatures import Parameter
+from dgen.families.definitions import Parameter
 from dgen.schema import BadValue
 
 _WORDS = {"true": True, "false": False, "none": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
-from dgen.families import flux, flux2, guided, hunyuan, kandinsky, marigold, qwen, sana, stability, today, video
+from dgen.families import blocks, flux, flux2, guided, hunyuan, kandinsky, marigold, qwen, sana, stability, today, video
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -74,6 +74,7 @@ SD = Family(
 SDXL = Family(
     name="sdxl",
     label="Stable Diffusion XL",
+    modular={"StableDiffusionXLModularPipeline": "StableDiffusionXLPipeline"},
     package="stable_diffusion_xl",
     aliases=("torch-sdxl",),
     pipelines={
@@ -131,6 +132,7 @@ _TABLES = (
     stability,
     flux,
     flux2,
+    blocks,
     guided,
     qwen,
     sana,

@@ -3,75 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-_CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a method: its name, its annotation and its default as they are written."""
-
-    name: str
-    annotation: str = ""
-    default: str | None = None  # None: it must be given
-
-
-@cache
-def _diffusers() -> Path:
-    spec = importlib.util.find_spec("diffusers")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("diffusers is not installed")
-    return Path(spec.origin).parent
-
-
-_COMPOSED = Path(__file__).parent.parent / "engine" / "composed"
-"""The folder of the pipelines that diffusers does not have."""
-
-
-@cache
-def _classes_in(folder: str) -> dict[str, Path]:
-    """List the classes that the files under a folder of diffusers define; under "" those of ours."""
-    found: dict[str, Path] = {}
-    for path in sorted((_diffusers() / folder if folder else _COMPOSED).rglob("*.py")):
-        for match in _CLASS.finditer(path.read_text(encoding="utf-8")):
-            found.setdefault(match[1], path)
-    return found
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def module_of(pipeline: str) -> str:
-    """Return the name of the module that defines a pipeline of ours; "" for those of diffusers."""
-    path = _classes_in("").get(pipeline)
-    return f"dgen.engine.composed.{path.stem}" if path is not None else ""
-
-
-def _definition(name: str, folders: tuple[str, ...]) -> ast.ClassDef | None:
-    for folder in (*folders, ""):
-        path = _classes_in(folder).get(name)
-        if path is not None:
-            body = _tree(path).body
-            return next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
-    return None
-
-
-def _lineage(name: str, folders: tuple[str, ...]) -> Iterator[ast.ClassDef]:
-    """Yield a class and those that it inherits from, as far as they stand in these folders."""
-    found = _definition(name, folders)
-    if found is not None:
-        yield found
-        for base in found.bases:
-            yield from _lineage(ast.unparse(base).rpartition(".")[2], folders)
+from dgen.families.definitions import Parameter, classes_in, definition, diffusers_folder, lineage
+from dgen.families.modular import MODULAR, inputs_of_blocks, parts_of_blocks
 
 
 @cache
@@ -80,8 +18,10 @@ def parameters(name: str, method: str, package: str = "") -> tuple[Parameter, ..
 
     `package` is the folder under `pipelines` to look in first.
     """
+    if name.endswith(MODULAR):
+        return parts_of_blocks(name) if method == "__init__" else inputs_of_blocks(name)
     folders = (f"pipelines/{package}", "pipelines") if package else ("schedulers", "pipelines")
-    for node in (node for each in _lineage(name, folders) for node in each.body):
+    for node in (node for each in lineage(name, folders) for node in each.body):
         if isinstance(node, ast.FunctionDef) and node.name == method:
             return tuple(_parameters(node.args))
     return ()
@@ -116,13 +56,14 @@ def default_of(pipeline: str, keyword: str, package: str = "") -> Any:
 @cache
 def mixes_in(pipeline: str, ending: str, package: str = "") -> bool:
     """Whether a pipeline has a base class whose name ends so, such as `LoraLoaderMixin`."""
-    every = _lineage(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
+    folders = (f"pipelines/{package}", "pipelines") if package else ("pipelines",)
+    every = lineage(pipeline, ("modular_pipelines",) if pipeline.endswith(MODULAR) else folders)
     return any(ast.unparse(base).endswith(ending) for each in every for base in each.bases)
 
 
 def beside(pipeline: str) -> frozenset[str]:
     """Return the classes that stand in the same folder of diffusers as a pipeline."""
-    every = _classes_in("pipelines")
+    every = classes_in("pipelines")
     place = every.get(pipeline)
     return frozenset(name for name, path in every.items() if place is not None and path.parent == place.parent)
 
@@ -135,7 +76,7 @@ def components(pipeline: str, package: str = "") -> tuple[str, ...]:
 @cache
 def summary(scheduler: str) -> str:
     """Return the first sentence that diffusers says of a scheduler; nothing when it says none."""
-    path = _classes_in("schedulers").get(scheduler)
+    path = classes_in("schedulers").get(scheduler)
     text = path.read_text(encoding="utf-8") if path is not None else ""
     found = re.search(rf'^class {re.escape(scheduler)}\b[^\n]*:\n\s*"""(.+?)(?:\n\s*\n|"""|\.\s)', text, re.M | re.S)
     return " ".join(found[1].replace("`", "").split()).rstrip(".") if found else ""
@@ -144,7 +85,7 @@ def summary(scheduler: str) -> str:
 @cache
 def scheduler_names() -> tuple[str, ...]:
     """List the scheduler classes of diffusers, sorted."""
-    classes = _classes_in("schedulers")
+    classes = classes_in("schedulers")
     return tuple(sorted(n for n in classes if n.endswith("Scheduler") and "Flax" not in n))
 
 
@@ -155,7 +96,7 @@ def package_of(scheduler: str) -> str:
     diffusers lists what has to stand in for a class while the package is missing.
     """
     for package in ("scipy", "torchsde"):
-        path = _diffusers() / "utils" / f"dummy_torch_and_{package}_objects.py"
+        path = diffusers_folder() / "utils" / f"dummy_torch_and_{package}_objects.py"
         if path.is_file() and f"class {scheduler}(" in path.read_text(encoding="utf-8"):
             return package
     return ""
@@ -164,7 +105,7 @@ def package_of(scheduler: str) -> str:
 @cache
 def interchangeable_schedulers() -> tuple[str, ...]:
     """List the schedulers that diffusers calls interchangeable (`KarrasDiffusionSchedulers`)."""
-    found = _definition("KarrasDiffusionSchedulers", ("schedulers",))
+    found = definition("KarrasDiffusionSchedulers", ("schedulers",))
     body = found.body if found else []
     return tuple(n.targets[0].id for n in body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name))
 
@@ -181,7 +122,7 @@ def compatible_schedulers(declared: str) -> tuple[str, ...]:
 
 @cache
 def _compatibles(name: str) -> tuple[str, ...]:
-    found = _definition(name, ("schedulers",))
+    found = definition(name, ("schedulers",))
     for node in found.body if found else ():
         if (
             isinstance(node, ast.Assign)
@@ -205,7 +146,7 @@ def optional_components(pipeline: str, package: str = "") -> tuple[str, ...]:
 
 
 def _declared_names(pipeline: str, attribute: str, package: str) -> tuple[str, ...]:
-    every = _lineage(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
+    every = lineage(pipeline, (f"pipelines/{package}", "pipelines") if package else ("pipelines",))
     for node in (node for each in every for node in each.body):
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
             return _names_in(node.value)

@@ -48,6 +48,7 @@ UPSCALER_X4 = Family(
 SD3 = Family(
     name="sd3",
     label="Stable Diffusion 3 and 3.5",
+    modular={"StableDiffusion3ModularPipeline": "StableDiffusion3Pipeline"},
     checkpoint_keys=("joint_blocks.0.context_block.adaLN_modulation.1.bias",),
     package="stable_diffusion_3",
     pipelines={

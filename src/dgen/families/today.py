@@ -9,6 +9,7 @@ Z_IMAGE = Family(
     name="z-image",
     packs=False,
     label="Z-Image",
+    modular={"ZImageModularPipeline": "ZImagePipeline"},
     checkpoint_keys=("layers.0.adaLN_modulation.0.weight",),
     package="z_image",
     pipelines={TXT2IMG: "ZImagePipeline", IMG2IMG: "ZImageImg2ImgPipeline", INPAINT: "ZImageInpaintPipeline"},

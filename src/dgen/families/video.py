@@ -16,6 +16,12 @@ _Video = partial(
 WAN = _Video(
     name="wan",
     label="Wan 2.1 and 2.2",
+    modular={
+        **dict.fromkeys(("WanModularPipeline", "Wan22ModularPipeline"), "WanPipeline"),
+        **dict.fromkeys(
+            ("WanImage2VideoModularPipeline", "Wan22Image2VideoModularPipeline"), "WanImageToVideoPipeline"
+        ),
+    },
     checkpoint_keys=("head.modulation",),
     package="wan",
     pipelines={
@@ -37,6 +43,7 @@ WAN = _Video(
 WAN_VACE = _Video(
     name="wan-vace",
     label="Wan VACE",
+    modular={"Wan22VaceModularPipeline": "WanVACEPipeline"},
     checkpoint_keys=("head.modulation", "vace_blocks.0.after_proj.bias"),
     package="wan",
     pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID, INPAINT), "WanVACEPipeline"),
@@ -53,6 +60,7 @@ WAN_VACE = _Video(
 LTX = _Video(
     name="ltx",
     label="LTX-Video",
+    modular={"LTXModularPipeline": "LTXPipeline"},
     checkpoint_keys=("patchify_proj.weight",),
     package="ltx",
     pipelines={

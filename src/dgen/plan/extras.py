@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dgen.diagnostic import Diagnostic, did_you_mean
+from dgen.families.definitions import Parameter
 from dgen.families.literals import is_writable, read_literal
 from dgen.families.rows import Family
-from dgen.families.signatures import Parameter, parameters
+from dgen.families.signatures import parameters
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, value_error
 from dgen.schema import BadValue

@@ -147,7 +147,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     found += (*video_mistakes(bound, facts, modes), *overdone(bound, facts.family, pipelines))
     found += _unstaged(bound, facts, modes)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
-    if with_strength is not None:
+    if with_strength is not None and set(modes) != {TXT2IMG}:
         found += _without_steps(bound, facts.family, with_strength)
     return found
 

@@ -14,6 +14,7 @@ from dgen.engine.hub import Hub
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
 from dgen.engine.weights import is_safe_format
+from dgen.families.indices import INDICES
 from dgen.families.inspection import PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES, safetensors_header
 
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -67,7 +68,7 @@ def chosen(names: Iterable[str], source: Source) -> str:
         EngineError: `bad-model`: there is none, or it cannot be told which.
     """
     names = list(names)
-    if "model_index.json" in names:
+    if any(index in names for index in INDICES):
         noun = _NOUNS[source.option]
         raise EngineError(
             "bad-model", f"`{source.shown}` is a whole model, not {noun}", source.option,

@@ -1,0 +1,132 @@
+"""Makes a pipeline of the blocks of a modular one, with whose parts and call everything else can deal."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
+
+from dgen.families.modular import LEFT_OUT, inputs_of_blocks, parts_of_blocks
+
+OnStepEnd = Callable[[Any, int, Any, dict[str, Any]], Any]
+
+
+@cache
+def as_pipeline(modular: Any) -> Any:
+    """Return a class of ordinary pipelines, called like a modular one, that runs its blocks on its own parts."""
+    from diffusers.modular_pipelines.modular_pipeline import ModularPipeline
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    logging.getLogger("diffusers.modular_pipelines").setLevel(logging.CRITICAL)  # it logs what it raises
+    loaders = [base for base in modular.__mro__ if base.__name__.endswith("LoaderMixin")]
+    parts = [parameter.name for parameter in parts_of_blocks(modular.__name__)]
+    named = {
+        "__module__": modular.__module__,
+        "__init__": _keep,
+        "__call__": _call_of(modular.__name__),
+        "_get_signature_keys": classmethod(lambda cls, obj: (set(parts), set())),
+        "_modular": modular,
+        "_config_file": ModularPipeline.config_name,
+        "model_cpu_offload_seq": "->".join(part for part in _IN_TURN if part in parts),
+        "num_timesteps": property(_steps),
+        "vae_scale_factor": property(lambda self: _assembled(self).vae_scale_factor),
+        "save_pretrained": _save,
+    }
+    return type(modular.__name__, (DiffusionPipeline, *loaders[:1]), named)
+
+
+_IN_TURN = ("text_encoder", "text_conditioner", "transformer", "vae")
+"""The order in which parts are computed with."""
+
+
+def _keep(self: Any, **parts: Any) -> None:
+    """Keep the parts."""
+    self.register_modules(**parts)
+
+
+def _steps(self: Any) -> int:
+    """How many steps the call takes."""
+    return len(self.scheduler.timesteps) - (self.scheduler.begin_index or 0)
+
+
+def _call_of(name: str) -> Callable[..., Any]:
+    from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
+
+    def call(self: Any, callback_on_step_end: OnStepEnd | None = None, **named: Any) -> Any:
+        made = _assembled(self, named.pop("guidance_scale", None))
+        wanted = "latents" if named.get("output_type") == "latent" else "images"
+        given = {k: _in_time(self, k, v) for k, v in named.items() if (k, v) != ("output_type", "latent")}
+        with _telling(self, callback_on_step_end):
+            found = made(**given, output=wanted)
+        return ImagePipelineOutput(images=found[:, :, 0] if getattr(found, "ndim", 0) == 5 else found)
+
+    kinds = [inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY) for p in inputs_of_blocks(name)]
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    call.__signature__ = inspect.Signature([own, *kinds])  # type: ignore[attr-defined]
+    return call
+
+
+def _in_time(self: Any, name: str, value: Any) -> Any:
+    """Give latents, (n, channels, h, w), the axis of time that models of pictures and videos have: one frame."""
+    is_timed = hasattr(self.vae, "temperal_downsample")
+    return value[:, :, None] if name == "latents" and is_timed and value is not None else value
+
+
+def _assembled(self: Any, guidance_scale: float | None = None) -> Any:
+    """Make the modular pipeline of the parts; its guider, when it has one, guides so strongly."""
+    import diffusers
+
+    blocks = getattr(diffusers, self._modular.default_blocks_name)()
+    for name in LEFT_OUT:
+        if name in blocks.sub_blocks:
+            blocks.sub_blocks.pop(name)
+    _hush(blocks)
+    made = self._modular(blocks)
+    guided = {} if guidance_scale is None else {"guider": made.guider.new(guidance_scale=guidance_scale)}
+    made.update_components(**self.components, **guided)
+    return made
+
+
+def _hush(blocks: Any) -> None:
+    """Let blocks draw no progress bar, wherever they stand in others."""
+    if hasattr(blocks, "progress_bar"):
+        blocks.set_progress_bar_config(disable=True)
+    for inner in blocks.sub_blocks.values():
+        _hush(inner)
+
+
+@contextmanager
+def _telling(self: Any, told: OnStepEnd | None) -> Generator[None]:
+    """Tell of each step of the scheduler: blocks do not."""
+    before, original, count = vars(self.scheduler).get("step"), self.scheduler.step, iter(range(10**9))
+
+    @wraps(original)  # blocks read the signature
+    def step(model_output: Any, timestep: Any, *rest: Any, **more: Any) -> Any:
+        answer = original(model_output, timestep, *rest, **more)
+        if told is not None:
+            told(self, next(count), timestep, {})
+        return answer
+
+    self.scheduler.step = step
+    try:
+        yield
+    finally:
+        del self.scheduler.step
+        if before is not None:
+            self.scheduler.step = before
+
+
+def _save(self: Any, save_directory: Any, **named: Any) -> None:
+    """Write the model as its modular pipeline does, with parts that are found wherever the folder goes."""
+    _assembled(self).save_pretrained(str(save_directory), **named)
+    path = Path(save_directory) / self._config_file
+    index = json.loads(path.read_text(encoding="utf-8"))
+    for entry in index.values():
+        if isinstance(entry, list) and len(entry) == 3:
+            entry[2]["pretrained_model_name_or_path"] = None
+    path.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,45 @@
+"""Rows of the models that diffusers has blocks for, and no ordinary pipeline."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dgen.families.family import IMG2IMG, TXT2IMG, Family
+
+ANIMA = Family(
+    name="anima",
+    packs=False,
+    label="Anima",
+    pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "AnimaModularPipeline"),
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=("strength",),
+    defaults={"num_inference_steps": 50, "guidance_scale": 4.0},
+)
+
+_Flux3 = partial(
+    Family,
+    gathers=True,
+    packs=False,
+    made={"scheduler": ("FlowMatchEulerDiscreteScheduler", {"shift": 6.93})},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+)
+
+FLUX3 = _Flux3(
+    name="flux3",
+    label="FLUX.3",
+    pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "Flux3ModularPipeline"),
+    defaults={"num_inference_steps": 50, "guidance_scale": 3.5},
+)
+
+FLUX3_DISTILLED = _Flux3(
+    name="flux3-distilled",
+    label="FLUX.3, distilled",
+    pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "Flux3DistilledModularPipeline"),
+    defaults={"num_inference_steps": 16},
+)
+
+ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED)

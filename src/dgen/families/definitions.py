@@ -1,0 +1,76 @@
+"""Finds the classes of diffusers, and our own, in their source text, so that nothing has to be imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a method: its name, its annotation and its default as they are written."""
+
+    name: str
+    annotation: str = ""
+    default: str | None = None  # None: it must be given
+
+
+@cache
+def diffusers_folder() -> Path:
+    """Return the folder of the installed diffusers."""
+    spec = importlib.util.find_spec("diffusers")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("diffusers is not installed")
+    return Path(spec.origin).parent
+
+
+_COMPOSED = Path(__file__).parent.parent / "engine" / "composed"
+"""The folder of the pipelines that diffusers does not have."""
+
+
+@cache
+def classes_in(folder: str) -> dict[str, Path]:
+    """List the classes that the files under a folder of diffusers define; under "" those of ours."""
+    found: dict[str, Path] = {}
+    for path in sorted((diffusers_folder() / folder if folder else _COMPOSED).rglob("*.py")):
+        for match in _CLASS.finditer(path.read_text(encoding="utf-8")):
+            found.setdefault(match[1], path)
+    return found
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """Parse a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def module_of(pipeline: str) -> str:
+    """Return the name of the module that defines a pipeline of ours; "" for those of diffusers."""
+    path = classes_in("").get(pipeline)
+    return f"dgen.engine.composed.{path.stem}" if path is not None else ""
+
+
+def definition(name: str, folders: tuple[str, ...]) -> ast.ClassDef | None:
+    """Return the definition of a class from the first of some folders of diffusers, or ours, that has it."""
+    for folder in (*folders, ""):
+        path = classes_in(folder).get(name)
+        if path is not None:
+            body = tree(path).body
+            return next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
+    return None
+
+
+def lineage(name: str, folders: tuple[str, ...]) -> Iterator[ast.ClassDef]:
+    """Yield a class and those that it inherits from, as far as they stand in these folders."""
+    found = definition(name, folders)
+    if found is not None:
+        yield found
+        for base in found.bases:
+            yield from lineage(ast.unparse(base).rpartition(".")[2], folders)

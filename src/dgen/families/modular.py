@@ -1,0 +1,77 @@
+"""Reads what the modular pipelines of diffusers accept from the documentation of their blocks."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from dgen.families.definitions import Parameter, classes_in, definition, tree
+
+MODULAR = "ModularPipeline"
+"""How the names of such pipelines end."""
+
+LEFT_OUT: Mapping[str, tuple[str, ...]] = {"prompt_upsampler": ("boxes", "max_new_tokens")}
+"""Blocks that are not run, since dgen has its own way for what they do, and what only they are given."""
+
+_PART = re.compile(r"(\w+)\s+\(`(\w+)`\)")
+_INPUT = re.compile(r"^ *(\w+) \(`([^`]+)`(?:, (\*optional\*)(?:, defaults to ([^)]*))?)?\):$", re.MULTILINE)
+_MORE = (Parameter("callback_on_step_end", "Callable", "None"),)
+_GUIDER = Parameter("guidance_scale", "float", "None")
+
+
+@cache
+def parts_of_blocks(pipeline: str) -> tuple[Parameter, ...]:
+    """List the parts of a modular pipeline that a model brings: all but those that its blocks make themselves."""
+    made = _made_in(pipeline) - {"scheduler"}
+    found = _PART.findall(_section(pipeline, "Components"))
+    return tuple(Parameter(n, cls) for n, cls in found if n not in made and not n.startswith(tuple(LEFT_OUT)))
+
+
+@cache
+def inputs_of_blocks(pipeline: str) -> tuple[Parameter, ...]:
+    """List the inputs of a modular pipeline, and what dgen's own call of it takes besides."""
+    skipped = {name for names in LEFT_OUT.values() for name in names}
+    found = _INPUT.findall(_section(pipeline, "Inputs"))
+    read = (Parameter(n, kind, (default or "None") if optional else None) for n, kind, optional, default in found)
+    guided = (_GUIDER,) if "guider" in dict(_PART.findall(_section(pipeline, "Components"))) else ()
+    return (*(_quoted(p) for p in read if p.name not in skipped), *guided, *_MORE)
+
+
+def _quoted(parameter: Parameter) -> Parameter:
+    """Return a parameter whose default is written as Python has it: documentation leaves the quotes out."""
+    default = parameter.default
+    try:
+        ast.literal_eval(str(default))
+    except (ValueError, SyntaxError):
+        default = repr(default) if parameter.annotation == "str" else "None"
+    return Parameter(parameter.name, parameter.annotation, default)
+
+
+def _section(pipeline: str, title: str) -> str:
+    """Return a section of the documentation of the blocks that a pipeline is made of."""
+    blocks = definition(_blocks_of(pipeline), ("modular_pipelines",))
+    text = (ast.get_docstring(blocks) if blocks is not None else None) or ""
+    found = re.search(rf"^ *{title}:\n(.*?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def _blocks_of(pipeline: str) -> str:
+    own = definition(pipeline, ("modular_pipelines",))
+    for node in own.body if own is not None else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "default_blocks_name":
+            return str(ast.literal_eval(node.value))
+    return ""
+
+
+def _made_in(pipeline: str) -> set[str]:
+    """Return the parts that the blocks beside a pipeline make from settings of their own."""
+    place = classes_in("modular_pipelines").get(pipeline)
+    calls = (n for f in (place.parent.glob("*.py") if place else ()) for n in ast.walk(tree(f)))
+    return {ast.literal_eval(c.args[0]) for c in calls if isinstance(c, ast.Call) and _makes(c)}
+
+
+def _makes(call: ast.Call) -> bool:
+    is_spec = isinstance(call.func, ast.Name) and call.func.id == "ComponentSpec" and bool(call.args)
+    return is_spec and any(ast.unparse(k.value) == "'from_config'" for k in call.keywords)
