@@ -7,7 +7,7 @@ from typing import Any
 
 from dgen.engine.adapters.deepcache import branches, remember_depths
 from dgen.engine.adapters.hidiffusion import Phase, shrink_depths, window_attention
-from dgen.engine.adapters.layers import wholly_as_it_was
+from dgen.engine.adapters.layers import as_it_was
 from dgen.engine.adapters.ras import ras_of, sample_regions
 from dgen.engine.adapters.stepcache import add_cache, step_cache
 from dgen.engine.adapters.teacache import skip_blocks
@@ -36,7 +36,7 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     if not (has_pag or request.freeu or request.hi_diffusion or is_cached):
         return
     unet = getattr(pipeline, "unet", None) or pipeline.transformer
-    stack.enter_context(wholly_as_it_was(unet))  # guidance leaves its processors behind in a job that fails
+    stack.enter_context(as_it_was(unet))  # guidance leaves its processors behind in a job that fails
     if request.freeu is not None:
         pipeline.enable_freeu(*request.freeu)
     phase = _add_hi_diffusion(stack, request, pipeline) if request.hi_diffusion else None
@@ -61,7 +61,7 @@ def _add_hi_diffusion(stack: ExitStack, request: Request, pipeline: Any) -> Phas
     phase = Phase(pipeline.unet.config.sample_size or 64, pipeline.scheduler)  # None: of an old checkpoint
     for network in (pipeline.unet, *nets):
         if network is not pipeline.unet:
-            stack.enter_context(wholly_as_it_was(network))
+            stack.enter_context(as_it_was(network))
         network.register_forward_pre_hook(phase.tick, with_kwargs=True)
         if not request.hi_diffusion_no_raunet:
             shrink_depths(network, phase)  # what ControlNets add to the depths is of their size

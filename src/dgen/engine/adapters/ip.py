@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgen.engine.adapters.files import AdapterWeights
-from dgen.engine.adapters.layers import wholly_as_it_was
+from dgen.engine.adapters.layers import as_it_was
 from dgen.engine.failures import first_line
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Source
@@ -169,7 +169,7 @@ class IpAdapters:
             EngineError: `bad-weights`: one of them does not fit, or is something else.
         """
         denoiser = getattr(pipeline, "unet", None) or pipeline.transformer
-        stack.enter_context(wholly_as_it_was(denoiser))
+        stack.enter_context(as_it_was(denoiser))
         stack.enter_context(_same_settings(denoiser))
         key = (*(a.source for a in adapters), str(denoiser.device), str(denoiser.dtype))
         made = self._made

@@ -14,22 +14,12 @@ _KEPT = "_dgen_exchange"
 
 @contextmanager
 def as_it_was(module: Any) -> Generator[None]:
-    """Give a module its layers and attributes back after the block, whatever happened to them in it."""
-    own = dict(vars(module))
-    layers = [(each, dict(each._modules)) for each in module.modules()]
-    try:
-        yield
-    finally:
-        for each, children in layers:
-            each._modules.clear()
-            each._modules.update(children)
-        vars(module).clear()
-        vars(module).update(own)
+    """Give a module its layers, attributes and hooks back after the block, whatever happened to them in it.
 
-
-@contextmanager
-def wholly_as_it_was(module: Any) -> Generator[None]:
-    """Do as `as_it_was`, for the attributes and hooks of every module inside it too; tensors are not copied."""
+    It goes through every module inside it too, and copies no tensor. Nothing may be left out: a text encoder of
+    transformers hooks its layers when it is first asked for hidden states, and marks itself. Without the mark but with
+    the hooks, it would tell every hidden state twice.
+    """
     own = [(each, dict(vars(each)), _tables(each)) for each in module.modules()]
     try:
         yield

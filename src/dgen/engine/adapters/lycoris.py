@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from dgen.engine.adapters.layers import wholly_as_it_was
+from dgen.engine.adapters.layers import as_it_was
 from dgen.engine.protocol import EngineError
 from dgen.options.attachments import LoraUri
 from dgen.values.blocks import factor_at
@@ -112,7 +112,7 @@ def add_lycoris(stack: ExitStack, modules: Mapping[str, Any], uri: LoraUri, held
     if not every:
         raise _unfit(f"it changes none of {', '.join(modules)}")
     for part in parts:
-        stack.enter_context(wholly_as_it_was(modules[part]))
+        stack.enter_context(as_it_was(modules[part]))
     for change in every:
         path = layers[change.part].get(change.layer)
         if path is None:
