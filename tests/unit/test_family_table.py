@@ -20,25 +20,25 @@ ADD_ONS = {
     "loras": "--loras x", "textual_inversions": "--textual-inversions x", "control_nets": "--control-nets x",
     "pag": "--pag", "t2i_adapters": "--t2i-adapters x", "ip_adapters": "--ip-adapters x",
     "freeu": "--freeu-params 1,1,1,1", "hi_diffusion": "--hi-diffusion", "deep_cache": "--deep-cache",
-    "tea_cache": "--tea-cache",
+    "tea_cache": "--tea-cache", "sada": "--sada",
 }  # fmt: skip
 TABLE = {
-    #               LoRA TI CN PAG T2I IP  FreeU HiD DC TeaCache
-    "sd":           "Y   Y  Y  Y   Y   Y   Y     Y   Y  -",
-    "pix2pix":      "Y   Y  -  -   -   Y   *     -   Y  -",
-    "sdxl":         "Y   Y  Y  Y   Y   Y   Y     Y   Y  -",
-    "sdxl-pix2pix": "Y   Y  -  -   -   -   -     -   Y  -",
-    "kolors":       "Y   -  Y  Y   -   Y   Y     Y   Y  -",
-    "if":           "-   -  -  -   -   -   -     -   -  -",
-    "ifs":          "-   -  -  -   -   -   -     -   -  -",
-    "ifs-img2img":  "-   -  -  -   -   -   -     -   -  -",
-    "upscaler-x2":  "-   -  -  -   -   -   -     -   -  -",
-    "upscaler-x4":  "-   Y  -  -   -   -   -     -   Y  -",
-    "s-cascade":    "-   -  -  -   -   -   -     -   -  -",
-    "sd3":          "Y   -  Y  Y   -   *   -     -   -  -",
-    "flux":         "Y   Y  Y  -   -   *   -     -   -  Y",
-    "flux-fill":    "Y   Y  -  -   -   -   -     -   -  Y",
-    "flux-kontext": "Y   Y  -  -   -   *   -     -   -  Y",
+    #               LoRA TI CN PAG T2I IP  FreeU HiD DC TeaCache SADA
+    "sd":           "Y   Y  Y  Y   Y   Y   Y     Y   Y  -       Y",
+    "pix2pix":      "Y   Y  -  -   -   Y   *     -   Y  -       -",
+    "sdxl":         "Y   Y  Y  Y   Y   Y   Y     Y   Y  -       Y",
+    "sdxl-pix2pix": "Y   Y  -  -   -   -   -     -   Y  -       -",
+    "kolors":       "Y   -  Y  Y   -   Y   Y     Y   Y  -       Y",
+    "if":           "-   -  -  -   -   -   -     -   -  -       -",
+    "ifs":          "-   -  -  -   -   -   -     -   -  -       -",
+    "ifs-img2img":  "-   -  -  -   -   -   -     -   -  -       -",
+    "upscaler-x2":  "-   -  -  -   -   -   -     -   -  -       -",
+    "upscaler-x4":  "-   Y  -  -   -   -   -     -   Y  -       -",
+    "s-cascade":    "-   -  -  -   -   -   -     -   -  -       -",
+    "sd3":          "Y   -  Y  Y   -   *   -     -   -  -       -",
+    "flux":         "Y   Y  Y  -   -   *   -     -   -  Y       Y",
+    "flux-fill":    "Y   Y  -  -   -   -   -     -   -  Y       Y",
+    "flux-kontext": "Y   Y  -  -   -   *   -     -   -  Y       Y",
 }  # fmt: skip
 """Y: it can; -: it cannot; *: it differs from what it once was, see docs/families.md."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dgen.values.control_modes import Modes
+from dgen.values.sada import SADA, Sada
 from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
 
 TXT2IMG, IMG2IMG, INPAINT = PICTURE_MODES = ("txt2img", "img2img", "inpaint")
@@ -23,6 +24,11 @@ MIXING = "mixing"
 
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
 
+
+SD_SADA = Sada(max_downsample=1, sx=3, sy=3, lagrange_term=4, lagrange_step=24, max_fix=5 * 1024)
+SDXL_SADA = replace(SD_SADA, max_downsample=2, max_fix=10 * 1024)
+FLUX_SADA = Sada(max_downsample=0, sx=0, sy=0, lagrange_term=3, lagrange_step=20, max_fix=0)
+"""What the authors of SADA chose for the models that they tried."""
 
 UNET_CACHES = (STEP_CACHE, CROSS_ATTENTION)
 TRANSFORMER_CACHES = (STEP_CACHE, BLOCK_CACHE)
@@ -65,6 +71,7 @@ class Family:
     whole_text: str = ""  # the T5 text encoder whose states follow those of CLIP, or stand alone
     dispensable: tuple[str, ...] = ()  # text encoders that its pipelines can do without
     capabilities: tuple[str, ...] = ()  # what options ask for that no signature says
+    sada: Sada | None = None  # what SADA does when nobody says otherwise; None where it cannot act
     mixes: tuple[str, ...] = ()  # loaders of diffusers that its pipelines go with, whether they have them or not
     lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -123,6 +130,10 @@ class Family:
     """Settings of a denoiser: one that has the first needs a last frame when it has the second, and else takes none."""
     union_modes: Modes = field(default_factory=dict[str, int])  # what union ControlNets know; none without them
     steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
+
+    def can(self, capability: str) -> bool:
+        """Whether its pipelines have what an option asks for."""
+        return capability in self.capabilities or (capability == SADA and self.sada is not None)
 
     @property
     def makes_video(self) -> bool:

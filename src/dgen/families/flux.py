@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, FLUX_SADA, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
 from dgen.values.control_modes import FLUX_MODES
 from dgen.values.step_cache import MAG_RATIOS
 
@@ -28,6 +28,7 @@ FLUX = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
+    sada=FLUX_SADA,
     pooled_texts=("text_encoder",),
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5},
@@ -47,6 +48,7 @@ FLUX_FILL = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
+    sada=FLUX_SADA,
     pooled_texts=("text_encoder",),
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 30.0, "strength": 1.0},
@@ -62,6 +64,7 @@ FLUX_KONTEXT = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
+    sada=FLUX_SADA,
     pooled_texts=("text_encoder",),
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5, "strength": 1.0},

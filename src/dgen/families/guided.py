@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, FLOYD, HI_DIFFUSION, IMG2IMG, INPAINT, PAG, TXT2IMG, UNET_CACHES, Family
+from dgen.families.family import (
+    CONTROLNET,
+    FLOYD,
+    HI_DIFFUSION,
+    IMG2IMG,
+    INPAINT,
+    PAG,
+    SDXL_SADA,
+    TXT2IMG,
+    UNET_CACHES,
+    Family,
+)
 
 _OF_CLIP = ("prompt_2", "clip_skip", "aesthetic_score", "negative_aesthetic_score")
 """What SDXL's pipelines take, and ChatGLM has no use for."""
@@ -22,6 +33,7 @@ KOLORS = Family(
     },
     default_size=1024,
     call={"negative_prompt": ""},  # without one, its models have pipelines look for states that nobody made
+    sada=SDXL_SADA,
     capabilities=(HI_DIFFUSION, *UNET_CACHES),
     lacks=("textual_inversions", *_OF_CLIP),
 )

@@ -21,6 +21,7 @@ ADD_ONS = {
     "HiDiffusion": "hi_diffusion",
     "TeaCache": "tea_cache",
     "RAS": "ras",
+    "SADA": "sada",
     "weighted prompts": "prompt_weighter",
     "refiner": "sdxl_refiner",
 }
@@ -48,7 +49,7 @@ def in_words(family: Family) -> str:
 def takes(family: Family, pipeline: str, row: Option) -> bool:
     """Whether a pipeline of a family can use an option."""
     if row.capability:
-        return row.capability in family.capabilities
+        return family.can(row.capability)
     if row.name in family.lacks:
         return False
     if row.needs:

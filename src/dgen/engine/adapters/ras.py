@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
+from dgen.engine.adapters.layers import standing_in
 from dgen.options.request import Request
 
 
@@ -197,24 +197,14 @@ def sample_regions(stack: ExitStack, pipeline: Any, transformer: Any, said: Ras)
     transformer.register_forward_pre_hook(regions.begin, with_kwargs=True)
     transformer.pos_embed.register_forward_hook(regions.gather)
     transformer.proj_out.register_forward_hook(lambda module, args, tokens: noise.put(tokens))
-    _watch(stack, pipeline.scheduler, regions.look)
+    stack.enter_context(standing_in(pipeline.scheduler, "step", lambda step: _showing(regions.look, step)))
 
 
-def _watch(stack: ExitStack, scheduler: Any, look: Callable[[Any], None]) -> None:
-    """Show each prediction that a scheduler gets, until the stack closes."""
-    own = vars(scheduler).get("step")
-    original = scheduler.step
+def _showing(look: Callable[[Any], None], step: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a step of a scheduler that shows each prediction it gets."""
 
-    @wraps(original)  # pipelines read the signature
-    def step(model_output: Any, *rest: Any, **named: Any) -> Any:
+    def shown(model_output: Any, *rest: Any, **named: Any) -> Any:
         look(model_output)
-        return original(model_output, *rest, **named)
+        return step(model_output, *rest, **named)
 
-    def restore() -> None:
-        if own is None:
-            vars(scheduler).pop("step", None)
-        else:
-            scheduler.step = own
-
-    scheduler.step = step
-    stack.callback(restore)
+    return shown
