@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dgen.engine.adapters.layers import standing_in, wholly_as_it_was
+from dgen.engine.adapters.layers import as_it_was, standing_in
 from dgen.engine.adapters.straight import data_in, kind_of, noise_in, output_for, scale_at
 from dgen.engine.adapters.tokens import Regions, prune_tokens
 from dgen.values.sada import Sada
@@ -174,7 +174,7 @@ def skip_what_is_foreseen(stack: ExitStack, pipeline: Any, denoiser: Any, said: 
     foresight = Foresight(said, pipeline.scheduler, regions)
     steering = pipeline.components.get("controlnet")
     if steering is not None:
-        stack.enter_context(wholly_as_it_was(steering))
+        stack.enter_context(as_it_was(steering))
     if said.max_downsample:
         prune_tokens(denoiser, regions)
     for network in filter(None, (denoiser, steering)):
