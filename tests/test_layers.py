@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": BASE | {"cache", "events", "media", "plan"},
     "contact": BASE | {"config", "media", "options", "plan"},
     "filming": BASE | {"events", "media", "options", "paging", "plan"},
-    "footage": BASE | {"engine", "events", "media", "paging", "plan"},
+    "footage": BASE | {"engine", "events", "media", "options", "paging", "plan"},
     "studio": FLOW
     | {
         "config",

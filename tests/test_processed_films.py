@@ -15,8 +15,9 @@ from PIL import Image
 
 from dgen.cli import fronts
 from dgen.cli.main import main
-from dgen.media import ffmpeg, record, video
+from dgen.media import ffmpeg, video
 from dgen.media.record import Recorder
+from dgen.media.sound import has_sound
 from dgen.values.scalars import Size
 
 
@@ -146,7 +147,7 @@ def test_sound_goes_along_into_an_mp4_alone(at_work: Path, capsys: pytest.Captur
     words = ["image-process", "loud.mkv", "-p", "invert", "-fs", "4", "--no-frames"]
     for name, more in (("loud.mp4", ["--keep-audio"]), ("quiet.mp4", [])):
         assert main([*words, *more, "-o", f"out/{name}"]) == 0
-        assert record.has_sound(Path("out") / name) == bool(more)
+        assert has_sound(Path("out") / name) == bool(more)
         assert len(frames(f"out/{name}")) == 6
     shown = ffmpeg.run(
         (*ffmpeg.source(Path("out/loud.mp4")), "-map", "0:a:0", "-f", "s16le", "-ac", "1", "-ar", "8000", "pipe:1")
@@ -156,4 +157,4 @@ def test_sound_goes_along_into_an_mp4_alone(at_work: Path, capsys: pytest.Captur
     assert main([*words, "--keep-audio", "-o", "out/a.gif"]) == 2
     assert "error[contradictory-options]: only an mp4 holds sound, and `a.gif` is none" in capsys.readouterr().err
     assert main(["image-process", "moving.gif", "-p", "invert", "--keep-audio", "-o", "out/still.mp4"]) == 0
-    assert not record.has_sound(Path("out/still.mp4"))
+    assert not has_sound(Path("out/still.mp4"))

@@ -103,6 +103,18 @@ def gemma(width: int = WIDTH) -> Any:
     return Gemma2Model(Gemma2Config(**sizes | {"eos_token_id": 1, "bos_token_id": 2}))
 
 
+def gemma_reader(width: int = WIDTH) -> Any:
+    """Make a Gemma 3 model, which reads pictures and text."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    sizes = _sizes(width, 2) | {"vocab_size": len(gemma_tokenizer()), "eos_token_id": 1, "bos_token_id": 2}
+    vision = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    return Gemma3ForConditionalGeneration(Gemma3Config(text_config=sizes, vision_config=vision, mm_tokens_per_image=4))
+
+
 def plain_tokenizer() -> Any:
     """Make the tokenizer of a file `tokenizer.json` alone, such as those of GLM and of Llama; texts have a start."""
     from tokenizers.processors import TemplateProcessing

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from dgen.engine.protocol import Frames
+from dgen.engine.protocol import Result, Waves
 from dgen.events import AnimationStarted, Listener
 from dgen.media.names import FileName, format_of
 from dgen.media.record import Recorder
+from dgen.media.sound import sound_of
 from dgen.media.write import Page, WriterPool, Written, trouble
+from dgen.options.animation import WITH_SOUND
 from dgen.paging import Paging
 from dgen.plan.resolve import Job
 from dgen.plan.shots import Count
@@ -23,6 +26,16 @@ Pages = Mapping[int | None, Page | Written]
 """The pages of a video: of its animation under None, of each frame under its number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video that is written: the number of its job, its frames a second, its frames, its sound."""
+
+    number: int
+    rate: Fraction
+    frames: Iterator[Image]
+    sound: Waves | None
+
+
 class Footage:
     """Hands videos over to the writers, frame by frame; none is held in memory as a whole."""
 
@@ -32,18 +45,18 @@ class Footage:
         """`pool` writes the pictures of frames, and gives animations their names."""
         self._pool, self._paging, self._emit = pool, paging, listener
 
-    def write(self, job: Job, films: Sequence[Frames], count: Count, finish: Callable[[Image], Image]) -> Image | None:
+    def write(self, job: Job, made: Result, count: Count, finish: Callable[[Image], Image]) -> Image | None:
         """Write the videos of a job; `finish` is what happens to each frame first. Return the first frame.
 
         Raises:
             BadValue: `disk-full` or `unwritable-output`.
         """
-        if films:
-            rate, ending = rate_of(job), format_of(job.request)
-            self._emit(AnimationStarted(number=count.number, frames=len(films[0]), rate=str(rate), format=ending))
+        rate, ending = rate_of(job), format_of(job.request)
+        if made.films:
+            self._emit(AnimationStarted(number=count.number, frames=len(made.films[0]), rate=str(rate), format=ending))
         first: Image | None = None
-        for film, pages in zip(films, self.pages(job, count.step), strict=False):
-            for image in self._written(map(finish, film), pages, (count.number, rate_of(job))):
+        for film, sound, pages in zip(made.films, _heard(made), self.pages(job, count.step), strict=False):
+            for image in self._written(Video(count.number, rate, map(finish, film), sound), pages):
                 first = first or image
         return first
 
@@ -56,19 +69,18 @@ class Footage:
     def _is_wanted(self, name: FileName) -> bool:
         return self.records or name.kind == "image"
 
-    def _written(self, frames: Iterator[Image], pages: Pages, facts: tuple[int, Fraction]) -> Iterator[Image]:
+    def _written(self, video: Video, pages: Pages) -> Iterator[Image]:
         """Write the frames of a video and its animation, and yield each frame."""
-        number, rate = facts
-        film, recorder = pages.get(None), None
+        number, film, recorder = video.number, pages.get(None), None
         try:
-            for index, image in enumerate(frames):
+            for index, image in enumerate(video.frames):
                 if isinstance(film, Page):
-                    recorder = recorder or self._recorder(film, image, rate)
+                    recorder = recorder or self._recorder(film, image, video.rate)
                     recorder.add(image)
                 self._put(number, pages.get(index), image)
                 yield image
             if isinstance(film, Page) and recorder is not None:
-                recorder.finish()
+                _finish(recorder, video.sound if film.ending in WITH_SOUND else None)
                 target, recorder = recorder.target, None  # from now on it is the pool's
                 self._pool.submit(number, film.of(target))
             elif isinstance(film, Written):
@@ -91,10 +103,23 @@ class Footage:
             self._pool.submit(number, page.showing(image))
 
 
+def _heard(made: Result) -> tuple[Waves | None, ...]:
+    """Return the sound of each video that was made, None for one without."""
+    return made.sounds or (None,) * len(made.films)
+
+
+def _finish(recorder: Recorder, sound: Waves | None) -> None:
+    if sound is None:
+        recorder.finish()
+        return
+    with sound_of(sound.samples, (sound.rate, sound.channels), recorder.target) as heard:
+        recorder.finish(heard)
+
+
 class PlannedFootage(Footage):
     """Counts videos as written."""
 
-    def write(self, job: Job, films: Sequence[Frames], count: Count, finish: Callable[[Image], Image]) -> Image | None:
+    def write(self, job: Job, made: Result, count: Count, finish: Callable[[Image], Image]) -> Image | None:
         """Hand pages over that nobody will fill."""
         for pages in self.pages(job, count.step):
             for page in pages.values():

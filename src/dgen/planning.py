@@ -15,7 +15,7 @@ from dgen.darkroom import Darkroom
 from dgen.demand import Demand, demand
 from dgen.diagnostic import DgenError, Diagnostic, Source, Span, Word
 from dgen.engine.footprint import Footprint
-from dgen.engine.protocol import Inputs
+from dgen.engine.protocol import Inputs, Result
 from dgen.engine.trace import Traced, TraceEngine
 from dgen.events import Event, Failed, FileLost, FileSaved, JobKept, Warned
 from dgen.families.inspection import ModelFacts
@@ -345,7 +345,7 @@ class PlanningSession(Session):
         sizes = [self._sizes.get(name, 0) for name in self._parts]
         self.plan.jobs[-1] = replace(planned, demand=demand(job.request, sizes, place[1]))
         if job.frames is not None:
-            self._write_films(job, (), shot)
+            self._write_films(job, Result(()), shot)
         else:
             self._write(job, (None,) * pictures_of(job), shot)
         return False

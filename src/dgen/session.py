@@ -48,6 +48,7 @@ from dgen.plan.remember import last_variables
 from dgen.plan.second import refiner_request
 from dgen.plan.shots import Reel, calls_of, shots
 from dgen.plan.steps import total_steps
+from dgen.plan.video import unheard
 from dgen.preflight import (
     asked_about,
     blaming,
@@ -205,6 +206,8 @@ class Session(Studio):
             found.append(value_diagnostic(error, bound.span_of("output_path")))
         if found or facts is None:
             raise DgenError(*found)
+        for odd in unheard(bound, facts.family):
+            self.warn(odd)
         return facts, self.engine.device_kind(first.device)
 
     def make_folder(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ from dgen.darkroom import Darkroom
 from dgen.detailing import Detailing
 from dgen.detailing import Telling as Watching
 from dgen.diagnostic import DgenError, Diagnostic
-from dgen.engine.protocol import Engine, Frames
+from dgen.engine.protocol import Engine, Result
 from dgen.events import Failed, Fetching, FileSaved, JobKept, Listener, Warned
 from dgen.families.inspection import ModelFacts
 from dgen.filming import LOSSLESS, Filming
@@ -214,16 +214,16 @@ class Studio:
         watching = Watching(telling.on_step(), telling.preview())
         result = self._patiently(lambda: self.detailing.render(job, inputs, facts, watching))
         if job.frames is not None:
-            telling.rendered(self._write_films(job, result.films, shot))
+            telling.rendered(self._write_films(job, result, shot))
             return False
         images = _sheets(job, self.darkroom.finished(job, result.images))
         telling.rendered(images, result.flagged)
         self._write(job, images or result.latents, shot)
         return False
 
-    def _write_films(self, job: Job, films: Sequence[Frames], shot: Shot) -> tuple[Any, ...]:
+    def _write_films(self, job: Job, made: Result, shot: Shot) -> tuple[Any, ...]:
         """Write the videos of a job; return what stands for them, a picture of the first frame."""
-        first = self.footage.write(job, films, shot.count, lambda image: self.darkroom.finished(job, (image,))[0])
+        first = self.footage.write(job, made, shot.count, lambda image: self.darkroom.finished(job, (image,))[0])
         return () if first is None else (first,)
 
     def _start_film(self, shot: Shot, place: tuple[ModelFacts, str]) -> None:

@@ -81,6 +81,20 @@ CELLS = (
     Cell("ltx", "img2vid", "LTXImageToVideoPipeline", LTX, side=32, frames=9),
     Cell("ltx-later", "txt2vid", "LTXPipeline", LTX, family="ltx", side=32, frames=9),
     Cell("ltx-later", "vid2vid", "LTXConditionPipeline", {**LTX, "num_frames": 17}, {"num_frames": 17}, "ltx", 32, 9),
+    Cell(
+        "ltx-later",
+        "img2vid",
+        "LTXConditionPipeline",
+        {**LTX, "num_frames": 17},
+        {"image_seed": ImageSeed("seed", last="end")},
+        "ltx",
+        32,
+        17,
+    ),
+    Cell("ltx2", "txt2vid", "LTX2Pipeline", LTX, side=64, frames=9),
+    Cell("ltx2", "img2vid", "LTX2ImageToVideoPipeline", LTX, side=64, frames=9),
+    Cell("ltx2", "img2vid", "LTX2ConditionPipeline", LTX, {"image_seed": ImageSeed("seed", last="end")}, "", 64, 9),
+    Cell("ltx2", "vid2vid", "LTX2ConditionPipeline", {**LTX, "num_frames": 17}, {"num_frames": 17}, "", 64, 9),
     Cell("cogvideox", "txt2vid", "CogVideoXPipeline", COG, frames=9),
     Cell("cogvideox", "vid2vid", "CogVideoXVideoToVideoPipeline", {**COG, "strength": 0.8}, frames=9),
     Cell("cogvideox-image", "img2vid", "CogVideoXImageToVideoPipeline", COG, family="cogvideox", frames=9),
@@ -147,12 +161,13 @@ def inputs(cell: Cell) -> Inputs:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a toy model of every family of this file."""
+    import toy_films
     import toy_videos
 
     made = tmp_path_factory.mktemp("videos")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, make in toy_videos.VIDEO_TOYS.items():
+        for name, make in (toy_videos.VIDEO_TOYS | toy_films.FILM_TOYS).items():
             make(made / name)
     return made
 
@@ -208,6 +223,13 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames + cell.lost}
         if cell.toy == "wan-vace":
             call |= {"num_frames": cell.frames, **as_documented(cell, given)}
+        elif cell.pipeline.endswith("ConditionPipeline"):
+            call |= {
+                "video": None,
+                "num_frames": cell.call.get("num_frames", cell.frames),
+                "conditions": conditions(cell, given),
+            }
+            call = {name: value for name, value in call.items() if value is not None}
         else:
             call |= {"image": given.image} if given.image is not None else {}
             call |= {"last_image": given.last} if given.last is not None else {}
@@ -228,6 +250,20 @@ def as_documented(cell: Cell, given: Inputs) -> dict[str, Any]:
     return {"video": [given.image, grey, grey, grey, given.last], "mask": [black, white, white, white, black]}
 
 
+def conditions(cell: Cell, given: Inputs) -> list[Any]:
+    """What the documentation of LTX-Video and of LTX-2 gives a call for a video, or a first picture and a last one."""
+    from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+    if cell.toy == "ltx2":
+        known = LTX2VideoCondition(frames=list(given.video) or given.image, index=0, strength=1.0)
+        ends = [LTX2VideoCondition(frames=given.last, index=-1, strength=1.0)] if given.last is not None else []
+        return [known, *ends]
+    known = LTXVideoCondition(image=given.image, video=list(given.video) or None, frame_index=0)
+    last = cell.call["num_frames"] - 1
+    return [known, *([LTXVideoCondition(image=given.last, frame_index=last)] if given.last is not None else [])]
+
+
 def frames(result: Result) -> list[bytes]:
     """The pixels of each frame of the first video."""
     return [image.tobytes() for image in result.films[0]]
@@ -246,6 +282,25 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(
     assert {image.size for image in made.films[0]} == {tuple(job.size)}
 
 
+SEVERAL = [cell for cell in CELLS if (cell.toy, cell.mode) in {
+    ("wan-vace", "inpaint"), ("ltx", "img2vid"), ("ltx2", "vid2vid"), ("cogvideox", "txt2vid"), ("wan-ends", "img2vid"),
+    ("animatediff", "vid2vid"), ("hunyuan-video-beside", "img2vid"),
+}]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", SEVERAL, ids=str)
+def test_videos_of_a_batch_are_those_of_the_seeds_that_follow(
+    folder: Path, bench: Bench, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    job = job_of(bench, folder, replace(cell, said={**cell.said, "num_images_per_prompt": 2}))
+    made = bench.engine.render(job, inputs(cell), lambda step, steps: None)
+    alone = [replace(job, request=replace(job.request, seed=seed, num_images_per_prompt=1)) for seed in (7, 8)]
+    each = [bench.engine.render(one, inputs(cell), lambda step, steps: None) for one in alone]
+    assert [[image.tobytes() for image in film] for film in made.films] == [frames(result) for result in each]
+    assert frames(each[0]) != frames(each[1])
+
+
 LOOKING = {
     "ip_adapters": (IpAdapterUri(model="ip", weight_name="ip.safetensors"),),
     "image_encoder": ImageEncoderUri(model="ip/image_encoder"),
@@ -258,6 +313,7 @@ ATTACHED = [
     Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, {**MOTION, **LOOKING}, "animatediff"),
     Cell("wan", "txt2vid", "WanPipeline", WAN, {"loras": (LoraUri(model="wan-lora"),)}),
     Cell("ltx", "txt2vid", "LTXPipeline", LTX, {"loras": (LoraUri(model="ltx-lora"),)}, side=32, frames=9),
+    Cell("ltx2", "txt2vid", "LTX2Pipeline", LTX, {"loras": (LoraUri(model="ltx2-lora"),)}, side=64, frames=9),
 ]
 
 
@@ -276,6 +332,7 @@ def test_what_attaches_changes_the_video_and_leaves_no_trace(
         toy_adapters.make_image_encoder(Path("ip", "image_encoder"))
         toy_families.make_transformer_lora(Path("wan-lora"), Path("wan"))
         toy_families.make_transformer_lora(Path("ltx-lora"), Path("ltx"))
+        toy_families.make_transformer_lora(Path("ltx2-lora"), Path("ltx2"))
     usual = {name: value for name, value in cell.said.items() if name in MOTION}
     looked = Inputs(adapters=((picture(32),),)) if "ip_adapters" in cell.said else Inputs()
     made = [

@@ -14,9 +14,10 @@ from PIL import Image
 
 from dgen.cli.main import main
 from dgen.diagnostic import Source
-from dgen.media import ffmpeg, record, video
+from dgen.media import ffmpeg, video
 from dgen.media.ledger import LEDGER
 from dgen.media.metadata import read_config
+from dgen.media.sound import has_sound
 from dgen.planning import plan_script
 
 MOVING = ["--image-seeds", "moving.gif;32x32;frame-start=1;frame-end=3", "--image-seed-strengths", "1"]
@@ -195,7 +196,7 @@ def test_sound_of_the_first_animation_goes_along(at_work: Path) -> None:
     for folder, more in (("loud", ["--keep-audio"]), ("quiet", [])):
         assert main([*words, *more, "-o", folder]) == 0
         (film,) = Path(folder).glob("*.mp4")
-        assert record.has_sound(film) == bool(more)
+        assert has_sound(film) == bool(more)
 
 
 def test_disk_that_fills_leaves_what_is_finished(at_work: Path) -> None:

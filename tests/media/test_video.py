@@ -16,6 +16,7 @@ from PIL import Image
 
 from dgen.media import ffmpeg, films, record, video
 from dgen.media.read import PictureFiles
+from dgen.media.sound import Sound, has_sound
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
 
@@ -195,8 +196,8 @@ def test_sound_of_the_source_goes_along(made: Made, tmp_path: Path, codec: str) 
     recorder = record.Recorder(tmp_path / "a.mp4", "mp4", Size(32, 16), Fraction(25))
     for k in range(10):
         recorder.add(Image.new("RGB", (32, 16), (grey(k),) * 3))
-    recorder.finish(record.Sound(path=path, start=Fraction(1, 5)))
-    assert record.has_sound(tmp_path / "a.mp4")
+    recorder.finish(Sound(path=path, start=Fraction(1, 5)))
+    assert has_sound(tmp_path / "a.mp4")
     clip = video.clip_of(tmp_path / "a.mp4")
     assert clip is not None
     assert clip.frames == 10

@@ -27,6 +27,7 @@ from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
 from dgen.plan.resolve import check_support
+from dgen.plan.video import unheard
 from dgen.preflight import (
     asks_for_help,
     check_schedulers,
@@ -172,6 +173,7 @@ class Invocations:
         elif facts is not None:
             doubts = [code for code, names in _COUNTED.items() if any(name in unknown for name in names)]
             yield from (d for d in check_support(_with_any_seed(bound), facts) if d.code not in doubts)
+            yield from unheard(bound, facts.family)
             yield from self._unfit_parts(bound, self._without_pending(request), facts)
 
     def _without_pending(self, request: Request) -> Request:

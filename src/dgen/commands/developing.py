@@ -16,7 +16,8 @@ from dgen.commands import CommandHost
 from dgen.diagnostic import Diagnostic, Word, fail
 from dgen.events import AnimationStarted, FileSaved, FrameDone, Warned
 from dgen.media.read import brought_to
-from dgen.media.record import Recorder, Sound
+from dgen.media.record import Recorder
+from dgen.media.sound import Sound
 from dgen.media.video import Ended, is_video
 from dgen.media.write import Names, encode, publish
 from dgen.plan.bind import Bound

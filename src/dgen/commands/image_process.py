@@ -13,10 +13,10 @@ from dgen.commands.developing import Developing, Work
 from dgen.diagnostic import DgenError, Diagnostic, Word, fail
 from dgen.lang.modules import load_plugins
 from dgen.media.record import FORMATS as FILM_FORMATS
-from dgen.media.record import WITH_SOUND
 from dgen.media.video import ENDINGS, Clip
 from dgen.media.write import FORMATS
 from dgen.misprocessing import chains_left_over, ending_of, wrong_processors
+from dgen.options.animation import WITH_SOUND
 from dgen.plan.bind import Bound, value_error
 from dgen.processors import chain_of, chains, surplus
 from dgen.schema import BadValue

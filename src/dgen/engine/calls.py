@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from dgen.engine.latents import Window
+from dgen.engine.particular import function_at
 from dgen.engine.protocol import Inputs, OnStep
 from dgen.plan.extras import extras_of
 from dgen.plan.resolve import Job, family_of, made_size
@@ -36,7 +37,7 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
     found |= {"width": size.width, "height": size.height, "max_area": size.width * size.height}
     found |= {"image": inputs.image, "mask_image": inputs.mask, "control_mask": inputs.mask}
     if job.frames is not None:
-        found |= _video(job, inputs)
+        found |= _video(job, inputs) | _told(job, inputs, taken)
     if "images" in taken and "image" not in taken and inputs.image is not None:
         found["images"] = [inputs.image]
     if inputs.stage is not None:
@@ -66,6 +67,12 @@ def _video(job: Job, inputs: Inputs) -> dict[str, Any]:
         found[family_of(job).ends] = inputs.last
     found |= {"video": list(inputs.video) or None, "mask": list(inputs.video_mask) or None}
     return found | (_filled(job, inputs) if family_of(job).fills else {})
+
+
+def _told(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
+    """Return the keywords by which a pipeline is told of frames, where it takes them with their places."""
+    told = family_of(job).told
+    return function_at(told)(job, inputs) if told and "conditions" in taken else {}
 
 
 def _filled(job: Job, inputs: Inputs) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def climb(job: Job, hands: Hands, *, can_split: bool) -> Result:
     Raises:
         EngineError: `out-of-memory` after everything was tried, and whatever else `Hands.draw` raises.
     """
-    jobs: tuple[Job, ...] = (job,)
+    jobs = _parts(job, can_split)
     remedies = _remedies(job, hands, can_split)
     tried: list[str] = []
     while True:
@@ -63,18 +63,23 @@ def _remedies(job: Job, hands: Hands, can_split: bool) -> Iterator[tuple[tuple[J
 
     The first is the job itself: freeing memory, which every retry does, may be enough.
     """
-    yield (job,), None
+    yield _parts(job, can_split), None
     request = job.request
     if hands.can_tile() and not (request.vae_tiling and request.vae_slicing):
         job = _changed(job, vae_tiling=True, vae_slicing=True)
-        yield (job,), "with `--vae-tiling --vae-slicing`"
+        yield _parts(job, can_split), "with `--vae-tiling --vae-slicing`"
     jobs = tuple(one_by_one(job)) if can_split else (job,)
-    if len(jobs) > 1:
+    if len(jobs) > len(_parts(job, can_split)):
         yield jobs, "one picture at a time"
     mode = hands.offload()
     while mode is not None and (mode := offloading.lower(mode)) is not None:
         jobs = tuple(_changed(each, **said_so(mode)) for each in jobs)
         yield jobs, f"with `--offload {mode}`"
+
+
+def _parts(job: Job, can_split: bool) -> tuple[Job, ...]:
+    """Return what a job is rendered as: videos one after another, as few pipelines can make several at once."""
+    return tuple(one_by_one(job)) if can_split and job.frames is not None else (job,)
 
 
 def one_by_one(job: Job) -> Iterator[Job]:
@@ -96,6 +101,7 @@ def joined(results: list[Result]) -> Result:
         images=tuple(image for each in results for image in each.images),
         flagged=tuple(flag for each in results for flag in each.flagged),
         films=tuple(film for each in results for film in each.films),
+        sounds=tuple(sound for each in results for sound in each.sounds),
         latents=tuple(held for each in results for held in each.latents),
         parts=tuple(count for each in results for count in each.parts),
     )

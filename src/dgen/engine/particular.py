@@ -13,7 +13,7 @@ from dgen.plan.resolve import Job, family_of
 def prepared(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords of a job's call as its family wants them."""
     prepare = family_of(job).prepares
-    return _function(prepare)(pipeline, job, named) if prepare else dict(named)
+    return function_at(prepare)(pipeline, job, named) if prepare else dict(named)
 
 
 def shown(pipeline: Any, job: Job, made: Any) -> Any:
@@ -25,10 +25,11 @@ def shown(pipeline: Any, job: Job, made: Any) -> Any:
     show = family_of(job).shows
     if not show and not hasattr(made, "images"):
         raise EngineError("bad-model", f"{job.pipeline} makes no pictures, but a {type(made).__name__}")
-    return _function(show)(pipeline, made) if show else made.images
+    return function_at(show)(pipeline, made) if show else made.images
 
 
-def _function(place: str) -> Callable[..., Any]:
+def function_at(place: str) -> Callable[..., Any]:
+    """Return the function that a row names as `module:name`."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 

@@ -22,6 +22,7 @@ from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
 from dgen.engine.schedules import schedule
 from dgen.engine.second import Leg
+from dgen.engine.sounds import sounds_of
 from dgen.engine.sources import Layout, options_of
 from dgen.families.modular import MODULAR
 from dgen.plan.resolve import Job, family_of
@@ -92,7 +93,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     if latents.makes_latents(job):
         return Result((), latents=latents.finished(pipeline, job, shown(pipeline, job, made)))
     if job.frames is not None:
-        return Result((), films=tuple(films) or films_of(made.frames))
+        sounds = sounds_of(pipeline, made) if family_of(job).sounds else ()
+        return Result((), films=tuple(films) or films_of(made.frames), sounds=sounds)
     flagged = getattr(made, "nsfw_content_detected", getattr(made, "nsfw_detected", None)) or ()
     mode = "RGB" if job.request.layers is None else "RGBA"
     return Result(tuple(i.convert(mode) for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))

@@ -101,10 +101,19 @@ class Frames(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Waves:
+    """The sound of a video."""
+
+    samples: bytes  # of 16 bits, little-endian, those of all channels side by side
+    rate: int  # how many samples of each channel there are a second
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a job made: RGB pictures of the job's size, and which of them a safety checker blacked out.
 
-    A job that makes videos makes no pictures, but the frames of each.
+    A job that makes videos makes no pictures, but the frames of each, and the sound of each where the model makes any.
     A job that writes latents makes no pictures, but something with `write(file, ending, texts)` for each.
     """
 
@@ -112,6 +121,7 @@ class Result:
     flagged: tuple[bool, ...] = ()
     latents: tuple[Any, ...] = ()
     films: tuple[Frames, ...] = ()
+    sounds: tuple[Waves, ...] = ()
     parts: tuple[int, ...] = ()  # how many jobs of a pack were made at once, one number for each time
 
 

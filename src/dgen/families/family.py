@@ -18,7 +18,8 @@ SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 HI_DIFFUSION = "hi-diffusion"  # what `capabilities` of families with a UNet like that of the paper say
-FLOYD = "floyd"  # what an image seed with the picture of a first stage makes of a pipeline
+FLOYD = "floyd"  # what an image seed with the picture of a first stage makes of a pipeline,
+LAST_FRAME = "last-frame"  # and what one with a last frame makes of it
 MIXING = "mixing"
 """The capability of pipelines that give the VAE pictures in a precision of their own choice."""
 
@@ -128,6 +129,15 @@ class Family:
     ends: str = ""  # the keyword for a picture that the video ends with
     ends_seen: tuple[str, str] | None = None
     """Settings of a denoiser: one that has the first needs a last frame when it has the second, and else takes none."""
+
+    told: str = ""
+    """The function `module:name` that gets a job and its pictures, and returns keywords that tell a pipeline of frames,
+    for those pipelines that take `conditions`."""
+
+    sounds: bool = False  # whether its videos have sound
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Modes whose pipelines need a package beyond diffusers' own -> that package, which `dgen-lang[video]` brings."""
+
     union_modes: Modes = field(default_factory=dict[str, int])  # what union ControlNets know; none without them
     steps_preset: str = ""  # what the names of its "Align Your Steps" schedules in diffusers start with
 

@@ -14,6 +14,7 @@ from dgen.families.family import (
     IMG2IMG,
     IMG2VID,
     INPAINT,
+    LAST_FRAME,
     MODES,
     PAG,
     SD_SADA,
@@ -31,7 +32,7 @@ from dgen.values.control_modes import SDXL_MODES
 
 __all__ = [
     "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "FLOYD", "IMG2IMG", "IMG2VID",
-    "INPAINT", "MODES", "PAG", "PIX2PIX", "SD", "SDXL", "T2I_ADAPTER", "TXT2IMG",
+    "INPAINT", "LAST_FRAME", "MODES", "PAG", "PIX2PIX", "SD", "SDXL", "T2I_ADAPTER", "TXT2IMG",
     "TXT2VID", "VID2VID", "Family", "family_named", "family_of_class", "generic", "some_of",
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, SIGNED, TXT2VID, VID2VID, Family
+from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, LAST_FRAME, SIGNED, TXT2VID, VID2VID, Family
 
 _OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
 _PER_PROMPT = {"num_images_per_prompt": "num_videos_per_prompt"}
@@ -53,7 +53,6 @@ WAN_VACE = _Video(
     frame_rest=1,
     fills=True,
     ends="video",
-    lacks=(*_OF_PICTURES, "num_images_per_prompt"),
     defaults={"num_frames": 81, "fps": 16.0},
 )
 
@@ -68,14 +67,41 @@ LTX = _Video(
         IMG2VID: "LTXImageToVideoPipeline",
         VID2VID: "LTXConditionPipeline",
     },
+    variants={LAST_FRAME: {IMG2VID: "LTXConditionPipeline"}},
     multiple_of=32,
     default_size=704,
     default_height=512,
     frame_group=8,
     frame_rest=1,
     continues=True,
+    ends="conditions",
+    told="dgen.engine.conditions:of_ltx",
     lacks=(*_OF_PICTURES, "strength"),
     defaults={"num_frames": 161, "fps": 25.0},
+)
+
+LTX2 = _Video(
+    name="ltx2",
+    label="LTX-2",
+    checkpoint_keys=("patchify_proj.weight", "audio_patchify_proj.weight"),
+    package="ltx2",
+    pipelines={
+        TXT2VID: "LTX2Pipeline",
+        IMG2VID: "LTX2ImageToVideoPipeline",
+        VID2VID: "LTX2ConditionPipeline",
+    },
+    variants={LAST_FRAME: {IMG2VID: "LTX2ConditionPipeline"}},
+    multiple_of=32,
+    default_size=768,
+    default_height=512,
+    frame_group=8,
+    frame_rest=1,
+    continues=True,
+    ends="conditions",
+    told="dgen.engine.conditions:of_ltx2",
+    sounds=True,
+    packages={IMG2VID: "av"},
+    defaults={"num_frames": 121, "fps": 24.0},
 )
 
 COGVIDEOX = _Video(
@@ -204,6 +230,7 @@ ROWS = (
     WAN,
     WAN_VACE,
     LTX,
+    LTX2,
     COGVIDEOX,
     SVD,
     HUNYUAN_VIDEO,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import queue
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING
 from dgen.media import ffmpeg
 from dgen.media.labels import in_stream, label
 from dgen.media.ledger import FULL
+from dgen.media.sound import Sound, add_sound, trouble_in
 from dgen.media.spool import Spool
 from dgen.values.scalars import Size
 
@@ -39,17 +36,6 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "webp": ("-c:v", "libwebp_anim", "-quality", "95", "-loop", "0", "-f", "webp"),
 }  # fmt: skip
 """What ffmpeg is told for the endings of animations."""
-
-WITH_SOUND = ("mp4",)
-"""The formats that can hold the sound of a source."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
-    """The sound of a file, from a second on."""
-
-    path: Path
-    start: Fraction
 
 
 class Recorder:
@@ -161,42 +147,3 @@ class Recorder:
 def _raw(size: Size, rate: Fraction) -> tuple[str, ...]:
     shape = ("-s", f"{size.width}x{size.height}", "-framerate", f"{rate.numerator}/{rate.denominator}")
     return ("-f", "rawvideo", "-pix_fmt", "rgb24", *shape, "-i", "pipe:0")
-
-
-def trouble_in(told: bytes, target: Path) -> OSError:
-    """Return the error of a write that failed: the system's own where ffmpeg names it."""
-    for number in FULL:
-        if os.strerror(number).encode() in told:
-            return OSError(number, os.strerror(number), str(target))
-    return OSError(errno.EIO, ffmpeg.first_line(told), str(target))
-
-
-def add_sound(target: Path, sound: Sound, seconds: Fraction, told: Sequence[str] = ()) -> None:
-    """Put the sound of another file beside the pictures of a video: copied, or as AAC where mp4 can't hold it.
-
-    A file without sound leaves the video as it is. `told` is what else ffmpeg is told of the file.
-
-    Raises:
-        OSError: the file can't be written.
-    """
-    if not has_sound(sound.path):
-        return
-    part = target.with_name(f"{target.stem}-sound{target.suffix}")
-    piece = ("-ss", f"{float(sound.start):.6f}", "-t", f"{float(seconds):.6f}", *ffmpeg.source(sound.path))
-    joined = ("-i", f"file:{target}", *piece, "-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy")
-    try:
-        for codec in ("copy", "aac"):
-            end = ("-t", f"{float(seconds):.6f}", "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{part}")
-            done = ffmpeg.run((*joined, "-c:a", codec, *ffmpeg.EXACT, *told, *end))
-            if not done.returncode:
-                part.replace(target)
-                return
-        raise trouble_in(done.stderr, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def has_sound(path: Path) -> bool:
-    """Whether a file has sound that can be read."""
-    words = (*ffmpeg.source(path), "-map", "0:a:0", "-c", "copy", "-t", "0", "-f", "null", "pipe:1")
-    return not ffmpeg.run(words).returncode

@@ -6,6 +6,8 @@ from dgen.schema import Stage, opt, options
 from dgen.values.scalars import Choice, Integer
 
 ANIMATION_FORMATS = ("mp4", "gif", "webp", "apng", "png", "frames")
+WITH_SOUND = ("mp4",)
+"""The formats of animations that can hold sound."""
 
 
 @options("animation")

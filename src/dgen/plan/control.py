@@ -13,6 +13,7 @@ from dgen.families.rows import (
     FLOYD,
     IMG2IMG,
     INPAINT,
+    LAST_FRAME,
     PAG,
     T2I_ADAPTER,
     TXT2IMG,
@@ -22,7 +23,7 @@ from dgen.families.rows import (
 from dgen.options.attachments import ControlNetUri
 from dgen.options.request import Request
 from dgen.plan.bind import Bound
-from dgen.plan.stages import is_staged
+from dgen.plan.stages import has_last, is_staged
 from dgen.values.control_modes import number_of
 from dgen.values.image_seed import ImageSeed
 
@@ -59,6 +60,8 @@ def variant_of(said: Said, family: Family) -> str:
 
 
 def _stage(said: Said, family: Family) -> str:
+    if LAST_FRAME in family.variants and has_last(said("image_seed")):
+        return LAST_FRAME
     return FLOYD if FLOYD in family.variants and is_staged(said("image_seed")) else ""
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from dgen.diagnostic import Diagnostic
+from dgen.options.animation import WITH_SOUND
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.plan.expand import Expansion
@@ -134,7 +135,7 @@ def film_mistakes(bound: Bound) -> Iterator[Diagnostic]:
             span=bound.given["no_frames"].flag.span, help="leave one of the two out",
             notes=((bound.span_of("animation_format"), "this writes the frames alone"),),
         )  # fmt: skip
-    if ending not in (None, "mp4") and "keep_audio" in bound:
+    if ending not in (None, *WITH_SOUND) and "keep_audio" in bound:
         yield Diagnostic(
             code="contradictory-options", message="only an mp4 holds sound",
             span=bound.given["keep_audio"].flag.span, help="leave one of the two out",

@@ -17,8 +17,17 @@ ORIGINAL = "original_image"
 
 def is_staged(seed: object) -> bool:
     """Whether image seeds, one or several, name the picture of a first stage."""
+    return any(each.floyd is not None for each in _every(seed))
+
+
+def has_last(seed: object) -> bool:
+    """Whether image seeds, one or several, name what a video ends with."""
+    return any(each.last is not None for each in _every(seed))
+
+
+def _every(seed: object) -> list[ImageSeed]:
     seeds = cast("tuple[object, ...]", seed) if isinstance(seed, tuple) else (seed,)
-    return any(isinstance(each, ImageSeed) and each.floyd is not None for each in seeds)
+    return [each for each in seeds if isinstance(each, ImageSeed)]
 
 
 def stage_mistakes(

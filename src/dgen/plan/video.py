@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, VID2VID, Family
+from dgen.options.animation import WITH_SOUND
 from dgen.options.output import TENSOR_FORMATS
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
@@ -86,6 +88,27 @@ def video_mistakes(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Ite
     held = bound.given.get("image_seed")
     for index, (seed, mode) in enumerate(zip(held.values if held is not None else (), modes, strict=False)):
         yield from _wrong_end(seed, mode, facts, bound.span_of("image_seed", index))
+        yield from _missing_package(mode, family, bound.span_of("image_seed", index))
+
+
+def _missing_package(mode: str, family: Family, span: Span) -> Iterator[Diagnostic]:
+    package = family.packages.get(mode, "")
+    if package and importlib.util.find_spec(package) is None:
+        yield Diagnostic(
+            code="missing-package", span=span, message=f"{family.label} needs the package `{package}` in {mode}",
+            help='install it: `pip install "dgen-lang[video]"`',
+        )  # fmt: skip
+
+
+def unheard(bound: Bound, family: Family) -> Iterator[Diagnostic]:
+    """Warn of a format of animations that holds no sound where a model makes some."""
+    ending = bound.value("animation_format")
+    if family.sounds and ending not in (None, *WITH_SOUND):
+        yield Diagnostic(
+            severity="warning", code="no-sound", span=bound.span_of("animation_format"),
+            message=f"{family.label} makes sound, which `{ending}` does not hold",
+            help=f"`--animation-format {WITH_SOUND[0]}` keeps it",
+        )  # fmt: skip
 
 
 def _wrong_end(seed: ImageSeed, mode: str, facts: ModelFacts, span: Span) -> Iterator[Diagnostic]:

@@ -1,0 +1,72 @@
+"""Makes toy models of the families whose videos have sound, or are made by what came last, as folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from toy_models import seeded
+from toy_texts import WIDTH, gemma_reader, gemma_tokenizer
+
+RATE_HZ, CHANNELS = 24_000, 2
+"""Of the sound of the toy LTX-2 model."""
+
+
+def _ltx2_vae() -> Any:
+    """Make a VAE of 32 pixels and 8 frames a latent cell."""
+    from diffusers import AutoencoderKLLTX2Video
+
+    return AutoencoderKLLTX2Video(
+        latent_channels=4, block_out_channels=(8, 16, 32, 64), decoder_block_out_channels=(8, 16, 32),
+        layers_per_block=(1,) * 5, decoder_layers_per_block=(1,) * 4, encoder_causal=True, decoder_causal=False,
+        spatial_compression_ratio=32, temporal_compression_ratio=8,
+    )  # fmt: skip
+
+
+def _ltx2_ears() -> dict[str, Any]:
+    """Make what turns latents into sound: 25 cells of 4 lines of 8 tones a second, and 240 samples a line."""
+    from diffusers import AutoencoderKLLTX2Audio
+    from diffusers.pipelines.ltx2 import LTX2Vocoder
+
+    audio_vae = AutoencoderKLLTX2Audio(
+        base_channels=4, output_channels=CHANNELS, ch_mult=(1, 1, 1), num_res_blocks=1, in_channels=CHANNELS,
+        resolution=32, latent_channels=2, mel_bins=8,
+    )  # fmt: skip
+    vocoder = LTX2Vocoder(
+        in_channels=8 * CHANNELS, hidden_channels=32, out_channels=CHANNELS, resnet_kernel_sizes=[3],
+        resnet_dilations=[[1]], output_sampling_rate=RATE_HZ,
+    )  # fmt: skip
+    vocoder.conv_out.weight.data.normal_(std=1.0)  # else nobody hears it
+    return {"audio_vae": audio_vae, "vocoder": vocoder}
+
+
+def make_ltx2(folder: Path) -> Path:
+    """Make an LTX-2 model, which makes sound with its videos."""
+    import diffusers
+    from diffusers.pipelines.ltx2 import LTX2TextConnectors
+
+    seeded(71)
+    transformer = diffusers.LTX2VideoTransformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=8, cross_attention_dim=16,
+        audio_in_channels=4, audio_out_channels=4, audio_num_attention_heads=2, audio_attention_head_dim=4,
+        audio_cross_attention_dim=8, num_layers=2, caption_channels=WIDTH,
+    )  # fmt: skip
+    connectors = LTX2TextConnectors(
+        caption_channels=WIDTH, text_proj_in_factor=3, video_connector_num_attention_heads=2,
+        video_connector_attention_head_dim=8, video_connector_num_layers=1,
+        video_connector_num_learnable_registers=None, audio_connector_num_attention_heads=2,
+        audio_connector_attention_head_dim=8, audio_connector_num_layers=1,
+        audio_connector_num_learnable_registers=None, connector_rope_base_seq_len=32,
+    )  # fmt: skip
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05)
+    diffusers.LTX2Pipeline(
+        transformer=transformer, connectors=connectors, vae=_ltx2_vae(), text_encoder=gemma_reader(),
+        tokenizer=gemma_tokenizer(), scheduler=scheduler, **_ltx2_ears(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+FILM_TOYS: dict[str, Callable[[Path], Path]] = {
+    "ltx2": make_ltx2,
+}
