@@ -11,6 +11,7 @@ import pytest
 from toybench import INPUTS, Bench, mask, picture, pixels
 
 from dgen.cli.main import main
+from dgen.engine.pipelines import assemble, place
 from dgen.engine.protocol import EngineError
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Point, Size
@@ -202,3 +203,18 @@ def test_safety_checker_is_loaded_only_when_it_is_asked_for_and_what_it_blackens
     words = f"{tmp_path / 'sd'} --prompts x --seeds 7 --inference-steps 1 --batch-size 2 -sc -o {tmp_path / 'out'}"
     assert main([*words.split(), "--quiet"]) == 0
     assert "warning[blacked-out]: the safety checker blacked out 2 of 2 pictures of seed 7" in capsys.readouterr().err
+
+
+def test_pipeline_computes_where_it_was_placed_and_else_where_its_components_are(
+    shared_bench: Bench, toys: Path
+) -> None:
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    job = shared_bench.job(toys / "sd")
+    components = StableDiffusionPipeline.from_pretrained(toys / "sd").components
+    pipeline = assemble(job, shared_bench.engine.models.layout(job.request), components)
+    assert pipeline._execution_device == torch.device("cpu")
+    place(pipeline, "meta")
+    assert pipeline._execution_device == torch.device("meta")
+    assert isinstance(pipeline, StableDiffusionPipeline)

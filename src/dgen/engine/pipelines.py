@@ -39,7 +39,8 @@ def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
     if cls is None:
         raise EngineError("bad-model", f"the installed diffusers has no pipeline `{job.pipeline}`")
     cls = _mixed(cls, family_of(job).mixes) if job.request.textual_inversions else cls
-    expected, optional = cls._get_signature_keys(cls)
+    cls = _placed(cls)
+    expected, optional = _taken_when_made(cls)
     given = {k: components.get(k) for k in expected} | options_of(job, layout)
     given |= {k: v for k, v in components.items() if k in optional}
     if "requires_safety_checker" in optional:
@@ -52,6 +53,37 @@ def assemble(job: Job, layout: Layout, components: Mapping[str, Any]) -> Any:
         raise EngineError("bad-model", f"{job.pipeline} refuses its components: {first_line(error)}") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@cache
+def _taken_when_made(cls: Any) -> tuple[Any, Any]:
+    """Return the names of the components of a pipeline class, and of its other arguments."""
+    return cls._get_signature_keys(cls)
+
+
+def place(pipeline: Any, device: str) -> None:
+    """Tell an assembled pipeline the device that all of it is on, for its next call."""
+    import torch
+
+    vars(pipeline)[_PLACE] = torch.device(device)
+
+
+_PLACE = "_dgen_place"
+
+
+@cache
+def _placed(cls: Any) -> Any:
+    """Return a pipeline class that may be told where it computes, with `place`.
+
+    diffusers looks for hooks in every layer of every component to find it out, at every call.
+    """
+
+    def execution_device(self: Any) -> Any:
+        return vars(self).get(_PLACE) or cls._execution_device.fget(self)
+
+    if not isinstance(getattr(cls, "_execution_device", None), property):
+        return cls
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "_execution_device": property(execution_device)})
 
 
 @cache

@@ -36,7 +36,7 @@ from dgen.engine.memory import HOST, budgets, resident_bytes
 from dgen.engine.models import Models, schedulers_for
 from dgen.engine.offloading import Offload, choose
 from dgen.engine.offloading import attach as attach_offload
-from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, vae_modes
+from dgen.engine.pipelines import as_its_own_text_model, assemble, call, converting, keeping_precision, place, vae_modes
 from dgen.engine.precision import are_mixed, taking_any
 from dgen.engine.preview import Previews, Showing, Watched
 from dgen.engine.prompts import check_weighter
@@ -198,6 +198,8 @@ class LocalEngine:
                 on_step = self._showing(stack, (components.get("vae"), values["scheduler"]), preview, on_step)
             if offload.is_on:
                 attach_offload(stack, pipeline, offload.mode, device)
+            else:
+                place(pipeline, device)
             self._prepare(stack, components, job, states)
             hooked = offload.is_on or job.request.step_cache is not None
             return call(pipeline, job, inputs, on_step, replace(leg, may_move=hooked))

@@ -173,7 +173,9 @@ def make(base: Any, uri: NamedUri | None, legal: Sequence[str]) -> Any:
         EngineError: `unknown-scheduler`, `bad-uri`.
     """
     if uri is None:
-        return deepcopy(_fresh(base))
+        fresh = _fresh(base)
+        tables = {id(held): held for held in vars(fresh).values() if hasattr(held, "dtype")}
+        return deepcopy(fresh, tables)  # no scheduler writes into its tables; it puts others in their place
     import diffusers
 
     name, arguments = read(uri, legal)
