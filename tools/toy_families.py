@@ -46,13 +46,13 @@ def _flow_vae(**more: Any) -> Any:
     return toy_vae(use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5, **more)
 
 
-def make_sd3(folder: Path, **more: Any) -> Path:
-    """Make a Stable Diffusion 3 model of 64x64 pixels; `more` is for its transformer."""
+def make_sd3(folder: Path, channels: int = 16, **more: Any) -> Path:
+    """Make a Stable Diffusion 3 model of 64x64 pixels; `channels` go into its transformer, and `more` is for it."""
     from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 
     seeded(31)
     transformer = SD3Transformer2DModel(
-        sample_size=SAMPLE_CELLS, patch_size=2, in_channels=16, num_layers=2, attention_head_dim=8,
+        sample_size=SAMPLE_CELLS, patch_size=2, in_channels=channels, num_layers=2, attention_head_dim=8,
         num_attention_heads=4, joint_attention_dim=WIDTH, caption_projection_dim=32, pooled_projection_dim=WIDTH,
         out_channels=16, pos_embed_max_size=64, **more,
     )  # fmt: skip
@@ -61,6 +61,14 @@ def make_sd3(folder: Path, **more: Any) -> Path:
         tokenizer=make_tokenizer(), text_encoder_2=_clip(16), tokenizer_2=make_tokenizer(),
         text_encoder_3=t5_encoder(), tokenizer_3=t5_tokenizer(),
     ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_sd3_pix2pix(folder: Path, channels: int = 32) -> Path:
+    """Make an UltraEdit model, whose transformer sees a picture, and a mask where there are more channels for it."""
+    index = make_sd3(folder, channels) / "model_index.json"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(text.replace("StableDiffusion3Pipeline", "StableDiffusion3InstructPix2PixPipeline"))
     return folder
 
 

@@ -100,15 +100,15 @@ def _checker() -> dict[str, Any]:
     return {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(**sizes)}
 
 
-def make_sd(folder: Path, checked: bool = False) -> Path:
-    """Make a Stable Diffusion model of 64x64 pixels; with a safety checker when it is `checked`."""
+def make_sd(folder: Path, checked: bool = False, **more: Any) -> Path:
+    """Make a Stable Diffusion model of 64x64 pixels, `checked` by a safety checker; `more` is for its UNet."""
     from diffusers import StableDiffusionPipeline
     from transformers import CLIPTextModel
 
     seeded(1)
     checker = _checker() if checked else {"safety_checker": None, "feature_extractor": None}
     StableDiffusionPipeline(
-        vae=toy_vae(), text_encoder=CLIPTextModel(clip_settings(32)), tokenizer=make_tokenizer(), unet=toy_unet(),
+        vae=toy_vae(), text_encoder=CLIPTextModel(clip_settings(32)), tokenizer=make_tokenizer(), unet=toy_unet(**more),
         scheduler=_scheduler(), requires_safety_checker=checked, **checker,
     ).save_pretrained(folder)  # fmt: skip
     return folder

@@ -128,8 +128,14 @@ def _negatives(job: Job) -> dict[str, str]:
 
 @cache
 def taken_by(cls: Any) -> frozenset[str]:
-    """Return the keywords that a pipeline class takes."""
-    return frozenset(inspect.signature(cls.__call__).parameters)
+    """Return the keywords that a pipeline class takes: one that takes any hands them on to the class before it."""
+    found: set[str] = set()
+    for each in (owner for owner in cls.__mro__ if "__call__" in vars(owner)):
+        own = inspect.signature(each.__call__).parameters
+        found |= own.keys()
+        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+            break
+    return frozenset(found)
 
 
 def generators(seed: int, count: int) -> Any:

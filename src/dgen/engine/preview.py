@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dgen.engine.adapters.layers import standing_in
 from dgen.engine.components import Component, Key
 from dgen.engine.pipelines import keeping_precision
 from dgen.engine.protocol import OnStep, Preview
@@ -110,19 +110,19 @@ class Watched:
     @contextmanager
     def steps(self) -> Generator[None]:
         """Look at each step of the scheduler inside the block; it is left as it was."""
-        original = self._scheduler.step
 
-        @wraps(original)  # pipelines read the signature
-        def step(model_output: Any, timestep: Any, sample: Any, *rest: Any, **named: Any) -> Any:
-            answer = original(model_output, timestep, sample, *rest, **named)
-            self._last = (model_output, timestep, sample), answer
-            return answer
+        def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+            def step(model_output: Any, timestep: Any, sample: Any, *rest: Any, **named: Any) -> Any:
+                answer = original(model_output, timestep, sample, *rest, **named)
+                self._last = (model_output, timestep, sample), answer
+                return answer
 
-        self._scheduler.step = step
+            return step
+
         try:
-            yield
+            with standing_in(self._scheduler, "step", watched):
+                yield
         finally:
-            del self._scheduler.step
             self._last = None
 
     def latents(self) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dgen.families.indices import INDEX, read_index, read_json
-from dgen.families.rows import FAMILIES, Family, family_of_class
+from dgen.families.rows import FAMILIES, Family, family_of_class, family_of_model
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
 
@@ -55,7 +55,7 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
         raise BadValue(f"`{folder / INDEX}` names no pipeline class", code="bad-model")
-    family = wanted or family_of_class(pipeline)
+    family = wanted or family_of_model(pipeline, _denoiser(folder, family_of_class(pipeline))[1])
     parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
     if isinstance(told := index.get("default_sample_size"), int):

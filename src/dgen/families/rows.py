@@ -33,7 +33,8 @@ from dgen.values.control_modes import SDXL_MODES
 __all__ = [
     "CONTROLNET", "CONTROLNET_UNION", "FAMILIES", "FLOYD", "IMG2IMG", "IMG2VID",
     "INPAINT", "LAST_FRAME", "MODES", "PAG", "PIX2PIX", "SD", "SDXL", "T2I_ADAPTER", "TXT2IMG",
-    "TXT2VID", "VID2VID", "Family", "family_named", "family_of_class", "generic", "some_of",
+    "TXT2VID", "VID2VID", "Family", "family_named", "family_of_class", "family_of_model", "generic",
+    "some_of",
 ]  # fmt: skip
 
 _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
@@ -127,8 +128,11 @@ PIX2PIX = Family(
     checkpoint_keys=("input_blocks.0.0.weight", "cond_stage_model."),
     checkpoint_inputs=(8,),
     package="stable_diffusion",
-    pipelines={IMG2IMG: "StableDiffusionInstructPix2PixPipeline"},
-    denoiser_channels={IMG2IMG: (8,)},
+    pipelines={
+        IMG2IMG: "StableDiffusionInstructPix2PixPipeline",
+        INPAINT: "StableDiffusionInstructPix2PixInpaintPipeline",
+    },
+    denoiser_channels={IMG2IMG: (8,), INPAINT: (8,)},
     capabilities=UNET_CACHES,
     text_layers={"text_encoder": 0},
 )
@@ -171,6 +175,15 @@ def family_of_class(pipeline: str) -> Family:
     return generic(pipeline)
 
 
+def family_of_model(pipeline: str, channels: int | None) -> Family:
+    """Return the family of a model: that of its pipeline, or the one beside it that its denoiser is made for."""
+    declared = family_of_class(pipeline)
+    beside = (f for f in FAMILIES.values() if f.package == declared.package and declared.package)
+    fitting = (f for f in (declared, *beside) if any(channels in fit for fit in f.denoiser_channels.values()))
+    is_odd = channels is not None and declared.denoiser_channels
+    return next(fitting, declared) if is_odd else declared
+
+
 def family_named(name: str) -> Family:
     """Return the family that `--model-type` names, in any spelling since dgenerate 2.0.
 
@@ -182,12 +195,6 @@ def family_named(name: str) -> Family:
         raise BadValue(
             f"`{name}` is gone: diffusers no longer has Flax", code="removed-feature",
             help="leave `--model-type` out, or use `sd`",
-        )  # fmt: skip
-    if wanted.removeprefix("torch-") == "sd3-pix2pix":
-        raise BadValue(
-            f"`{name}` is gone: diffusers has no pipeline for it, and code that comes with a model is never run",
-            code="removed-feature", help="others edit pictures as a prompt says: `flux-kontext`, `qwen-image-edit`, "
-            "`sdxl-pix2pix`",
         )  # fmt: skip
     for family in FAMILIES.values():
         if wanted in (family.name, f"torch-{family.name}", *family.aliases):

@@ -21,10 +21,13 @@ def parameters(name: str, method: str, package: str = "") -> tuple[Parameter, ..
     if name.endswith(MODULAR):
         return parts_of_blocks(name) if method == "__init__" else inputs_of_blocks(name)
     folders = (f"pipelines/{package}", "pipelines") if package else ("schedulers", "pipelines")
+    found: dict[str, Parameter] = {}
     for node in (node for each in lineage(name, folders) for node in each.body):
         if isinstance(node, ast.FunctionDef) and node.name == method:
-            return tuple(_parameters(node.args))
-    return ()
+            found = {p.name: p for p in _parameters(node.args)} | found
+            if node.args.kwarg is None:  # else it hands on what it does not know
+                break
+    return tuple(found.values())
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[Parameter]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, PAG, TRANSFORMER_CACHES, TXT2IMG, UNET_CACHES, Family
 from dgen.values.step_cache import BATCHED_GUIDANCE
 
@@ -13,9 +15,12 @@ SDXL_PIX2PIX = Family(
     checkpoint_keys=("input_blocks.0.0.weight", "conditioner.embedders."),
     checkpoint_inputs=(8,),
     package="stable_diffusion_xl",
-    pipelines={IMG2IMG: "StableDiffusionXLInstructPix2PixPipeline"},
+    pipelines={
+        IMG2IMG: "StableDiffusionXLInstructPix2PixPipeline",
+        INPAINT: "StableDiffusionXLInstructPix2PixInpaintPipeline",
+    },
     default_size=768,
-    denoiser_channels={IMG2IMG: (8,)},
+    denoiser_channels={IMG2IMG: (8,), INPAINT: (8,)},
     lacks=("freeu",),
     capabilities=UNET_CACHES,
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
@@ -65,6 +70,7 @@ SD3 = Family(
     },
     multiple_of=16,
     default_size=1024,
+    denoiser_channels={TXT2IMG: (16,), IMG2IMG: (16,), INPAINT: (16, 33)},
     controlnet="SD3ControlNetModel",
     text_layers={"text_encoder": 1, "text_encoder_2": 1},
     pooled_texts=("text_encoder", "text_encoder_2"),
@@ -74,4 +80,23 @@ SD3 = Family(
     lacks=("ip_adapters",),
 )
 
-ROWS = (SDXL_PIX2PIX, UPSCALER_X2, UPSCALER_X4, SD3)
+_SEEING = (32, 33, 48)
+"""Beside the noise a picture, and perhaps a mask, as one channel or as a picture."""
+
+SD3_PIX2PIX = replace(
+    SD3,
+    name="sd3-pix2pix",
+    label="UltraEdit",
+    checkpoint_keys=(),
+    pipelines={
+        IMG2IMG: "StableDiffusion3InstructPix2PixPipeline",
+        INPAINT: "StableDiffusion3InstructPix2PixInpaintPipeline",
+    },
+    variants={},
+    default_size=512,
+    denoiser_channels={IMG2IMG: _SEEING, INPAINT: _SEEING},
+    built_on=("sd3",),
+    capabilities=(*TRANSFORMER_CACHES, "ras"),
+)
+
+ROWS = (SDXL_PIX2PIX, UPSCALER_X2, UPSCALER_X4, SD3, SD3_PIX2PIX)

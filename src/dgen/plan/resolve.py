@@ -222,6 +222,7 @@ def _more_steps(strength: float) -> str:
 _ASKING_FOR: dict[tuple[str, ...], str] = {
     (IMG2IMG,): "give an image seed without a mask",
     (INPAINT,): "give an image seed with a mask",
+    (IMG2IMG, INPAINT): "give an image seed",
 }
 """What to type for a model that can do nothing else."""
 
