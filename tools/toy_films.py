@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toy_models import seeded
-from toy_texts import WIDTH, gemma_reader, gemma_tokenizer
+from toy_texts import WIDTH, gemma_reader, gemma_tokenizer, qwen_tokenizer, qwen_vl_texts
 
 RATE_HZ, CHANNELS = 24_000, 2
 """Of the sound of the toy LTX-2 model."""
@@ -67,6 +67,56 @@ def make_ltx2(folder: Path) -> Path:
     return folder
 
 
+def _hunyuan_parts(task: str) -> dict[str, Any]:
+    """Make a HunyuanVideo 1.5 model of 16 pixels and 4 frames a latent cell; ByT5 reads what is in quotation marks."""
+    import diffusers
+    from diffusers.guiders import ClassifierFreeGuidance
+    from transformers import ByT5Tokenizer, T5Config, T5EncoderModel
+
+    transformer = diffusers.HunyuanVideo15Transformer3DModel(
+        in_channels=9, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=1, num_refiner_layers=1,
+        text_embed_dim=WIDTH, text_embed_2_dim=WIDTH, image_embed_dim=WIDTH, rope_axes_dim=(2, 2, 4), target_size=32,
+        task_type=task,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanVideo15(
+        latent_channels=4, block_out_channels=(8, 8, 16, 16, 16), layers_per_block=1
+    )
+    letters = T5EncoderModel(T5Config(vocab_size=384, d_model=WIDTH, d_kv=8, d_ff=16, num_layers=1, num_heads=2))
+    return {
+        "transformer": transformer, "vae": vae, "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(shift=5.0),
+        "text_encoder": qwen_vl_texts(), "tokenizer": qwen_tokenizer(), "text_encoder_2": letters,
+        "tokenizer_2": ByT5Tokenizer(), "guider": ClassifierFreeGuidance(guidance_scale=6.0),
+    }  # fmt: skip
+
+
+def make_hunyuan_video_15(folder: Path) -> Path:
+    """Make a HunyuanVideo 1.5 model that makes videos from text."""
+    from diffusers import HunyuanVideo15Pipeline
+
+    seeded(72)
+    HunyuanVideo15Pipeline(**_hunyuan_parts("t2v")).save_pretrained(folder)
+    return folder
+
+
+def make_hunyuan_video_15_i2v(folder: Path) -> Path:
+    """Make a HunyuanVideo 1.5 model that starts from a picture, which it sees through SigLIP as well."""
+    from diffusers import HunyuanVideo15ImageToVideoPipeline
+    from transformers import SiglipImageProcessorPil, SiglipVisionConfig, SiglipVisionModel
+
+    seeded(73)
+    eye = SiglipVisionConfig(
+        hidden_size=WIDTH, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32,
+        patch_size=16,
+    )  # fmt: skip
+    HunyuanVideo15ImageToVideoPipeline(
+        **_hunyuan_parts("i2v"), image_encoder=SiglipVisionModel(eye),
+        feature_extractor=SiglipImageProcessorPil(size={"height": 32, "width": 32}),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 FILM_TOYS: dict[str, Callable[[Path], Path]] = {
     "ltx2": make_ltx2,
+    "hunyuan-video-1.5": make_hunyuan_video_15,
+    "hunyuan-video-1.5-i2v": make_hunyuan_video_15_i2v,
 }

@@ -84,6 +84,14 @@ def qwen3_vl(layers: int = 2, width: int = WIDTH) -> Any:
     )  # fmt: skip
 
 
+def qwen_vl_texts(width: int = WIDTH) -> Any:
+    """Make the part of a Qwen 2.5 model that reads text, for models that see pictures otherwise."""
+    from transformers import Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
+
+    rope = {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"}
+    return Qwen2_5_VLTextModel(Qwen2_5_VLTextConfig(**_sizes(width, 3) | {"rope_scaling": rope}))
+
+
 _MARKS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
 
 

@@ -109,6 +109,8 @@ CELLS = (
         family="hunyuan-video-i2v",
         lost=4,
     ),
+    Cell("hunyuan-video-1.5", "txt2vid", "HunyuanVideo15Pipeline", TEXT, side=32),
+    Cell("hunyuan-video-1.5-i2v", "img2vid", "HunyuanVideo15ImageToVideoPipeline", TEXT, side=32),
     Cell("animatediff", "txt2vid", "AnimateDiffPipeline", AD),
     Cell("animatediff", "vid2vid", "AnimateDiffVideoToVideoPipeline", {**AD, "strength": 0.8}),
     Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, MOTION, "animatediff"),
@@ -204,7 +206,6 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import diffusers
-        import torch
 
         parts = {}
         if "motion_adapter" in cell.said:
@@ -217,7 +218,6 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
             pipe.unet.add_embedding.load_state_dict(unet.add_embedding.state_dict())
         if cell.toy == "allegro":
             pipe.vae.enable_tiling()
-        pipe.set_progress_bar_config(disable=True)
         given = inputs(cell)
         call = {"width": cell.side, "height": cell.side, "num_inference_steps": 2, **cell.call}
         call |= {"video": list(given.video)} if given.video else {"num_frames": cell.frames + cell.lost}
@@ -233,9 +233,19 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         else:
             call |= {"image": given.image} if given.image is not None else {}
             call |= {"last_image": given.last} if given.last is not None else {}
+        if cell.toy == "hunyuan-video-1.5-i2v":  # it chooses the size, and is made for this one
+            call = {name: value for name, value in call.items() if name not in ("width", "height")}
         call |= {"conditioning_frames": list(given.control_videos[0])} if given.control_videos else {}
-        torch.manual_seed(7)
-        made = pipe(generator=torch.Generator("cpu").manual_seed(7), output_type="pil", **call)
+        return called(pipe, call)
+
+
+def called(pipe: Any, call: dict[str, Any]) -> list[bytes]:
+    """Call a pipeline with the seed of all jobs of this file; the pixels of each frame."""
+    import torch
+
+    pipe.set_progress_bar_config(disable=True)
+    torch.manual_seed(7)
+    made = pipe(generator=torch.Generator("cpu").manual_seed(7), output_type="pil", **call)
     return [image.tobytes() for image in made.frames[0]]
 
 
@@ -280,6 +290,37 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(
     assert frames(made) == plain(folder, cell)
     assert len(made.films[0]) == cell.call.get("num_frames", cell.frames) == job.frames
     assert {image.size for image in made.films[0]} == {tuple(job.size)}
+
+
+def test_guidance_reaches_the_guider_of_a_model_and_leaves_no_trace_in_it(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import HunyuanVideo15Pipeline
+    from diffusers.guiders import ClassifierFreeGuidance
+
+    monkeypatch.chdir(folder)
+    cell = next(cell for cell in CELLS if cell.toy == "hunyuan-video-1.5")
+    jobs = [job_of(bench, folder, replace(cell, said=said)) for said in ({}, {"guidance_scale": 2.0}, {})]
+    made = [frames(bench.engine.render(job, Inputs(), lambda step, steps: None)) for job in jobs]
+    assert made[0] == made[2] != made[1]
+    weak = HunyuanVideo15Pipeline.from_pretrained(folder / cell.toy, guider=ClassifierFreeGuidance(guidance_scale=2.0))
+    assert made[1] == called(weak, {"width": 32, "height": 32, "num_frames": 5, "num_inference_steps": 2, **TEXT})
+
+
+def test_steps_of_a_pipeline_that_calls_nobody_back_are_told(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    job = job_of(bench, folder, next(cell for cell in CELLS if cell.toy == "hunyuan-video-1.5"))
+    told: list[tuple[int, int]] = []
+    bench.engine.render(job, Inputs(), lambda step, steps: told.append((step, steps)))
+    assert told == [(1, 2), (2, 2)]
+
+    def stop(step: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.engine.render(job, Inputs(), stop)
 
 
 SEVERAL = [cell for cell in CELLS if (cell.toy, cell.mode) in {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import cache, wraps
+from itertools import count
 from typing import Any
 
 from dgen.engine.latents import Window
@@ -167,6 +169,28 @@ class Steps:
         if "callback_on_step_end" in taken:
             return {"callback_on_step_end": at_end}
         return {"callback": older} if "callback" in taken else {}
+
+    @contextmanager
+    def counted(self, taken: frozenset[str], pipeline: Any) -> Generator[None]:
+        """Tell of what the scheduler does inside the block, where a pipeline calls nobody back."""
+        scheduler = getattr(pipeline, "scheduler", None)
+        if "callback_on_step_end" in taken or "callback" in taken or scheduler is None:
+            yield
+            return
+        order, original, calls = getattr(scheduler, "order", 1), scheduler.step, count()
+
+        @wraps(original)  # pipelines read the signature
+        def step(*given: Any, **named: Any) -> Any:
+            answer, number = original(*given, **named), next(calls)
+            if number % order == 0:
+                self._tell(number // order, pipeline)
+            return answer
+
+        scheduler.step = step
+        try:
+            yield
+        finally:
+            del scheduler.step
 
     def _tell(self, step: int, pipeline: Any) -> None:
         steps = self.window.steps(int(getattr(pipeline, "num_timesteps", None) or self.steps))

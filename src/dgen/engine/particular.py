@@ -54,6 +54,13 @@ def in_hunyuan_video(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[
     return {**named, "num_frames": named["num_frames"] + 4} if is_beside else dict(named)
 
 
+def in_hunyuan_video_15(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Guide as `in_hunyuan_image` does, and make the size of the job, where the pipeline would choose one near it."""
+    size = (job.size.height, job.size.width)
+    pipeline.video_processor.calculate_default_height_width = lambda height, width, target_size: size
+    return in_hunyuan_image(pipeline, job, named)
+
+
 def of_kandinsky5(pipeline: Any, made: Any) -> Any:
     """Return the pictures of Kandinsky 5."""
     return made.image

@@ -115,7 +115,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
             _seed_devices(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
             named = {**begun, **together(inputs, taken)}
-            made = pipeline(**{"generator": generators(seed, job.begun), **named, **leg.named})
+            with steps.counted(taken, pipeline):
+                made = pipeline(**{"generator": generators(seed, job.begun), **named, **leg.named})
     except Exception as error:
         if error is steps.raised or isinstance(error, EngineError):
             raise

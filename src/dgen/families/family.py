@@ -75,6 +75,7 @@ class Family:
     sada: Sada | None = None  # what SADA does when nobody says otherwise; None where it cannot act
     mixes: tuple[str, ...] = ()  # loaders of diffusers that its pipelines go with, whether they have them or not
     lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
+    adds: tuple[str, ...] = ()  # and those that `prepares` takes for them, though no signature has them
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of options -> their values when nobody says one, where those differ from what other families have."""
 

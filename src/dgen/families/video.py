@@ -160,6 +160,22 @@ HUNYUAN_VIDEO_I2V = _Video(
     defaults={"num_frames": 129, "fps": 24.0},
 )
 
+_HunyuanVideo15 = partial(
+    _Video, package="hunyuan_video1_5", default_size=848, default_height=480, frame_group=4, frame_rest=1,
+    adds=("guidance_scale",), as_signed=("num_inference_steps",),
+    prepares="dgen.engine.particular:in_hunyuan_video_15",
+    defaults={"num_frames": 121, "fps": 24.0, "guidance_scale": None},  # the model's own guider knows
+)  # fmt: skip
+
+HUNYUAN_VIDEO_15 = _HunyuanVideo15(
+    name="hunyuan-video-1.5", label="HunyuanVideo 1.5", pipelines={TXT2VID: "HunyuanVideo15Pipeline"}
+)
+HUNYUAN_VIDEO_15_I2V = _HunyuanVideo15(
+    name="hunyuan-video-1.5-i2v",
+    label="HunyuanVideo 1.5 I2V",
+    pipelines={IMG2VID: "HunyuanVideo15ImageToVideoPipeline"},
+)
+
 MOCHI = _Video(
     name="mochi",
     label="Mochi 1",
@@ -235,6 +251,8 @@ ROWS = (
     SVD,
     HUNYUAN_VIDEO,
     HUNYUAN_VIDEO_I2V,
+    HUNYUAN_VIDEO_15,
+    HUNYUAN_VIDEO_15_I2V,
     MOCHI,
     ALLEGRO,
     ANIMATEDIFF,

@@ -50,8 +50,8 @@ def takes(family: Family, pipeline: str, row: Option) -> bool:
     """Whether a pipeline of a family can use an option."""
     if row.capability:
         return family.can(row.capability)
-    if row.name in family.lacks:
-        return False
+    if row.name in family.lacks or row.name in family.adds:
+        return row.name in family.adds
     if row.needs:
         return row.needs in family.mixes or mixes_in(pipeline, row.needs, family.package)
     if row.stage is Stage.CALL and row.keyword:
