@@ -1,14 +1,16 @@
-"""Image processors that let diffusion models tell depth and normals: Marigold (arXiv 2312.02145) through diffusers."""
+"""Image processors that let diffusion models tell depth, normals and light: Marigold (arXiv 2312.02145)."""
 
 from typing import TYPE_CHECKING, Any
 
 from dgen.plugins import (
+    BadValue,
     Bench,
     Choice,
     Integer,
     Lens,
     ModelSource,
     Seeing,
+    Text,
     image_processor,
     opt,
     options,
@@ -19,9 +21,17 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-DEPTH, NORMALS = "depth", "normals"
-MODELS = {DEPTH: "prs-eth/marigold-depth-v1-1", NORMALS: "prs-eth/marigold-normals-v1-1"}
-CLASSES = {DEPTH: "MarigoldDepthPipeline", NORMALS: "MarigoldNormalsPipeline"}
+DEPTH, NORMALS, INTRINSICS = "depth", "normals", "intrinsics"
+MODELS = {
+    DEPTH: "prs-eth/marigold-depth-v1-1",
+    NORMALS: "prs-eth/marigold-normals-v1-1",
+    INTRINSICS: "prs-eth/marigold-iid-lighting-v1-1",
+}
+CLASSES = {
+    DEPTH: "MarigoldDepthPipeline",
+    NORMALS: "MarigoldNormalsPipeline",
+    INTRINSICS: "MarigoldIntrinsicsPipeline",
+}
 
 
 @record
@@ -48,7 +58,10 @@ class Denoising(Seeing):
 class Marigold(Denoising):
     """Arguments of `marigold`."""
 
-    mode: str = opt(DEPTH, value=Choice((DEPTH, NORMALS)), help="What to draw.")
+    mode: str = opt(DEPTH, value=Choice((DEPTH, NORMALS, INTRINSICS)), help="What to draw.")
+    target: str | None = opt(
+        None, value=Text(), help="Which of the intrinsics to draw, such as `albedo` or `shading`; by default the first."
+    )
     model: str | None = opt(
         None, value=ModelSource(), help="A Marigold model of diffusers; by default version 1.1 for the mode."
     )
@@ -56,7 +69,14 @@ class Marigold(Denoising):
 
 @image_processor("marigold", Marigold, example="marigold;mode=normals")
 def marigold(said: Any, image: "Image", bench: Bench) -> "Image":
-    """Draw how near things are, the nearest white, or where surfaces face: right in red, up in green, here in blue."""
+    """Draw how near things are, where surfaces face, or what light and colour a picture is made of.
+
+    The nearest is white; what faces right is red, up green, and here blue.
+    """
+    if said.target is not None and said.mode != INTRINSICS:
+        raise BadValue("`target` is for `mode=intrinsics`", code="bad-value")
+    if said.mode == INTRINSICS:
+        return _intrinsic(said, image, bench)
     seen = _seen(said, said.mode, image, bench)
     return _picture(255 * (1 - seen) if said.mode == DEPTH else 127.5 * (seen + 1))
 
@@ -80,15 +100,36 @@ def normal_bae(said: Any, image: "Image", bench: Bench) -> "Image":
 
 def _seen(said: Any, mode: str, image: "Image", bench: Bench) -> "np.ndarray":
     """Return what a pipeline sees: distances (h, w, 1) from 0 to 1, or normals (h, w, 3) from -1 to 1."""
-    lens = Lens(noun=f"Marigold model for {mode}", model=said.model or MODELS[mode], classes=(CLASSES[mode],))
-    with bench.look(lens, said) as seer:
-        import torch
+    with bench.look(_lens(said, mode), said) as seer:
+        return _predicted(said, image, seer.model.pipeline)[0]
 
-        seen = seer.model.pipeline(
-            image, num_inference_steps=said.inference_steps, ensemble_size=said.ensemble_size,
-            processing_resolution=said.processing_resolution, generator=torch.Generator("cpu").manual_seed(said.seed),
-        )  # fmt: skip
-    return seen.prediction[0]
+
+def _lens(said: Any, mode: str) -> Lens:
+    return Lens(noun=f"Marigold model for {mode}", model=said.model or MODELS[mode], classes=(CLASSES[mode],))
+
+
+def _predicted(said: Any, image: "Image", pipeline: Any) -> "np.ndarray":
+    """Return what a pipeline predicts: (targets, h, w, channels)."""
+    import torch
+
+    return pipeline(
+        image, num_inference_steps=said.inference_steps, ensemble_size=said.ensemble_size,
+        processing_resolution=said.processing_resolution, generator=torch.Generator("cpu").manual_seed(said.seed),
+    ).prediction  # fmt: skip
+
+
+def _intrinsic(said: Any, image: "Image", bench: Bench) -> "Image":
+    """Draw one of what a picture is decomposed into, as diffusers does."""
+    with bench.look(_lens(said, INTRINSICS), said) as seer:
+        pipeline = seer.model.pipeline
+        drawn = pipeline.image_processor.visualize_intrinsics(
+            _predicted(said, image, pipeline), pipeline.target_properties
+        )[0]
+    names = tuple(pipeline.target_properties["target_names"])
+    target = said.target or names[0]
+    if target not in drawn:
+        raise BadValue(f"this model has no target `{target}`", help=f"it has {', '.join(f'`{n}`' for n in drawn)}")
+    return drawn[target].convert("RGB")
 
 
 def _picture(pixels: "np.ndarray") -> "Image":

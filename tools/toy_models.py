@@ -53,8 +53,8 @@ def toy_unet(**more: Any) -> Any:
         "attention_head_dim": 2,
     }
     return UNet2DConditionModel(
-        sample_size=SAMPLE_CELLS, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
-        norm_num_groups=8, **{"in_channels": 4, **settings, **more},
+        sample_size=SAMPLE_CELLS, layers_per_block=1, block_out_channels=(32, 64), norm_num_groups=8,
+        **{"in_channels": 4, "out_channels": 4, **settings, **more},
     )  # fmt: skip
 
 

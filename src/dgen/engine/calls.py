@@ -58,6 +58,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
 
         black = Image.new("RGB", (size.width, size.height))
         found["negative_ip_adapter_image"] = [black] * len(inputs.adapters)  # what pipelines forget for several
+    if "image" in family.keywords and "image" in found:
+        found[family.keywords["image"]] = found.pop("image")
     found |= extras_of(job.request, job.pipeline, family.package)
     return {k: v for k, v in found.items() if k in taken and v is not None}
 

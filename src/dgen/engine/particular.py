@@ -48,6 +48,24 @@ def in_hunyuan_image(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[
     return dict(named)
 
 
+def in_hunyuan_refiner(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Guide with a fresh copy of the model's guider, when it has one: it remembers earlier calls."""
+    if pipeline.guider is not None:
+        pipeline.register_modules(guider=pipeline.guider.new())
+    return dict(named)
+
+
+def in_omnigen(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Give pictures as a list, and name them before a prompt that names none (Xiao et al. 2024, section 3.1)."""
+    seen = named.get("input_images")
+    if seen is None:
+        return dict(named)
+    pictures = seen if isinstance(seen, list) else [seen]
+    marks = "".join(f"<img><|image_{number}|></img>" for number, _ in enumerate(pictures, 1))
+    said = str(named["prompt"])
+    return {**named, "input_images": pictures, "prompt": said if "<|image_1|>" in said else f"{marks} {said}"}
+
+
 def in_hunyuan_video(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     """Ask for four frames more of a model that is shown the picture as a frame, which its pipeline takes off again."""
     is_beside = pipeline.transformer.config.image_condition_type == "latent_concat"
@@ -91,6 +109,13 @@ def of_depth(pipeline: Any, made: Any) -> list[Any]:
 def of_normals(pipeline: Any, made: Any) -> list[Any]:
     """Draw surface normals, (n, h, w, 3) float in [-1, 1], as colours."""
     return pipeline.image_processor.visualize_normals(made.prediction)
+
+
+def of_intrinsics(pipeline: Any, made: Any) -> list[Any]:
+    """Draw what each picture is decomposed into, (n * targets, h, w, 3) float in [0, 1], in the order of the model."""
+    names = pipeline.target_properties["target_names"]
+    every = pipeline.image_processor.visualize_intrinsics(made.prediction, pipeline.target_properties)
+    return [drawn[name] for drawn in every for name in names]
 
 
 def in_floyd(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:

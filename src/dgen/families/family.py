@@ -83,7 +83,7 @@ class Family:
     """Fields of options whose values, when nobody says one, are those of the signature of the pipeline."""
 
     keywords: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Fields of options -> what its pipelines call them, where those have a name of their own for it."""
+    """Fields of options, or `image` -> what its pipelines call them, where those have a name of their own for it."""
 
     call: Mapping[str, Any] = field(default_factory=dict[str, Any])  # keywords of every call that does not say them
     shows: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.family import CONTROLNET, SIGNED, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, SIGNED, TXT2IMG, Family
 
 HUNYUAN_IMAGE = Family(
     name="hunyuan-image",
@@ -19,6 +19,20 @@ HUNYUAN_IMAGE = Family(
     prepares="dgen.engine.particular:in_hunyuan_image",
 )
 
+HUNYUAN_IMAGE_REFINER = Family(
+    name="hunyuan-image-refiner",
+    packs=False,
+    label="the refiner of HunyuanImage 2.1",
+    package="hunyuan_image",
+    pipelines={IMG2IMG: "HunyuanImageRefinerPipeline"},
+    multiple_of=16,
+    default_size=2048,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    keywords={"guidance_scale": "distilled_guidance_scale"},
+    prepares="dgen.engine.particular:in_hunyuan_refiner",
+)
+
 HUNYUAN_DIT = Family(
     name="hunyuan-dit",
     packs=False,
@@ -33,4 +47,4 @@ HUNYUAN_DIT = Family(
     call={"use_resolution_binning": False},  # else another size is drawn than was asked for
 )
 
-ROWS = (HUNYUAN_IMAGE, HUNYUAN_DIT)
+ROWS = (HUNYUAN_IMAGE, HUNYUAN_IMAGE_REFINER, HUNYUAN_DIT)

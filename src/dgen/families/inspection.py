@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,7 @@ class ModelFacts:
     denoiser_channels: int | None = None  # of its UNet's or transformer's input; None when unknown
     ends: bool | None = None  # whether it must, or cannot, be told the last frame of a video
     default_frames: int | None = None  # of its videos; None: as the family says
+    targets: int = 1  # how many pictures it takes each one apart into
     skips: int | None = None  # how many skip connections its UNet has; None when unknown
 
     def has_mode(self, mode: str) -> bool:
@@ -62,7 +63,7 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
         size = Size(told, told)  # PRX says it in pixels
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
-        default_frames=_frames(folder), ends=_ends(folder, family),
+        targets=_targets(index), default_frames=_frames(folder), ends=_ends(folder, family),
         skips=_skips(read_json(folder / "unet" / "config.json") or {}),
     )  # fmt: skip
 
@@ -199,6 +200,12 @@ def _frames(folder: Path) -> int | None:
         if isinstance(found, int):
             return found
     return None
+
+
+def _targets(index: Mapping[str, Any]) -> int:
+    """Count what Marigold decomposes a picture into."""
+    told = cast("dict[str, list[str]]", index.get("target_properties") or {})
+    return len(told.get("target_names") or [""])
 
 
 def _skips(unet: dict[str, Any]) -> int | None:

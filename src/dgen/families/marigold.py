@@ -1,4 +1,4 @@
-"""Rows of Marigold, which tells from a picture how far things are and where their surfaces look."""
+"""Rows of Marigold, which tells from a picture how far things are, where their surfaces look, and how they are lit."""
 
 from __future__ import annotations
 
@@ -31,4 +31,16 @@ NORMALS = Family(
     shows="dgen.engine.particular:of_normals",
 )
 
-ROWS = (DEPTH, NORMALS)
+INTRINSICS = Family(
+    name="marigold-intrinsics",
+    packs=False,
+    label="Marigold Intrinsics",
+    package="marigold",
+    pipelines={IMG2IMG: "MarigoldIntrinsicsPipeline"},
+    default_size=768,
+    defaults=_OWN_STEPS,
+    call={"output_type": "np"},
+    shows="dgen.engine.particular:of_intrinsics",
+)
+
+ROWS = (DEPTH, NORMALS, INTRINSICS)

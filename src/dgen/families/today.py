@@ -53,8 +53,12 @@ CHROMA = Family(
     label="Chroma",
     checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale", "distilled_guidance_layer.in_proj.bias"),
     package="chroma",
-    pipelines={TXT2IMG: "ChromaPipeline", IMG2IMG: "ChromaImg2ImgPipeline"},
-    also=("ChromaInpaintPipeline",),  # asks the transformer for a setting that it does not have: diffusers 0.42
+    pipelines={
+        TXT2IMG: "ChromaPipeline",
+        IMG2IMG: "ChromaImg2ImgPipeline",
+        INPAINT: "ChromaInpaintingPipeline",
+    },
+    also=("ChromaInpaintPipeline",),
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",
@@ -99,6 +103,34 @@ COGVIEW4 = Family(
     as_signed=SIGNED,
 )
 
+COGVIEW4_CONTROL = Family(
+    name="cogview4-control",
+    packs=False,
+    label="CogView 4 Control",
+    package="cogview4",
+    pipelines={IMG2IMG: "CogView4ControlPipeline"},
+    keywords={"image": "control_image"},
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+)
+
+OMNIGEN = Family(
+    name="omnigen",
+    gathers=True,
+    packs=False,
+    label="OmniGen",
+    package="omnigen",
+    pipelines={TXT2IMG: "OmniGenPipeline", IMG2IMG: "OmniGenPipeline"},
+    keywords={"image": "input_images", "image_guidance_scale": "img_guidance_scale"},
+    prepares="dgen.engine.particular:in_omnigen",
+    multiple_of=16,
+    default_size=1024,
+    accelerated_dtype="bfloat16",
+    as_signed=(*SIGNED, "image_guidance_scale"),
+)
+
 HIDREAM = Family(
     name="hidream",
     packs=False,
@@ -136,4 +168,17 @@ LATENT_CONSISTENCY = Family(
     text_layers={"text_encoder": 0},
 )
 
-ROWS = (Z_IMAGE, Z_IMAGE_OMNI, PRX, CHROMA, LUMINA2, AURAFLOW, COGVIEW4, HIDREAM, BRIA, LATENT_CONSISTENCY)
+ROWS = (
+    Z_IMAGE,
+    Z_IMAGE_OMNI,
+    PRX,
+    CHROMA,
+    LUMINA2,
+    AURAFLOW,
+    COGVIEW4,
+    COGVIEW4_CONTROL,
+    OMNIGEN,
+    HIDREAM,
+    BRIA,
+    LATENT_CONSISTENCY,
+)

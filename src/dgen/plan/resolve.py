@@ -42,6 +42,7 @@ class Job:
     mode: str  # one of `families.MODES`
     pipeline: str  # class of diffusers
     size: Size  # pixels
+    splits: int = 1  # how many pictures the model takes each one apart into
 
     @property
     def begun(self) -> int:
@@ -53,7 +54,7 @@ class Job:
     @property
     def pictures(self) -> int:
         """How many pictures the call makes: each layer is one; or videos."""
-        return self.begun * (self.request.layers or 1)
+        return self.begun * (self.request.layers or self.splits)
 
     @property
     def frames(self) -> int | None:
@@ -366,7 +367,9 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     if (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
         given["num_inference_steps"] = schedule.steps
     decided = Request(**given)
-    return Job(request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size)
+    return Job(
+        request=decided, family=family.name, mode=mode, pipeline=pipeline, size=size, splits=facts.targets
+    )  # fmt: skip
 
 
 def _with_partner(request: Request, facts: ModelFacts) -> Request:
