@@ -24,6 +24,7 @@ from dgen.plan.resolve import made_size, resolve
 from dgen.values.image_seed import AdapterImage, ImageSeed, ImageSeedText
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
+from dgen.values.uri import NamedUri
 
 SIZE = {"width": 64, "height": 64}
 TEXT = {"prompt": "a red circle", "negative_prompt": "blurry"}
@@ -406,3 +407,47 @@ def test_decoder_of_cascade_has_a_default_and_is_checked(folder: Path, bench: Be
         "`/cascade-decoder` is a decoder, which draws what another model thinks of",
         "DeepFloyd IF cannot use `--s-cascade-decoder` in txt2img",
     ]
+
+
+WEIGHED = Prompt("a (red:1.8) circle", "blurry")
+
+
+def cascade(bench: Bench, folder: Path, **said: Any) -> list[bytes]:
+    decoder = RefinerUri(model=str(folder / "cascade-decoder"))
+    return pixels(bench.render(folder / "cascade", s_cascade_decoder=decoder, output_size=BIG, **FEW, **said))
+
+
+FEW = {"second_num_inference_steps": 1, "second_guidance_scale": 2.0, "guidance_scale": 2.0}
+
+
+@pytest.mark.parametrize("weighter", ["sd-embed", "compel"])
+def test_prompt_of_cascade_without_weights_is_read_as_without_a_weighter(
+    folder: Path, bench: Bench, weighter: str
+) -> None:
+    plain = cascade(bench, folder)
+    assert cascade(bench, folder, prompt_weighter=NamedUri(weighter)) == plain
+    heavy = Prompt("a (red)1.8 circle", "blurry") if weighter == "compel" else WEIGHED
+    assert cascade(bench, folder, prompt=heavy, prompt_weighter=NamedUri(weighter)) != plain
+    other = {"second_prompt": heavy, "second_prompt_weighter": NamedUri(weighter)}
+    assert cascade(bench, folder, **other) == plain  # a decoder looks at summaries alone, which weights leave alone
+    assert cascade(bench, folder) == plain
+
+
+def test_weighted_prompt_of_cascade_is_that_of_a_plain_call_with_its_embeddings(folder: Path, bench: Bench) -> None:
+    import torch
+
+    generator = torch.Generator("cpu").manual_seed(7)
+    prior = loaded(folder / "cascade", "StableCascadePriorPipeline")
+    with torch.no_grad():
+        states, summary, negative, none = prior.encode_prompt("cpu", 1, 1, True, "a red circle", "blurry")
+    first, last = (len(prior.tokenizer(text).input_ids) - 1 for text in ("a", "a red"))
+    rest = states[:, -1:].clone()
+    states[:, first:last] = rest + (states[:, first:last] - rest) * 1.8
+    said = {"prompt_embeds": states, "negative_prompt_embeds": negative}
+    said |= {"prompt_embeds_pooled": summary, "negative_prompt_embeds_pooled": none}
+    size = {"width": 128, "height": 128, "num_inference_steps": 2, "guidance_scale": 2.0}
+    thought = prior(**said, **size, generator=generator).image_embeddings
+    late = {"num_inference_steps": 1, "guidance_scale": 2.0, "generator": generator}
+    drawn = _decoder(folder / "cascade-decoder")(thought, **TEXT, **late).images
+    made = cascade(bench, folder, prompt=WEIGHED, prompt_weighter=NamedUri("sd-embed"))
+    assert made == [image.convert("RGB").tobytes() for image in drawn]

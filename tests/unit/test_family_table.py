@@ -79,7 +79,7 @@ def test_family_has_an_add_on_or_says_who_has_it(family: str, option: str, mark:
     assert family not in help.removeprefix("these can: ").split(" (")[0].split(", ")
 
 
-@pytest.mark.parametrize("family", ["kolors", "if", "ifs", "s-cascade", "upscaler-x2"])
+@pytest.mark.parametrize("family", ["kolors", "if", "ifs", "upscaler-x2"])
 def test_prompts_that_cannot_be_weighed_are_told(family: str) -> None:
     with pytest.raises(EngineError) as caught:
         check_weighter(Request(model="m", prompt_weighter=NamedUri("compel")), FAMILIES[family])

@@ -76,7 +76,17 @@ def _encoded(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any
         found |= side.keywords(name, length, wholes.get(name))
     if zeroed:
         found |= {f"negative_{name}": value.new_zeros(value.shape) for name, value in found.items()}
-    return found
+    return _named_for(taken_by(type(pipeline)), found)
+
+
+def _named_for(taken: frozenset[str], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return encoded prompts as a pipeline takes them: that of Stable Cascade wants summaries as (1, 1, width)."""
+    if "pooled_prompt_embeds" in taken or "prompt_embeds_pooled" not in taken:
+        return dict(found)
+    return {
+        name.replace("pooled_prompt_embeds", "prompt_embeds_pooled"): value[:, None] if "pooled" in name else value
+        for name, value in found.items()
+    }
 
 
 def _has_negative(pipeline: Any, named: Mapping[str, Any]) -> bool:
@@ -133,7 +143,11 @@ def _readers(pipeline: Any, family: Family, skip: int) -> Iterator[tuple[str, En
         encoder, layer = getattr(pipeline, kind, None), family.text_layers.get(kind, 0)
         if encoder is not None:
             tokenizer = getattr(pipeline, _tokenizer_of(kind))
-            yield kind, EncoderReader(pipeline, encoder, tokenizer, layer + skip, is_normed=layer == 0)
+            normed = layer == 0 and family.last_norm
+            made = EncoderReader(
+                pipeline, encoder, tokenizer, layer + skip, is_normed=normed, is_masked=family.tells_padding
+            )
+            yield kind, made
 
 
 def _wholes(pipeline: Any, job: Job, chosen: Chosen[Row], texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -54,10 +54,15 @@ class EncoderReader(Reader):
 
     reads_whole = False
 
-    def __init__(self, pipeline: Any, encoder: Any, tokenizer: Any, layer: int, *, is_normed: bool) -> None:
-        """`layer` counts from the last one, 0; `is_normed`: the encoder's last norm follows whichever it is."""
+    def __init__(
+        self, pipeline: Any, encoder: Any, tokenizer: Any, layer: int, *, is_normed: bool, is_masked: bool = False
+    ) -> None:
+        """`layer` counts from the last one, 0; `is_normed`: the encoder's last norm follows whichever it is.
+
+        `is_masked`: the encoder is told what of a text is padding.
+        """
         super().__init__(pipeline, encoder, tokenizer)
-        self.encoder, self._layer, self._is_normed = self, layer, is_normed
+        self.encoder, self._layer, self._is_normed, self._is_masked = self, layer, is_normed, is_masked
 
     @property
     def room(self) -> int:
@@ -78,8 +83,16 @@ class EncoderReader(Reader):
 
     def pooled(self, text: str) -> Any:
         """Return what the encoder makes of a whole text, cut where it is too long: (1, width)."""
-        made = self._encoder(self._piece(self.tokens(text)[: self.room]))
+        piece = self._piece(self.tokens(text)[: self.room])
+        made = self._encoder(piece, attention_mask=self._mask(piece))
         return made.text_embeds if hasattr(made, "text_embeds") else made.pooler_output
+
+    def _mask(self, ids: Any) -> Any:
+        """Return 1 for the tokens, (n, length), of texts and their marks, 0 for padding; None when nobody is told."""
+        if not self._is_masked:
+            return None
+        ends = (ids == self.tokenizer.eos_token_id).long()
+        return (ends.cumsum(dim=1) - ends == 0).long()
 
     def lengthened(self, states: Any, length: int) -> Any:
         """Return states, (1, n, width), followed by those of the empty prompt up to a length."""
@@ -93,7 +106,8 @@ class EncoderReader(Reader):
         """Answer as a text encoder of transformers does, with the wanted layer as the last one."""
         if attention_mask is not None and bool(attention_mask.bool().all()):
             attention_mask = None  # as in a plain encoding, to the last bit
-        if self._layer == 0:
+        attention_mask = self._mask(ids) if self._is_masked else attention_mask
+        if self._layer == 0 and self._is_normed:
             made = self._encoder(ids, attention_mask=attention_mask)
             return SimpleNamespace(last_hidden_state=made[0])
         made = self._encoder(ids, attention_mask=attention_mask, output_hidden_states=True)

@@ -68,6 +68,8 @@ class Family:
 
     text_layers: Mapping[str, int] = field(default_factory=dict[str, int])
     """CLIP text encoders -> how many of their last layers the pipelines leave out; of 0 the last norm follows."""
+    last_norm: bool = True  # whether that norm does follow
+    tells_padding: bool = False  # whether CLIP text encoders are told what of a text is padding, and do not read it
     pooled_texts: tuple[str, ...] = ()  # CLIP text encoders of which the summary of a text is used too
     whole_text: str = ""  # the T5 text encoder whose states follow those of CLIP, or stand alone
     dispensable: tuple[str, ...] = ()  # text encoders that its pipelines can do without

@@ -100,6 +100,10 @@ S_CASCADE = Family(
     accelerated_dtype="bfloat16",
     capabilities=("decoder",),
     wants=("image_encoder", "feature_extractor"),
+    text_layers={"text_encoder": 0},
+    last_norm=False,
+    tells_padding=True,
+    pooled_texts=("text_encoder",),
     defaults={"second_num_inference_steps": 10, "second_guidance_scale": 0.0},
     lacks=("timesteps",),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.options.refiner import SECOND_MODELS
 from dgen.schema import Stage, Sweep, opt, options
 from dgen.values.prompt import Prompt, PromptText
 from dgen.values.scalars import Integer
@@ -32,7 +33,9 @@ class PromptOptions:
     )  # fmt: skip
     second_prompt_weighter: NamedUri | None = opt(
         None, flag="--second-model-prompt-weighter", short="-pw2", stage=Stage.CALL, value=OpenUri(),
-        requires=("sdxl_refiner",), help="The same for what the refiner is told.",
+        requires=SECOND_MODELS,
+        help="The same for what the refiner, or the decoder of Stable Cascade, is told; for the model's own prompt by "
+        "default the model's weighter.",
     )  # fmt: skip
     prompt_upscaler: tuple[NamedUri, ...] = opt(
         (), flag="--prompt-upscalers", short="-pu", aliases=("--prompt-upscaler",), many=True, value=OpenUri(),

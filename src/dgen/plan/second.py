@@ -37,7 +37,9 @@ def refiner_request(request: Request) -> Request | None:
         return None
     said: dict[str, Any] = {name: getattr(request, name) for name in _OF_THE_MODEL}
     own = {n: getattr(request, _PREFIX + n) for n in ROWS if _PREFIX + n in ROWS}
-    said |= {"prompt": request.prompt} | {n: value for n, value in own.items() if value is not None}
+    if request.second_prompt is None:  # what the model is told weighs as much for the other one
+        said |= {"prompt": request.prompt, "prompt_weighter": request.prompt_weighter}
+    said |= {n: value for n, value in own.items() if value is not None}
     said |= {"model": uri.model, "revision": uri.revision, "subfolder": uri.subfolder}
     said |= {"variant": uri.variant or request.variant, "dtype": uri.dtype or request.dtype}
     return Request(**said)
