@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dgen.families.distilled import Distilled
 from dgen.values.control_modes import Modes
 from dgen.values.sada import SADA, Sada
 from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
@@ -81,6 +82,8 @@ class Family:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of options -> their values when nobody says one, where those differ from what other families have."""
 
+    started: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the same, for pipelines that take a strength
+    distilled: tuple[Distilled, ...] = ()  # what tells its distilled models, the most particular first
     as_signed: tuple[str, ...] = ()
     """Fields of options whose values, when nobody says one, are those of the signature of the pipeline."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.families.distilled import SCHNELL
 from dgen.families.family import CONTROLNET, FLUX_SADA, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
 from dgen.values.control_modes import FLUX_MODES
 from dgen.values.step_cache import MAG_RATIOS
@@ -12,6 +13,7 @@ _CAPABILITIES = (*TRANSFORMER_CACHES, MAG_RATIOS, "tea_cache")
 FLUX = Family(
     name="flux",
     label="FLUX.1",
+    distilled=(SCHNELL,),
     modular={"FluxModularPipeline": "FluxPipeline"},
     checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale",),
     checkpoint_inputs=(64,),

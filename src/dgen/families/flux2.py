@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.families.distilled import FLUX2_KLEIN
 from dgen.families.family import IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 
 DEV = Family(
@@ -24,6 +25,7 @@ KLEIN = Family(
     gathers=True,
     packs=False,
     label="FLUX.2 klein",
+    distilled=(FLUX2_KLEIN,),
     modular=dict.fromkeys(("Flux2KleinModularPipeline", "Flux2KleinBaseModularPipeline"), "Flux2KleinPipeline"),
     package="flux2",
     pipelines={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.families.distilled import CONSISTENT
 from dgen.families.family import (
     CONTROLNET,
     FLOYD,
@@ -21,6 +22,7 @@ _OF_CLIP = ("prompt_2", "clip_skip", "aesthetic_score", "negative_aesthetic_scor
 KOLORS = Family(
     name="kolors",
     label="Kolors",
+    distilled=CONSISTENT,
     package="kolors",
     pipelines={TXT2IMG: "KolorsPipeline", IMG2IMG: "KolorsImg2ImgPipeline", INPAINT: "KolorsInpaintPipeline"},
     variants={

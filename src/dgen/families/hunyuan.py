@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dgen.families.distilled import HUNYUAN
 from dgen.families.family import CONTROLNET, IMG2IMG, SIGNED, TXT2IMG, Family
 
 HUNYUAN_IMAGE = Family(
     name="hunyuan-image",
     packs=False,
     label="HunyuanImage 2.1",
+    distilled=(HUNYUAN,),
     package="hunyuan_image",
     pipelines={TXT2IMG: "HunyuanImagePipeline"},
     multiple_of=32,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from dgen.families.defaults import as_folder_says, as_tensors_say
 from dgen.families.indices import INDEX, read_index, read_json
 from dgen.families.rows import FAMILIES, Family, family_of_class, family_of_model
 from dgen.schema import BadValue
@@ -57,6 +58,7 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     if not isinstance(pipeline, str):
         raise BadValue(f"`{folder / INDEX}` names no pipeline class", code="bad-model")
     family = wanted or family_of_model(pipeline, _denoiser(folder, family_of_class(pipeline))[1])
+    family = as_folder_says(family, folder)
     parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
     if isinstance(told := index.get("default_sample_size"), int):
@@ -81,8 +83,10 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
         )  # fmt: skip
     family, channels = wanted, None
     if path.suffix.lower() in SAFETENSORS_SUFFIXES:
-        found, channels = _recognised(safetensors_header(path))
+        header = safetensors_header(path)
+        found, channels = _recognised(header)
         family = wanted or found
+        family = family and as_tensors_say(family, header)
     if family is None:
         raise BadValue(
             f"the family of `{path.name}` cannot be told from the file", code="bad-model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from dgen.families.distilled import LIGHTNING
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, SIGNED, TXT2IMG, Family
 from dgen.families.sizes import near_area
 
@@ -19,6 +20,7 @@ QWEN_IMAGE = _Qwen(
     name="qwen-image",
     packs=False,
     label="Qwen-Image",
+    distilled=(LIGHTNING,),
     modular={"QwenImageModularPipeline": "QwenImagePipeline"},
     pipelines={
         TXT2IMG: "QwenImagePipeline",
@@ -37,6 +39,7 @@ QWEN_IMAGE_EDIT = _Qwen(
     name="qwen-image-edit",
     packs=False,
     label="Qwen-Image-Edit",
+    distilled=(LIGHTNING,),
     modular={"QwenImageEditModularPipeline": "QwenImageEditPipeline"},
     pipelines={IMG2IMG: "QwenImageEditPipeline", INPAINT: "QwenImageEditInpaintPipeline"},
     multiple_of=16,
@@ -49,6 +52,7 @@ QWEN_IMAGE_EDIT_PLUS = _Qwen(
     gathers=True,
     packs=False,
     label="Qwen-Image-Edit 2509",
+    distilled=(LIGHTNING,),
     modular={"QwenImageEditPlusModularPipeline": "QwenImageEditPlusPipeline"},
     pipelines={IMG2IMG: "QwenImageEditPlusPipeline"},
     multiple_of=16,

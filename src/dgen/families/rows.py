@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
 from dgen.families import blocks, flux, flux2, guided, hunyuan, kandinsky, marigold, qwen, sana, stability, today, video
+from dgen.families.distilled import CONSISTENT, SDXL_TURBO
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -42,6 +43,7 @@ _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
 SD = Family(
     name="sd",
     label="Stable Diffusion 1.x and 2.x",
+    distilled=CONSISTENT,
     package="stable_diffusion",
     aliases=("torch", "torch-sd"),
     pipelines={
@@ -79,6 +81,7 @@ SD = Family(
 SDXL = Family(
     name="sdxl",
     label="Stable Diffusion XL",
+    distilled=(SDXL_TURBO, *CONSISTENT),
     modular={"StableDiffusionXLModularPipeline": "StableDiffusionXLPipeline"},
     package="stable_diffusion_xl",
     aliases=("torch-sdxl",),

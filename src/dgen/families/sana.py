@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.families.distilled import CONSISTENT
 from dgen.families.family import CONTROLNET, IMG2IMG, SIGNED, TXT2IMG, Family
 
 _AS_TYPED = {"clean_caption": False}
@@ -42,6 +43,7 @@ PIXART_SIGMA = Family(
     name="pixart-sigma",
     packs=False,
     label="PixArt-Σ",
+    distilled=CONSISTENT,
     package="pixart_alpha",
     pipelines={TXT2IMG: "PixArtSigmaPipeline"},
     default_size=1024,
@@ -53,6 +55,7 @@ PIXART_ALPHA = Family(
     name="pixart-alpha",
     packs=False,
     label="PixArt-α",
+    distilled=CONSISTENT,
     package="pixart_alpha",
     pipelines={TXT2IMG: "PixArtAlphaPipeline"},
     default_size=1024,

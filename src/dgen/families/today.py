@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dgen.families.distilled import Z_TURBO
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, MIXING, SIGNED, TXT2IMG, UNET_CACHES, Family
 from dgen.families.sizes import of_area
 
@@ -9,6 +10,7 @@ Z_IMAGE = Family(
     name="z-image",
     packs=False,
     label="Z-Image",
+    distilled=(Z_TURBO,),
     modular={"ZImageModularPipeline": "ZImagePipeline"},
     checkpoint_keys=("layers.0.adaLN_modulation.0.weight",),
     package="z_image",

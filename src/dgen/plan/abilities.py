@@ -72,4 +72,6 @@ def implied(row: Option, family: Family, pipeline: str) -> Any:
     if row.name in family.as_signed:
         signed = default_of(pipeline, family.keyword(row.name, str(row.keyword)), family.package)
         return row.implied if signed is None else signed
+    if row.name in family.started and accepts(pipeline, "strength", family.package):
+        return family.started[row.name]
     return family.defaults.get(row.name, row.implied) if takes(family, pipeline, row) else row.implied

@@ -1,0 +1,60 @@
+"""What tells that a model was distilled, and what it is then meant to be used with, as its card says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SOMETHING = "*"
+"""Stands for any value but none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distilled:
+    """What tells that a model of a family was distilled, and the defaults that its card gives."""
+
+    defaults: Mapping[str, Any]  # fields of options -> their values when nobody says one
+    says: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Parts, or "" for the index -> settings -> their values."""
+
+    started: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the same where pictures are started from
+    lacks: str = ""  # how a tensor begins that a checkpoint file of it lacks
+
+
+SCHNELL = Distilled(
+    says={"transformer": {"guidance_embeds": False}},
+    lacks="guidance_in.",
+    defaults={"num_inference_steps": 4, "guidance_scale": 0.0, "max_sequence_length": 256},
+)
+FLUX2_KLEIN = Distilled(says={"": {"is_distilled": True}}, defaults={"num_inference_steps": 4, "guidance_scale": 1.0})
+Z_TURBO = Distilled(
+    says={"scheduler": {"shift": 3.0, "use_dynamic_shifting": False}},  # the other one's shift is 6
+    defaults={"num_inference_steps": 9, "guidance_scale": 0.0},
+)
+LIGHTNING = Distilled(
+    says={"scheduler": {"base_shift": 1.0986122886681098, "max_shift": 1.0986122886681098, "shift_terminal": None}},
+    defaults={"num_inference_steps": 8, "guidance_scale": 1.0},
+)
+HUNYUAN = Distilled(says={"transformer": {"guidance_embeds": True}}, defaults={"num_inference_steps": 8})
+SDXL_TURBO = Distilled(
+    says={
+        "scheduler": {"_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"},
+        "unet": {"sample_size": 64},
+    },
+    defaults={"num_inference_steps": 1, "guidance_scale": 0.0, "strength": 0.5},
+    started={"num_inference_steps": 2},
+)
+CONSISTENT = (
+    Distilled(
+        says={"unet": {"time_cond_proj_dim": SOMETHING}, "scheduler": {"_class_name": "LCMScheduler"}},
+        defaults={"num_inference_steps": 4, "guidance_scale": 8.0},
+    ),
+    Distilled(
+        says={"scheduler": {"_class_name": "LCMScheduler"}}, defaults={"num_inference_steps": 4, "guidance_scale": 1.0}
+    ),
+    Distilled(
+        says={"scheduler": {"_class_name": "TCDScheduler"}}, defaults={"num_inference_steps": 4, "guidance_scale": 0.0}
+    ),
+)
+"""Latent consistency (Luo et al. 2023) with guidance as an input, and without; trajectory consistency."""
