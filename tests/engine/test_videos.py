@@ -485,31 +485,3 @@ def test_video_starts_from_the_slice_of_a_video_and_has_its_rate(runs: Runs) -> 
     assert (clip.frames, clip.rate) == (5, 10)  # of seven frames the most that a model can make
     with pytest.raises(DgenError, match="the source has 3 frames from frame 6 on, and `--frames` wants 5"):
         runs.run(f"{said} --image-seeds {source} --frames 5 --frame-start 6\n")
-
-
-@pytest.mark.parametrize("patch", [None, 2])
-@pytest.mark.parametrize("is_sliced", [False, True])
-def test_frames_leave_the_vae_while_it_decodes(patch: int | None, is_sliced: bool) -> None:
-    import torch
-    from diffusers import AutoencoderKLWan
-
-    from dgen.engine.chunks import taken_from
-    from dgen.engine.frames import films_of
-
-    torch.manual_seed(0)
-    settings = {} if patch is None else {"patch_size": patch, "in_channels": 12, "out_channels": 12}
-    vae = AutoencoderKLWan(
-        base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True],
-        **settings,
-    ).eval()  # fmt: skip
-    vae.use_slicing = is_sliced
-    latents = torch.randn(2, 16, 3, 2, 2)
-    with torch.inference_mode():
-        whole = (vae.decode(latents).sample.permute(0, 2, 1, 3, 4) * 0.5 + 0.5).clamp(0, 1)
-        with taken_from(vae) as films:
-            left = vae.decode(latents).sample
-        assert torch.equal(vae.decode(latents).sample, vae.decode(latents, return_dict=False)[0])
-    pixel = patch or 1
-    assert left.shape == (2, 3, 9, pixel, pixel)
-    assert [[i.tobytes() for i in film] for film in films] == [[i.tobytes() for i in film] for film in films_of(whole)]
-    assert vae.decode(latents).sample.shape[-1] > pixel

@@ -23,7 +23,7 @@ class Spool:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115  (closed with the spool)
         weakref.finalize(self, self._file.close)
         self._size = (0, 0)
-        self._count = 0
+        self._count = self._first = 0
 
     def add(self, frames: Any) -> None:
         """Take frames: (n, 3, h, w), of any precision, in [0, 1]; rounded as diffusers rounds pictures."""
@@ -32,16 +32,21 @@ class Spool:
         self._count += len(pixels)
         self._file.write(pixels.tobytes())
 
+    def keep_last(self, count: int) -> Spool:
+        """Forget all but the last frames: some pipelines make more of them at the start than they give out."""
+        self._first = len(self) + self._first - count
+        return self
+
     def __len__(self) -> int:
         """How many frames there are."""
-        return self._count
+        return self._count - self._first
 
     def __iter__(self) -> Iterator[Image]:
         """Give the frames as RGB pictures, one after another."""
         from PIL import Image as Pictures
 
         bytes_each = self._size[0] * self._size[1] * 3
-        for number in range(self._count):
+        for number in range(self._first, self._count):
             self._file.seek(number * bytes_each)
             yield Pictures.frombytes("RGB", self._size, self._file.read(bytes_each))
 

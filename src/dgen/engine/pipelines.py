@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ from dgen.engine.blocks import as_pipeline
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.chunks import taken_from
 from dgen.engine.failures import first_line, is_short_of_memory
-from dgen.engine.frames import films_of
+from dgen.engine.frames import Spool, films_of
 from dgen.engine.libraries import class_named
 from dgen.engine.offloading import inference
 from dgen.engine.particular import prepared, shown
@@ -111,7 +111,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     named = prepared(pipeline, job, named | schedule(pipeline.scheduler, job))
     try:
         vae = getattr(pipeline, "vae", None) if job.frames is not None else None
-        with inference(leg.may_move, pipeline), torch.random.fork_rng(devices=[]), taken_from(vae) as films:
+        with inference(leg.may_move, pipeline), torch.random.fork_rng(devices=[]), taken_from(vae, job.begun) as films:
             _seed_devices(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
             named = {**begun, **together(inputs, taken)}
@@ -127,10 +127,15 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
         return Result((), latents=latents.finished(pipeline, job, shown(pipeline, job, made)))
     if job.frames is not None:
         sounds = sounds_of(pipeline, made) if family_of(job).sounds else ()
-        return Result((), films=tuple(films) or films_of(made.frames), sounds=sounds)
+        return Result((), films=_taken(films, made.frames), sounds=sounds)
     flagged = getattr(made, "nsfw_content_detected", getattr(made, "nsfw_detected", None)) or ()
     mode = "RGB" if job.request.layers is None else "RGBA"
     return Result(tuple(i.convert(mode) for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))
+
+
+def _taken(films: Sequence[Spool], frames: Any) -> tuple[Spool, ...]:
+    """Return the frames that were taken out of the VAE, or those that the pipeline made: (videos, n, 3, h, w)."""
+    return tuple(film.keep_last(frames.shape[1]) for film in films) or films_of(frames)
 
 
 def _seed_devices(seed: int) -> None:
