@@ -48,12 +48,14 @@ def _inpainting_model(folder: Path) -> None:
 def _transformers(folder: Path) -> None:
     """Models that have a transformer in the place of a UNet, and ControlNets for one."""
     import toy_families
+    import toy_models
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         toy_families.make_sd3(folder / "toy-sd3")
         toy_families.make_flux(folder / "toy-flux")
         toy_families.make_sd3_net(folder / "sd3-edges")
+        toy_models.make_gguf(folder / "toy-flux", folder / "flux.gguf", "transformer")
         toy_families.make_flux_net(folder / "flux-edges", folder / "toy-flux")
         toy_families.make_flux_ip_adapter(folder / "ip" / "flux-ip.safetensors")
         toy_families.make_flux_net(folder / "flux-union", folder / "toy-flux", modes=7)

@@ -263,14 +263,14 @@ def make_single_file(folder: Path, file: Path) -> Path:
     return file
 
 
-def make_gguf(folder: Path, file: Path) -> Path:
-    """Write the UNet of a toy model as a GGUF file: matrices in 8 bits where their rows are whole blocks of 32."""
+def make_gguf(folder: Path, file: Path, part: str = "unet") -> Path:
+    """Write the denoiser of a toy model as a GGUF file: matrices in 8 bits where their rows are whole blocks of 32."""
     import gguf
     from safetensors.numpy import load_file
 
     writer = gguf.GGUFWriter(str(file), "sd1")
     kind = gguf.GGMLQuantizationType.Q8_0
-    for name, values in load_file(folder / "unet" / "diffusion_pytorch_model.safetensors").items():
+    for name, values in load_file(folder / part / "diffusion_pytorch_model.safetensors").items():
         if values.ndim == 2 and values.shape[1] % 32 == 0:
             writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
         else:

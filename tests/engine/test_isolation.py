@@ -101,6 +101,8 @@ WITH = {
         "--prompts '(a red:1.5) [circle]' --max-sequence-length 64 --prompt-weighter sd-embed",
         "--control-nets flux-union;mode=pose flux-edges --image-seeds 'seed.png, mask.png'",
         f"--ip-adapters 'ip;weight-name=flux-ip.safetensors' --image-encoder ip/image_encoder {_ADAPTED}",
+        "--transformer toy-flux;dtype=bfloat16",
+        "--transformer flux.gguf",
         "--tea-cache --tea-cache-rel-l1-thresholds 1",
         "--sada --sada-acc-ranges 3,7 --sada-max-downsamples 1 --sada-sxs 2 --sada-sys 2",
         "--tea-cache --control-nets flux-edges --image-seeds seed.png",

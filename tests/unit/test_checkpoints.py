@@ -15,6 +15,19 @@ from dgen.schema import BadValue
 
 UNET = "model.diffusion_model.input_blocks.0.0.weight"
 CLIP, XL = "cond_stage_model.x", "conditioner.embedders.0.x"
+UNET_OF_ITS_OWN = {
+    "time_embedding.linear_1.weight": [1], "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight": [1],
+}  # fmt: skip
+FLUX_OF_ITS_OWN = {
+    "context_embedder.weight": [1], "time_text_embed.text_embedder.linear_1.weight": [1],
+    "single_transformer_blocks.0.proj_mlp.weight": [1],
+}  # fmt: skip
+FLUX2 = {"single_stream_modulation.lin.weight": [1]}
+PIXART = {"t_block.1.weight": [1], "y_embedder.y_embedding": [1], "blocks.0.cross_attn.kv_linear.weight": [1]}
+SANA = {
+    "blocks.0.cross_attn.q_linear.weight": [1], "attention_y_norm.weight": [1],
+    "blocks.0.mlp.inverted_conv.conv.weight": [1],
+}  # fmt: skip
 FLUX = "double_blocks.0.img_attn.norm.key_norm.scale"
 
 
@@ -37,15 +50,31 @@ def checkpoint(path: Path, tensors: dict[str, list[int]]) -> Path:
     [
         ({UNET: [2, 4, 3, 3], CLIP: [1]}, "sd", {"txt2img", "img2img", "inpaint"}),
         ({UNET: [2, 9, 3, 3], CLIP: [1]}, "sd", {"inpaint"}),
-        ({UNET: [2, 8, 3, 3], CLIP: [1]}, "pix2pix", {"img2img"}),
+        ({UNET: [2, 8, 3, 3], CLIP: [1]}, "pix2pix", {"img2img", "inpaint"}),
         ({UNET: [2, 7, 3, 3], CLIP: [1]}, "upscaler-x4", {"img2img"}),
         ({UNET: [2, 4, 3, 3], XL: [1]}, "sdxl", {"txt2img", "img2img", "inpaint"}),
         ({UNET: [2, 9, 3, 3], XL: [1]}, "sdxl", {"inpaint"}),
-        ({UNET: [2, 8, 3, 3], XL: [1]}, "sdxl-pix2pix", {"img2img"}),
+        ({UNET: [2, 8, 3, 3], XL: [1]}, "sdxl-pix2pix", {"img2img", "inpaint"}),
         ({FLUX: [2], "img_in.weight": [2, 64]}, "flux", {"txt2img", "img2img", "inpaint"}),
         ({f"model.diffusion_model.{FLUX}": [2]}, "flux", {"txt2img", "img2img", "inpaint"}),
         ({FLUX: [2], "img_in.weight": [2, 384]}, "flux-fill", {"inpaint"}),
-        ({FLUX: [2], "img_in.weight": [2, 128], "single_stream_modulation.lin.weight": [1]}, "flux2", None),
+        ({FLUX: [2], "img_in.weight": [2, 128], **FLUX2, "guidance_in.in_layer.weight": [1]}, "flux2", None),
+        ({FLUX: [2], "img_in.weight": [2, 128], **FLUX2}, "flux2-klein", None),
+        ({"early_stream_modulations.image.lin.weight": [1]}, "flux3", None),
+        ({"model.diffusion_model.patchify_proj.weight": [1], "audio_patchify_proj.weight": [1]}, "ltx2", None),
+        ({**PIXART, "blocks.0.mlp.fc1.weight": [1]}, "pixart-sigma", None),
+        ({**PIXART, "blocks.0.mlp.fc1.weight": [1], "csize_embedder.mlp.0.weight": [1]}, "pixart-alpha", None),
+        ({**PIXART, **SANA}, "sana", None),
+        ({"txt_in.individual_token_refiner.x": [1], "byt5_in.x": [1]}, "hunyuan-image", None),
+        ({"txt_in.individual_token_refiner.x": [1], "byt5_in.x": [1], "vision_in.x": [1]}, "hunyuan-video-1.5", None),
+        ({"txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias": [1]}, "hunyuan-video", None),
+        ({"clip_txt_mapper.weight": [1], "clip_txt_pooled_mapper.weight": [1]}, "s-cascade", None),
+        ({"blocks.0.attn.qkv_x.weight": [1]}, "mochi", None),
+        ({"double_stream_blocks.0.block.adaLN_modulation.1.bias": [1]}, "hidream", None),
+        ({"double_layers.0.attn.w1q.weight": [1], "cond_seq_linear.weight": [1]}, "auraflow", None),
+        ({"conv_in.weight": [2, 9, 3, 3], **UNET_OF_ITS_OWN}, "sd", {"inpaint"}),
+        ({"x_embedder.weight": [2, 384], **FLUX_OF_ITS_OWN}, "flux-fill", {"inpaint"}),
+        ({"x_embedder.weight": [2, 64], **FLUX_OF_ITS_OWN}, "flux", {"txt2img", "img2img", "inpaint"}),
         ({FLUX: [2], "img_in.weight": [2, 64], "distilled_guidance_layer.in_proj.bias": [1]}, "chroma", None),
         ({"joint_blocks.0.context_block.adaLN_modulation.1.bias": [2]}, "sd3", {"txt2img", "img2img", "inpaint"}),
         ({"model.diffusion_model.joint_blocks.0.context_block.adaLN_modulation.1.bias": [2]}, "sd3", None),

@@ -39,8 +39,8 @@ ALL_ROWS = {**ROWS, **{f"program.{n}": r for n, r in rows_of(CommandOptions).ite
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 SIZES = st.builds(scalars.Size, st.integers(1, 9999), st.integers(1, 9999))
 KINDS = (
-    "unet", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor", "controlnet",
-    "adapter", "image_encoder", "motion_adapter",
+    "unet", "transformer", "vae", "text_encoder", "tokenizer", "scheduler", "safety_checker", "feature_extractor",
+    "controlnet", "adapter", "image_encoder", "motion_adapter",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from dgen.engine.models import Models, base_of
 from dgen.engine.protocol import EngineError, PartFacts
 from dgen.engine.sources import Layout, Part, placed_part
 from dgen.engine.weights import is_safe_format, weights_of
-from dgen.families.checkpoints import classes_of, parts_in
+from dgen.families.checkpoints import DENOISERS, classes_of, parts_in
 from dgen.families.indices import Place
 from dgen.families.inspection import ModelFacts, safetensors_header
 from dgen.options.request import Request
@@ -35,6 +35,28 @@ def contents(models: Models, request: Request, facts: ModelFacts) -> tuple[PartF
         return tuple(_in_folder(part, models.hub.index(part.source) / (part.folder or part.kind)) for part in parts)
     except BadValue as error:
         raise EngineError(error.code, error.message, help=error.help) from None
+
+
+def check_whole(models: Models, request: Request, facts: ModelFacts) -> None:
+    """Refuse a file that holds nothing but the UNet or transformer of a model.
+
+    Raises:
+        EngineError: `bad-model`, and what `Models.layout` raises.
+    """
+    layout = models.layout(request)
+    if not layout.is_file or layout.path is None or not is_safe_format(layout.path):
+        return
+    try:
+        kinds = set(parts_in(safetensors_header(layout.path), facts.family))
+    except BadValue as error:
+        raise EngineError(error.code, error.message, help=error.help) from None
+    if kinds and kinds <= set(DENOISERS):
+        (kind,) = kinds
+        name = layout.path.name
+        raise EngineError(
+            "bad-model", f"`{name}` holds nothing but the {kind} of a model of {facts.family.label}",
+            help=f"name a model, and the file beside it: `MODEL --{kind} {name}`",
+        )  # fmt: skip
 
 
 def _part(kind: str, entry: Sequence[Any], layout: Layout, request: Request) -> Part:

@@ -217,7 +217,7 @@ def bad_weights(part: Part, files: Sequence[Path], error: Exception, detail: str
     return EngineError(code, f"the weights in {named} {fit}: {reason}", part.source.option)
 
 
-_DESCRIBED_BY = {"vae": "vae", "unet": "unet", "controlnet": "unet"}
+_DESCRIBED_BY = {"vae": "vae", "unet": "unet", "transformer": "transformer", "controlnet": "unet"}
 """The part of a model whose configuration describes a part that comes as a file: a ControlNet copies half the UNet."""
 
 

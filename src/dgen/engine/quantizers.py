@@ -128,6 +128,7 @@ def _said(request: Request) -> Iterator[tuple[Quantizer, str, str, int]]:
         yield request.second_quantizer, refiner, "second_quantizer", 0
     for option, uris in (
         ("unet", (request.unet,) if request.unet is not None else ()),
+        ("transformer", (request.transformer,) if request.transformer is not None else ()),
         ("second_unet", (request.second_unet,) if request.second_unet is not None else ()),
         ("text_encoders", request.text_encoders),
         ("second_text_encoders", request.second_text_encoders),
@@ -146,7 +147,7 @@ def _check_format(uri: Quantizer, model: str, option: str, index: int) -> None:
         message = f"the weights in `{Path(model).name}` are quantized already, and `{uri.name}` cannot do it again"
         raise EngineError("bad-value", message, option, help="leave the quantizer out").at(index)
     message = f"`gguf` makes nothing smaller: it reads the weights of a `.gguf` file, and `{model}` is none"
-    help = "name such a file as `--unet`, or choose another quantizer; `--quantizer-help` lists them"
+    help = "name such a file as `--unet` or `--transformer`, or choose another quantizer; `--quantizer-help` lists them"
     raise EngineError("bad-value", message, option, help=help).at(index)
 
 

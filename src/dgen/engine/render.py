@@ -22,7 +22,7 @@ from dgen.engine.adapters.layers import forget
 from dgen.engine.adapters.motion import with_motion
 from dgen.engine.batching import in_parts
 from dgen.engine.components import Component, Need, Store
-from dgen.engine.contents import contents
+from dgen.engine.contents import check_whole, contents
 from dgen.engine.convert import every_part, write
 from dgen.engine.failures import at_value, memory_errors
 from dgen.engine.files import model_files
@@ -146,6 +146,7 @@ class LocalEngine:
         quantizers.check(request, self.models.layout(request), lambda: self.device_kind(request.device))
         schedulers.check(request, facts.family, self.models.schedulers(request))
         self.models.check(request)
+        check_whole(self.models, request, facts)
         check_attached(self.models.hub, request, self.models.layout(request), lambda source: True)
         check_second(self.models, request, facts.family, lambda source: True)
 

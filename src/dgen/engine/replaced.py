@@ -1,4 +1,4 @@
-"""Parts from elsewhere that replace a model's own: its UNet and its text encoders."""
+"""Parts from elsewhere that replace a model's own: its denoiser and its text encoders."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dgen.engine.models import check_weights, part_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Layout, Part, Source, replaced_parts
 from dgen.engine.weights import check_files
+from dgen.families.checkpoints import DENOISERS
+from dgen.families.definitions import read_from_files
 from dgen.families.rows import Family
 from dgen.options.request import ROWS, Request
 from dgen.values.encoders import NONE
@@ -20,6 +22,7 @@ from dgen.values.encoders import NONE
 _SHARED: Mapping[str, tuple[str, ...]] = {
     "unet": ("in_channels", "out_channels", "cross_attention_dim", "addition_embed_type"),
     "text_encoder": ("hidden_size",),
+    "transformer": ("_class_name", "in_channels", "out_channels"),
     "motion_adapter": (),
 }
 """Settings that a part has in common with the one that it replaces, by the kind without its number."""
@@ -55,7 +58,7 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
     own = layout.index.get(part.kind)
     if layout.index and not isinstance(own, list) and part.kind not in ADDED:
         raise EngineError("bad-value", f"the model has no {part.kind} that it could replace", source.option)
-    if isinstance(own, list) and own[1] not in (None, part.class_name) and part.kind != "unet":
+    if isinstance(own, list) and own[1] not in (None, part.class_name) and part.kind not in DENOISERS:
         raise EngineError(
             "bad-uri", f"the model's {part.kind} is a `{own[1]}`, not a `{part.class_name}`", source.option
         )
@@ -66,6 +69,11 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
                 source.option, help="name the folder that has its `config.json`",
             )  # fmt: skip
         check_files([path], source.option)
+        if part.kind == "transformer" and isinstance(own, list) and str(own[1]) not in read_from_files():
+            raise EngineError(
+                "unsupported-option", f"diffusers reads no single files of a {own[1]}", source.option,
+                help="name the folder that has its `config.json`",
+            )  # fmt: skip
         return
     folder = part_folder(path, part.kind)
     config = read_config(folder) if folder is not None else None

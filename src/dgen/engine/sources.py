@@ -174,9 +174,11 @@ def _folder_of(model: str) -> str:
 
 
 def replaced_parts(request: Request) -> Iterator[Part]:
-    """Yield the UNet and the text encoders that replace a model's own."""
+    """Yield the denoiser and the text encoders that replace a model's own; its index tells a transformer's class."""
     if request.unet is not None:
         yield _replacing(request, request.unet, ("unet", "diffusers", "UNet2DConditionModel"), "unet", 0)
+    if request.transformer is not None:
+        yield _replacing(request, request.transformer, ("transformer", "", ""), "transformer", 0)
     kinds = ROWS["text_encoders"].parts
     for index, (kind, uri) in enumerate(zip(kinds, request.text_encoders, strict=False)):
         if not isinstance(uri, str):
@@ -271,7 +273,7 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
         if kind in left_out(job.request):
             continue
         if kind in replaced:
-            yield replaced[kind]
+            yield _named(replaced[kind], layout, parameter.annotation)
             continue
         if kind == "vae" and job.request.vae is not None:
             yield _other_vae(job.request)
@@ -285,6 +287,15 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
             owner = layout.owner_of(kind, job.request.model)
             request = job.request if owner == job.request.model else replace(job.request, model=owner)
             yield placed_part(kind, classes, request, layout.places.get(kind, Place()))
+
+
+def _named(part: Part, layout: Layout, annotation: str) -> Part:
+    """Return a part with its class: that of the part it replaces, or, in a checkpoint file, of the signature."""
+    if part.class_name:
+        return part
+    own = layout.index.get(part.kind)
+    name = str(own[1]) if isinstance(own, list) and len(own) == 2 else annotation.partition("|")[0].strip()
+    return replace(part, library="diffusers", class_name=name)
 
 
 def placed_part(kind: str, classes: tuple[str, str], request: Request, place: Place) -> Part:

@@ -97,8 +97,8 @@ def check_gguf(path: Path, option: str) -> None:
     """
     if option not in GGUF_OPTIONS:
         raise EngineError(
-            "bad-model", f"`{path.name}` cannot stand here: a `{GGUF_SUFFIX}` file is read as a UNet alone", option,
-            help="name it as `--unet`, or `--second-model-unet`",
+            "bad-model", f"`{path.name}` cannot stand here: a `{GGUF_SUFFIX}` file is a UNet or a transformer", option,
+            help="name it as `--unet`, `--transformer` or `--second-model-unet`",
         )  # fmt: skip
     try:
         from gguf import GGUFReader
@@ -118,7 +118,7 @@ def check_gguf(path: Path, option: str) -> None:
         ) from error
 
 
-GGUF_OPTIONS = ("unet", "second_unet")
+GGUF_OPTIONS = ("unet", "transformer", "second_unet")
 """The options that take GGUF files."""
 
 

@@ -8,6 +8,7 @@ from dgen.families.family import IMG2IMG, TXT2IMG, Family
 
 ANIMA = Family(
     name="anima",
+    denoiser_keys=("patch_embed.proj.weight", "time_embed.t_embedder.linear_1.weight", "time_embed.norm.weight"),
     packs=False,
     label="Anima",
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "AnimaModularPipeline"),
@@ -30,6 +31,8 @@ _Flux3 = partial(
 
 FLUX3 = _Flux3(
     name="flux3",
+    checkpoint_keys=("early_stream_modulations.image.lin.weight",),
+    denoiser_keys=("early_stream_modulations.image.linear.weight", "x_embedders.image.weight"),
     label="FLUX.3",
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "Flux3ModularPipeline"),
     defaults={"num_inference_steps": 50, "guidance_scale": 3.5},
@@ -37,6 +40,12 @@ FLUX3 = _Flux3(
 
 FLUX3_DISTILLED = _Flux3(
     name="flux3-distilled",
+    checkpoint_keys=("early_stream_modulations.image.lin.weight", "ref_time_in.in_layer.weight"),
+    denoiser_keys=(
+        "early_stream_modulations.image.linear.weight",
+        "x_embedders.image.weight",
+        "target_timestep_embedder.",
+    ),
     label="FLUX.3, distilled",
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "Flux3DistilledModularPipeline"),
     defaults={"num_inference_steps": 16},

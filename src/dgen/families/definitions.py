@@ -31,6 +31,17 @@ def diffusers_folder() -> Path:
     return Path(spec.origin).parent
 
 
+@cache
+def read_from_files() -> frozenset[str]:
+    """Return the classes of parts that diffusers reads from single files, as their authors published them."""
+    for node in tree(diffusers_folder() / "loaders" / "single_file_model.py").body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            return frozenset(
+                each.value for each in node.value.keys if isinstance(each, ast.Constant) and type(each.value) is str
+            )
+    return frozenset()
+
+
 _COMPOSED = Path(__file__).parent.parent / "engine" / "composed"
 """The folder of the pipelines that diffusers does not have."""
 

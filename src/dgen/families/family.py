@@ -55,6 +55,9 @@ class Family:
     checkpoint_keys: tuple[str, ...] = ()
     """How tensors begin that a checkpoint file of this family holds, after `model.diffusion_model.` where that is."""
 
+    denoiser_keys: tuple[str, ...] = ()
+    """The same of a file with nothing but its UNet or transformer, in the names of diffusers."""
+
     checkpoint_inputs: tuple[int, ...] = ()  # the input channels of its denoiser there, where they tell it from others
     single_file: bool = False  # whether checkpoint files can be loaded
     also: tuple[str, ...] = ()  # further classes a model's index may name

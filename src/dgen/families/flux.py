@@ -14,6 +14,12 @@ FLUX = Family(
     name="flux",
     label="FLUX.1",
     distilled=(SCHNELL,),
+    denoiser_keys=(
+        "x_embedder.weight",
+        "context_embedder.weight",
+        "time_text_embed.text_embedder.linear_1.weight",
+        "single_transformer_blocks.0.proj_mlp.weight",
+    ),
     modular={"FluxModularPipeline": "FluxPipeline"},
     checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale",),
     checkpoint_inputs=(64,),
@@ -42,6 +48,12 @@ FLUX = Family(
 FLUX_FILL = Family(
     name="flux-fill",
     label="FLUX.1 Fill",
+    denoiser_keys=(
+        "x_embedder.weight",
+        "context_embedder.weight",
+        "time_text_embed.text_embedder.linear_1.weight",
+        "single_transformer_blocks.0.proj_mlp.weight",
+    ),
     checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale",),
     checkpoint_inputs=(384,),
     package="flux",

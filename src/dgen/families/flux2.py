@@ -10,8 +10,13 @@ DEV = Family(
     gathers=True,
     packs=False,
     label="FLUX.2",
+    checkpoint_keys=("double_blocks.", "single_stream_modulation.lin.weight", "guidance_in.in_layer.weight"),
+    denoiser_keys=(
+        "double_stream_modulation_img.linear.weight",
+        "single_stream_modulation.linear.weight",
+        "time_guidance_embed.guidance_embedder.",
+    ),
     modular={"Flux2ModularPipeline": "Flux2Pipeline"},
-    checkpoint_keys=("double_blocks.", "single_stream_modulation.lin.weight"),
     package="flux2",
     pipelines={TXT2IMG: "Flux2Pipeline", IMG2IMG: "Flux2Pipeline"},
     multiple_of=16,
@@ -26,6 +31,8 @@ KLEIN = Family(
     packs=False,
     label="FLUX.2 klein",
     distilled=(FLUX2_KLEIN,),
+    checkpoint_keys=("double_blocks.", "single_stream_modulation.lin.weight"),
+    denoiser_keys=("double_stream_modulation_img.linear.weight", "single_stream_modulation.linear.weight"),
     modular=dict.fromkeys(("Flux2KleinModularPipeline", "Flux2KleinBaseModularPipeline"), "Flux2KleinPipeline"),
     package="flux2",
     pipelines={

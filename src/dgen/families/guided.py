@@ -23,6 +23,13 @@ KOLORS = Family(
     name="kolors",
     label="Kolors",
     distilled=CONSISTENT,
+    denoiser_keys=(
+        "conv_in.weight",
+        "encoder_hid_proj.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "add_embedding.linear_1.weight",
+        "time_embedding.linear_1.weight",
+    ),
     package="kolors",
     pipelines={TXT2IMG: "KolorsPipeline", IMG2IMG: "KolorsImg2ImgPipeline", INPAINT: "KolorsInpaintPipeline"},
     variants={
@@ -48,6 +55,7 @@ _NO_LORA = ("loras", "lora_fuse_scale")
 IF = Family(
     name="if",
     label="DeepFloyd IF",
+    denoiser_keys=("conv_in.weight", "encoder_hid_proj.weight", "add_embedding.pool."),
     package="deepfloyd_if",
     pipelines={TXT2IMG: "IFPipeline", IMG2IMG: "IFImg2ImgPipeline", INPAINT: "IFInpaintingPipeline"},
     default_size=64,
@@ -60,6 +68,12 @@ IF = Family(
 IFS = Family(
     name="ifs",
     label="the second stage of DeepFloyd IF",
+    denoiser_keys=(
+        "conv_in.weight",
+        "encoder_hid_proj.weight",
+        "add_embedding.pool.",
+        "class_embedding.linear_1.weight",
+    ),
     package="deepfloyd_if",
     pipelines={IMG2IMG: "IFSuperResolutionPipeline", INPAINT: "IFInpaintingSuperResolutionPipeline"},
     variants={
@@ -93,6 +107,7 @@ IFS_IMG2IMG = Family(
 S_CASCADE = Family(
     name="s-cascade",
     label="Stable Cascade",
+    checkpoint_keys=("clip_txt_mapper.weight", "clip_txt_pooled_mapper.weight"),
     package="stable_cascade",
     pipelines={TXT2IMG: "StableCascadePriorPipeline", IMG2IMG: "StableCascadePriorPipeline"},
     decoder="StableCascadeDecoderPipeline",

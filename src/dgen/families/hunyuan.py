@@ -10,6 +10,14 @@ HUNYUAN_IMAGE = Family(
     packs=False,
     label="HunyuanImage 2.1",
     distilled=(HUNYUAN,),
+    checkpoint_keys=("txt_in.individual_token_refiner.", "byt5_in."),
+    denoiser_keys=(
+        "context_embedder.token_refiner.",
+        "context_embedder_2.",
+        "single_transformer_blocks.0.proj_mlp.weight",
+        "x_embedder.proj.weight",
+        "norm_out.linear.weight",
+    ),
     package="hunyuan_image",
     pipelines={TXT2IMG: "HunyuanImagePipeline"},
     multiple_of=32,
@@ -23,6 +31,12 @@ HUNYUAN_IMAGE = Family(
 
 HUNYUAN_IMAGE_REFINER = Family(
     name="hunyuan-image-refiner",
+    denoiser_keys=(
+        "context_embedder.token_refiner.",
+        "x_embedder.proj.weight",
+        "time_guidance_embed.",
+        "single_transformer_blocks.",
+    ),
     packs=False,
     label="the refiner of HunyuanImage 2.1",
     package="hunyuan_image",
@@ -39,6 +53,8 @@ HUNYUAN_DIT = Family(
     name="hunyuan-dit",
     packs=False,
     label="HunyuanDiT",
+    checkpoint_keys=("pooler.positional_embedding", "mlp_t5.0.weight", "blocks.0.attn1.Wqkv.weight"),
+    denoiser_keys=("pos_embed.proj.weight", "text_embedding_padding", "blocks.0.attn2.norm_q.weight"),
     package="hunyuandit",
     pipelines={TXT2IMG: "HunyuanDiTPipeline"},
     variants={CONTROLNET: {TXT2IMG: "HunyuanDiTControlNetPipeline"}},

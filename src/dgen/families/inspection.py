@@ -79,7 +79,7 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
     if path.suffix.lower() == GGUF_SUFFIX:
         raise BadValue(
             f"`{path.name}` holds one part of a model: a `{GGUF_SUFFIX}` file is never a whole one", code="bad-model",
-            help="name a model, and the file beside it: `MODEL --unet FILE.gguf`",
+            help="name a model, and the file beside it: `MODEL --unet FILE.gguf`, or `--transformer FILE.gguf`",
         )  # fmt: skip
     family, channels = wanted, None
     if path.suffix.lower() in SAFETENSORS_SUFFIXES:
@@ -123,7 +123,7 @@ _REFINER_INDEX: dict[str, Any] = {
 }  # fmt: skip
 
 
-_FIRST_LAYERS = ("input_blocks.0.0.weight", "img_in.weight")
+_FIRST_LAYERS = ("input_blocks.0.0.weight", "img_in.weight", "conv_in.weight", "x_embedder.weight")
 _DENOISER = "model.diffusion_model."
 
 
@@ -131,14 +131,16 @@ def _recognised(header: dict[str, Any]) -> tuple[Family | None, int | None]:
     """Return the family whose tensors a checkpoint file has, the most particular one, and its denoiser's channels."""
     names = {name.removeprefix(_DENOISER): tensor for name, tensor in header.items() if name != "__metadata__"}
     channels = next((names[layer]["shape"][1] for layer in _FIRST_LAYERS if layer in names), None)
-    found = [family for family in FAMILIES.values() if _is_of(family, names)]
-    fitting = [f for f in found if not f.checkpoint_inputs or channels in (None, *f.checkpoint_inputs)]
-    return max(fitting or found, key=lambda family: len(family.checkpoint_keys), default=None), channels
+    found = {name: count for name, family in FAMILIES.items() if (count := _likeness(family, names))}
+    fitting = [n for n in found if channels in (None, *(FAMILIES[n].checkpoint_inputs or (channels,)))]
+    best = max(fitting or found, key=found.__getitem__, default=None)
+    return (None if best is None else FAMILIES[best]), channels
 
 
-def _is_of(family: Family, names: Iterable[str]) -> bool:
-    wanted = family.checkpoint_keys
-    return bool(wanted) and all(any(name.startswith(key) for name in names) for key in wanted)
+def _likeness(family: Family, names: Iterable[str]) -> int:
+    """Return how many beginnings of names tell that a file is of a family; 0 when it is not."""
+    each = (family.checkpoint_keys, family.denoiser_keys)
+    return max(len(keys) if all(any(n.startswith(key) for n in names) for key in keys) else 0 for keys in each)
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:

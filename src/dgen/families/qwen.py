@@ -21,6 +21,7 @@ QWEN_IMAGE = _Qwen(
     packs=False,
     label="Qwen-Image",
     distilled=(LIGHTNING,),
+    denoiser_keys=("img_in.weight", "txt_norm.weight", "transformer_blocks.0.img_mod.1.weight"),
     modular={"QwenImageModularPipeline": "QwenImagePipeline"},
     pipelines={
         TXT2IMG: "QwenImagePipeline",
@@ -63,6 +64,12 @@ QWEN_IMAGE_LAYERED = Family(
     name="qwen-image-layered",
     packs=False,
     label="Qwen-Image-Layered",
+    denoiser_keys=(
+        "img_in.weight",
+        "txt_norm.weight",
+        "transformer_blocks.0.img_mod.1.weight",
+        "time_text_embed.addition_t_embedding.weight",
+    ),
     modular={"QwenImageLayeredModularPipeline": "QwenImageLayeredPipeline"},
     package="qwenimage",
     pipelines={IMG2IMG: "QwenImageLayeredPipeline"},

@@ -44,6 +44,11 @@ SD = Family(
     name="sd",
     label="Stable Diffusion 1.x and 2.x",
     distilled=CONSISTENT,
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+    ),
     package="stable_diffusion",
     aliases=("torch", "torch-sd"),
     pipelines={
@@ -82,6 +87,12 @@ SDXL = Family(
     name="sdxl",
     label="Stable Diffusion XL",
     distilled=(SDXL_TURBO, *CONSISTENT),
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "add_embedding.linear_1.weight",
+    ),
     modular={"StableDiffusionXLModularPipeline": "StableDiffusionXLPipeline"},
     package="stable_diffusion_xl",
     aliases=("torch-sdxl",),
@@ -128,6 +139,11 @@ SDXL = Family(
 PIX2PIX = Family(
     name="pix2pix",
     label="InstructPix2Pix",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+    ),
     checkpoint_keys=("input_blocks.0.0.weight", "cond_stage_model."),
     checkpoint_inputs=(8,),
     package="stable_diffusion",

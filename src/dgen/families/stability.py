@@ -12,6 +12,12 @@ _CACHES = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id")
 SDXL_PIX2PIX = Family(
     name="sdxl-pix2pix",
     label="SDXL InstructPix2Pix",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "add_embedding.linear_1.weight",
+    ),
     checkpoint_keys=("input_blocks.0.0.weight", "conditioner.embedders."),
     checkpoint_inputs=(8,),
     package="stable_diffusion_xl",
@@ -30,6 +36,7 @@ SDXL_PIX2PIX = Family(
 UPSCALER_X2 = Family(
     name="upscaler-x2",
     label="the latent upscaler",
+    denoiser_keys=("conv_in.weight", "time_proj.weight", "down_blocks.0.resnets.0.norm1.linear.weight"),
     package="stable_diffusion",
     pipelines={IMG2IMG: "StableDiffusionLatentUpscalePipeline"},
     multiple_of=64,
@@ -40,6 +47,12 @@ UPSCALER_X2 = Family(
 UPSCALER_X4 = Family(
     name="upscaler-x4",
     label="the Stable Diffusion upscaler",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "class_embedding.weight",
+    ),
     checkpoint_keys=("input_blocks.0.0.weight", "cond_stage_model."),
     checkpoint_inputs=(7,),
     package="stable_diffusion",
@@ -53,6 +66,12 @@ UPSCALER_X4 = Family(
 SD3 = Family(
     name="sd3",
     label="Stable Diffusion 3 and 3.5",
+    denoiser_keys=(
+        "pos_embed.proj.weight",
+        "context_embedder.weight",
+        "time_text_embed.text_embedder.linear_1.weight",
+        "transformer_blocks.0.norm1_context.",
+    ),
     modular={"StableDiffusion3ModularPipeline": "StableDiffusion3Pipeline"},
     checkpoint_keys=("joint_blocks.0.context_block.adaLN_modulation.1.bias",),
     package="stable_diffusion_3",

@@ -11,6 +11,7 @@ Z_IMAGE = Family(
     packs=False,
     label="Z-Image",
     distilled=(Z_TURBO,),
+    denoiser_keys=("all_x_embedder.", "cap_embedder.0.weight", "noise_refiner."),
     modular={"ZImageModularPipeline": "ZImagePipeline"},
     checkpoint_keys=("layers.0.adaLN_modulation.0.weight",),
     package="z_image",
@@ -28,6 +29,7 @@ Z_IMAGE_OMNI = Family(
     gathers=True,
     packs=False,
     label="Z-Image Omni",
+    denoiser_keys=("all_x_embedder.", "cap_embedder.0.weight", "noise_refiner.", "siglip_embedder."),
     package="z_image",
     pipelines={TXT2IMG: "ZImageOmniPipeline", IMG2IMG: "ZImageOmniPipeline"},
     capabilities=(MIXING,),  # bfloat16, whatever the model is in
@@ -39,6 +41,13 @@ Z_IMAGE_OMNI = Family(
 
 PRX = Family(
     name="prx",
+    denoiser_keys=(
+        "time_in.in_layer.weight",
+        "final_layer.linear.weight",
+        "img_in.weight",
+        "txt_in.weight",
+        "blocks.0.",
+    ),
     packs=False,
     label="PRX",
     package="prx",
@@ -53,6 +62,12 @@ CHROMA = Family(
     name="chroma",
     packs=False,
     label="Chroma",
+    denoiser_keys=(
+        "x_embedder.weight",
+        "context_embedder.weight",
+        "distilled_guidance_layer.in_proj.bias",
+        "single_transformer_blocks.0.proj_mlp.weight",
+    ),
     checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale", "distilled_guidance_layer.in_proj.bias"),
     package="chroma",
     pipelines={
@@ -72,6 +87,7 @@ LUMINA2 = Family(
     name="lumina2",
     packs=False,
     label="Lumina Image 2",
+    denoiser_keys=("time_caption_embed.caption_embedder.", "noise_refiner."),
     checkpoint_keys=("cap_embedder.0.weight",),
     package="lumina2",
     pipelines={TXT2IMG: "Lumina2Pipeline"},
@@ -85,6 +101,7 @@ AURAFLOW = Family(
     name="auraflow",
     packs=False,
     label="AuraFlow",
+    denoiser_keys=("joint_transformer_blocks.", "register_tokens"),
     checkpoint_keys=("double_layers.0.attn.w1q.weight", "cond_seq_linear.weight"),
     package="aura_flow",
     pipelines={TXT2IMG: "AuraFlowPipeline"},
@@ -97,6 +114,7 @@ COGVIEW4 = Family(
     name="cogview4",
     packs=False,
     label="CogView 4",
+    denoiser_keys=("patch_embed.text_proj.weight", "time_condition_embed.condition_embedder."),
     package="cogview4",
     pipelines={TXT2IMG: "CogView4Pipeline"},
     multiple_of=16,
@@ -120,6 +138,7 @@ COGVIEW4_CONTROL = Family(
 
 OMNIGEN = Family(
     name="omnigen",
+    denoiser_keys=("patch_embedding.output_image_proj.weight", "time_token.linear_1.weight"),
     gathers=True,
     packs=False,
     label="OmniGen",
@@ -151,6 +170,12 @@ BRIA = Family(
     name="bria",
     packs=False,
     label="Bria 3",
+    denoiser_keys=(
+        "x_embedder.weight",
+        "context_embedder.weight",
+        "time_embed.timestep_embedder.linear_1.weight",
+        "single_transformer_blocks.0.proj_mlp.weight",
+    ),
     package="bria",
     pipelines={TXT2IMG: "BriaPipeline"},
     multiple_of=16,
@@ -163,6 +188,12 @@ LATENT_CONSISTENCY = Family(
     name="latent-consistency",
     packs=False,
     label="Latent consistency models",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "time_embedding.cond_proj.weight",
+    ),
     package="latent_consistency_models",
     pipelines={TXT2IMG: "LatentConsistencyModelPipeline", IMG2IMG: "LatentConsistencyModelImg2ImgPipeline"},
     as_signed=SIGNED,

@@ -16,6 +16,7 @@ _Video = partial(
 WAN = _Video(
     name="wan",
     label="Wan 2.1 and 2.2",
+    denoiser_keys=("patch_embedding.weight", "condition_embedder.time_proj.weight", "blocks.0.attn1.norm_q.weight"),
     modular={
         **dict.fromkeys(("WanModularPipeline", "Wan22ModularPipeline"), "WanPipeline"),
         **dict.fromkeys(
@@ -43,6 +44,12 @@ WAN = _Video(
 WAN_VACE = _Video(
     name="wan-vace",
     label="Wan VACE",
+    denoiser_keys=(
+        "patch_embedding.weight",
+        "condition_embedder.time_proj.weight",
+        "blocks.0.attn1.norm_q.weight",
+        "vace_blocks.",
+    ),
     modular={"Wan22VaceModularPipeline": "WanVACEPipeline"},
     checkpoint_keys=("head.modulation", "vace_blocks.0.after_proj.bias"),
     package="wan",
@@ -59,6 +66,12 @@ WAN_VACE = _Video(
 LTX = _Video(
     name="ltx",
     label="LTX-Video",
+    denoiser_keys=(
+        "proj_in.weight",
+        "caption_projection.",
+        "time_embed.emb.timestep_embedder.linear_1.weight",
+        "scale_shift_table",
+    ),
     modular={"LTXModularPipeline": "LTXPipeline"},
     checkpoint_keys=("patchify_proj.weight",),
     package="ltx",
@@ -82,6 +95,13 @@ LTX = _Video(
 
 LTX2 = _Video(
     name="ltx2",
+    denoiser_keys=(
+        "proj_in.weight",
+        "audio_proj_in.weight",
+        "time_embed.emb.timestep_embedder.linear_1.weight",
+        "scale_shift_table",
+        "audio_scale_shift_table",
+    ),
     label="LTX-2",
     checkpoint_keys=("patchify_proj.weight", "audio_patchify_proj.weight"),
     package="ltx2",
@@ -107,6 +127,13 @@ LTX2 = _Video(
 COGVIDEOX = _Video(
     name="cogvideox",
     label="CogVideoX",
+    checkpoint_keys=("mixins.patch_embed.proj.weight", "transformer.layers.0.attention.query_key_value.weight"),
+    denoiser_keys=(
+        "patch_embed.proj.weight",
+        "patch_embed.text_proj.weight",
+        "norm_final.weight",
+        "time_embedding.linear_1.weight",
+    ),
     package="cogvideo",
     pipelines={
         TXT2VID: "CogVideoXPipeline",
@@ -124,6 +151,13 @@ COGVIDEOX = _Video(
 SVD = _Video(
     name="svd",
     label="Stable Video Diffusion",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "add_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "mid_block.attentions.0.temporal_transformer_blocks.",
+    ),
     package="stable_video_diffusion",
     pipelines={IMG2VID: "StableVideoDiffusionPipeline"},
     multiple_of=64,
@@ -136,6 +170,7 @@ SVD = _Video(
 
 HUNYUAN_VIDEO = _Video(
     name="hunyuan-video",
+    denoiser_keys=("context_embedder.token_refiner.", "x_embedder.proj.weight", "time_text_embed.text_embedder."),
     label="HunyuanVideo",
     checkpoint_keys=("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",),
     package="hunyuan_video",
@@ -168,7 +203,17 @@ _HunyuanVideo15 = partial(
 )  # fmt: skip
 
 HUNYUAN_VIDEO_15 = _HunyuanVideo15(
-    name="hunyuan-video-1.5", label="HunyuanVideo 1.5", pipelines={TXT2VID: "HunyuanVideo15Pipeline"}
+    name="hunyuan-video-1.5",
+    label="HunyuanVideo 1.5",
+    pipelines={TXT2VID: "HunyuanVideo15Pipeline"},
+    checkpoint_keys=("txt_in.individual_token_refiner.", "byt5_in.", "vision_in."),
+    denoiser_keys=(
+        "context_embedder.token_refiner.",
+        "context_embedder_2.",
+        "cond_type_embed.weight",
+        "x_embedder.proj.weight",
+        "image_embedder.norm_in.weight",
+    ),
 )
 HUNYUAN_VIDEO_15_I2V = _HunyuanVideo15(
     name="hunyuan-video-1.5-i2v",
@@ -179,6 +224,7 @@ HUNYUAN_VIDEO_15_I2V = _HunyuanVideo15(
 MOCHI = _Video(
     name="mochi",
     label="Mochi 1",
+    denoiser_keys=("pos_frequencies", "time_embed.pooler."),
     checkpoint_keys=("blocks.0.attn.qkv_x.weight",),
     package="mochi",
     pipelines={TXT2VID: "MochiPipeline"},
@@ -211,6 +257,12 @@ _OF_UNETS = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id", "quant
 ANIMATEDIFF = _Video(
     name="animatediff",
     label="AnimateDiff",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "down_blocks.0.motion_modules.",
+    ),
     package="animatediff",
     pipelines={TXT2VID: "AnimateDiffPipeline", VID2VID: "AnimateDiffVideoToVideoPipeline"},
     variants={
@@ -231,6 +283,13 @@ ANIMATEDIFF = _Video(
 ANIMATEDIFF_SDXL = _Video(
     name="animatediff-sdxl",
     label="AnimateDiff for SDXL",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "down_blocks.0.motion_modules.",
+        "add_embedding.linear_1.weight",
+    ),
     package="animatediff",
     pipelines={TXT2VID: "AnimateDiffSDXLPipeline"},
     multiple_of=8,

@@ -41,6 +41,30 @@ class UnetUri:
     quantizer: Quantizer | None = opt(None, value=QuantizerText(), help="Its quantizer, as `--quantizer` says one.")
 
 
+@record
+@options("transformer")
+class TransformerUri:
+    """A transformer from elsewhere: `SOURCE`, a folder with one or a whole model, or a file of its weights.
+
+    A `.safetensors` file may name its tensors as diffusers does, or as the model's authors do where diffusers has a
+    converter; a `.gguf` file holds them in few bits.
+    """
+
+    model: str = opt(
+        ...,
+        positional=True,
+        value=ModelSource(kind="transformer"),
+        help="The folder, file or hub repository.",
+    )
+    revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
+    variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
+    subfolder: str | None = opt(
+        None, value=Text(), help="The folder inside the repository; `transformer` where there is one."
+    )
+    dtype: str | None = opt(None, value=Choice(DTYPES[1:]), help="Its precision; the model's by default.")
+    quantizer: Quantizer | None = opt(None, value=QuantizerText(), help="Its quantizer, as `--quantizer` says one.")
+
+
 TEXT_ENCODER_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
 
 
@@ -94,6 +118,12 @@ class SubModelOptions:
     unet: UnetUri | None = opt(
         None, flag="--unet", short="-un", stage=Stage.LOAD, parts=("unet",), replaces=True, value=Uri(UnetUri),
         last=("last_unet_uri",), help="Replace the UNet, as in `FOLDER`, `REPOSITORY;subfolder=unet` or `FILE.gguf`.",
+    )  # fmt: skip
+    transformer: TransformerUri | None = opt(
+        None, flag="--transformer", short="-tf", stage=Stage.LOAD, parts=("transformer",), replaces=True,
+        value=Uri(TransformerUri), last=("last_transformer_uri",),
+        help="Replace the transformer, as in `FOLDER`, `FILE.safetensors`, `REPOSITORY;subfolder=transformer` or "
+        "`FILE.gguf`.",
     )  # fmt: skip
     text_encoders: tuple[TextEncoder, ...] = opt(
         (), flag="--text-encoders", short="-te", stage=Stage.LOAD, replaces=True, many=True,

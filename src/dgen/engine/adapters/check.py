@@ -54,7 +54,9 @@ def check_attached(hub: Hub, request: Request, layout: Layout, sees: Callable[[S
 
 
 def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
-    model = layout.path if request.unet is None else None  # what fits another UNet is told when it is there
+    model = (
+        layout.path if request.unet is None and request.transformer is None else None
+    )  # what fits another UNet is told when it is there
     yield from check_replaced(hub, request, layout)
     for option in ADAPTERS:
         for source in attached_sources(request, option):

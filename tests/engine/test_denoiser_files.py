@@ -1,0 +1,220 @@
+"""A file with nothing but a UNet or transformer: its family is told, and it replaces a model's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from published_names import PUBLISHED, write_published
+from toybench import Bench, pixels
+
+from dgen.engine.protocol import EngineError, Inputs
+from dgen.families.checkpoints import DENOISERS
+from dgen.families.definitions import read_from_files
+from dgen.families.inspection import inspect_file
+from dgen.options.submodels import TransformerUri
+from dgen.values.scalars import Size
+
+INDISTINCT = {
+    "flux-kontext": "flux", "flux-fill": "flux", "qwen-image-edit": "qwen-image", "qwen-image-edit-plus": "qwen-image",
+    "hunyuan-video-i2v": "hunyuan-video", "kandinsky5-edit": "kandinsky5", "cogview4-control": "cogview4",
+    "hunyuan-video-1.5-i2v": "hunyuan-video-1.5", "marigold-depth": "pix2pix", "marigold-normals": "pix2pix",
+    "marigold-intrinsics": "pix2pix", "ifs-img2img": "ifs",
+}  # fmt: skip
+"""Families whose denoisers have the tensors of another one's: FLUX.1 Fill has more input channels, but not as a toy."""
+
+UNTOLD = {"pixart-sigma", "pixart-alpha", "allegro"}
+"""Families whose tensors are called alike in diffusers though their pictures and videos have nothing in common."""
+
+
+def makers() -> dict[str, Any]:
+    """What makes a toy of a family, by the name of the family."""
+    import toy_blocks
+    import toy_families
+    import toy_guided
+    import toy_looks
+    import toy_models
+    import toy_today
+    import toy_videos
+
+    found: dict[str, Any] = {}
+    for module in (toy_models, toy_families, toy_guided, toy_today, toy_looks, toy_blocks, toy_videos):
+        for value in vars(module).values():
+            found |= value if isinstance(value, dict) and all(map(callable, value.values())) else {}
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy of every family that has one."""
+    from dgen.families.rows import FAMILIES
+
+    made = tmp_path_factory.mktemp("denoisers")
+    every = makers()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in {*FAMILIES, *PUBLISHED} & set(every):
+            every[name](made / name)
+    return made
+
+
+def denoiser(toy: Path) -> Path | None:
+    """The file with the denoiser of a toy; None of one with several."""
+    kinds = (*DENOISERS, "prior")
+    return next((f for kind in kinds for f in sorted((toy / kind).glob("*.safetensors"))), None)
+
+
+def test_tensor_names_of_every_familys_denoiser_tell_it(folder: Path) -> None:
+    from dgen.families.rows import FAMILIES
+
+    files = {toy.name: file for toy in folder.iterdir() if toy.name in FAMILIES and (file := denoiser(toy))}
+    assert len(files) > 45
+    found = {}
+    for name, file in files.items():
+        if name in UNTOLD:
+            with pytest.raises(Exception, match="cannot be told"):
+                inspect_file(file)
+        else:
+            found[name] = inspect_file(file).family.name
+    assert found == {name: INDISTINCT.get(name, name) for name in files if name not in UNTOLD}
+
+
+def test_families_and_modes_are_said_without_torch(folder: Path, tmp_path: Path) -> None:
+    names = sorted(PUBLISHED)
+    files = [write_published(folder / n, n, tmp_path / f"{n}.safetensors", is_prefixed=True) for n in names]
+    program = (
+        "import contextlib, io, json, sys\n"
+        "from dgen.cli.main import main\n"
+        "for path in sys.argv[1:]:\n"
+        "    text = io.StringIO()\n"
+        "    with contextlib.redirect_stdout(text):\n"
+        "        assert main(['model', path, '--json']) == 0\n"
+        "    told = json.loads(text.getvalue())\n"
+        "    print(told['family'], *told['modes'], *(part['kind'] for part in told['parts']))\n"
+        "print(sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *map(str, files)], capture_output=True, text=True, check=True, timeout=300
+    )
+    lines = ran.stdout.splitlines()
+    assert lines[:-1] == [
+        "auraflow txt2img transformer",
+        "hidream txt2img transformer",
+        "ltx txt2vid img2vid vid2vid transformer",
+        "qwen-image txt2img img2img inpaint transformer",
+        "sana txt2img transformer",
+        "sd3 txt2img img2img inpaint transformer",
+        "wan txt2vid img2vid vid2vid transformer",
+        "wan txt2vid img2vid vid2vid transformer",
+        "wan-vace txt2vid img2vid vid2vid inpaint transformer",
+        "z-image txt2img img2img inpaint transformer",
+    ]
+    assert lines[-1] == "[]"
+
+
+SHORT: dict[str, dict[str, Any]] = {"ltx": {"num_frames": 9}, "wan": {"num_frames": 5}}
+RENDERED = sorted(set(PUBLISHED) - {"wan-image", "wan-vace"})  # which start from pictures; their files are read below
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_published_file_draws_what_its_folder_draws(
+    folder: Path, shared_bench: Bench, tmp_path: Path, name: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    mode = "txt2vid" if name in SHORT else "txt2img"
+    said = {"output_size": Size(64, 64) if mode == "txt2img" else Size(32, 32), **SHORT.get(name, {})}
+
+    def render(**more: Any) -> list[bytes]:
+        job = shared_bench.job(folder / name, image_seed=None, **said, **more)
+        made = shared_bench.engine.render(job, Inputs(), lambda step, steps: None)
+        return pixels(made) or [image.tobytes() for image in made.films[0]]
+
+    plain = render()
+    file = write_published(folder / name, name, tmp_path / "model.safetensors")
+    assert render(transformer=TransformerUri(model=str(file))) == plain
+    tensors = load_file(file)
+    for tensor in tensors.values():
+        if tensor.ndim == 2:
+            tensor *= 0.9
+    save_file(tensors, tmp_path / "other.safetensors")
+    assert render(transformer=TransformerUri(model=str(tmp_path / "other.safetensors"))) != plain
+    assert render(transformer=TransformerUri(model=str(folder / name))) == plain
+    assert render() == plain
+
+
+@pytest.mark.parametrize("name", ["wan-image", "wan-vace", *RENDERED])
+def test_published_names_are_those_that_diffusers_reads(folder: Path, tmp_path: Path, name: str) -> None:
+    import torch
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+    from safetensors.torch import load_file
+
+    cls = json.loads((folder / name / "transformer" / "config.json").read_text(encoding="utf-8"))["_class_name"]
+    file = write_published(folder / name, name, tmp_path / "model.safetensors")
+    read = SINGLE_FILE_LOADABLE_CLASSES[cls]["checkpoint_mapping_fn"](checkpoint=load_file(file))
+    wanted = load_file(folder / name / "transformer" / "diffusion_pytorch_model.safetensors")
+    assert {key for key, value in read.items() if value is not None} == set(wanted)
+    assert all(torch.equal(read[key], value) for key, value in wanted.items())
+
+
+def test_file_without_the_rest_of_its_model_is_told_where_it_belongs(
+    folder: Path, shared_bench: Bench, tmp_path: Path
+) -> None:
+    for toy, kind, label in (("wan", "transformer", "Wan 2.1 and 2.2"), ("sdxl", "unet", "Stable Diffusion XL")):
+        file = tmp_path / f"{toy}.safetensors"
+        file.write_bytes((denoiser(folder / toy) or file).read_bytes())
+        with pytest.raises(EngineError) as caught:
+            shared_bench.job(file, model_config=str(folder / toy))
+        assert caught.value.message == f"`{toy}.safetensors` holds nothing but the {kind} of a model of {label}"
+        assert caught.value.help == f"name a model, and the file beside it: `MODEL --{kind} {toy}.safetensors`"
+
+
+def test_family_without_a_converter_says_so(folder: Path, shared_bench: Bench) -> None:
+    refused = []
+    for toy in sorted(folder.iterdir()):
+        index = toy / "model_index.json"
+        own = json.loads(index.read_text(encoding="utf-8")).get("transformer") if index.is_file() else None
+        file = denoiser(toy)
+        if own is None or own[1] in read_from_files() or file is None or file.parent.name != "transformer":
+            continue
+        with pytest.raises(EngineError, match=f"diffusers reads no single files of a {own[1]}"):
+            shared_bench.job(toy, transformer=TransformerUri(model=str(file)))
+        refused.append(toy.name)
+    assert {"cogview4", "hunyuan-dit", "pixart-sigma", "cogvideox", "allegro", "hunyuan-image", "bria"} <= set(refused)
+
+
+def test_transformer_of_another_family_is_refused(folder: Path, shared_bench: Bench) -> None:
+    with pytest.raises(EngineError, match="does not fit: its `_class_name` is"):
+        shared_bench.job(folder / "sd3", transformer=TransformerUri(model=str(folder / "flux")))
+
+
+def test_gguf_file_of_a_transformer_acts_as_in_diffusers(folder: Path, shared_bench: Bench, tmp_path: Path) -> None:
+    import diffusers
+    import torch
+    from toy_models import make_gguf
+
+    file = make_gguf(folder / "flux", tmp_path / "flux.gguf", "transformer")
+    said = {"output_size": Size(64, 64)}
+    plain = pixels(shared_bench.render(folder / "flux", **said))
+    made = pixels(shared_bench.render(folder / "flux", transformer=TransformerUri(model=str(file)), **said))
+    assert made != plain
+    assert pixels(shared_bench.render(folder / "flux", **said)) == plain
+    by_hand = diffusers.FluxTransformer2DModel.from_single_file(
+        str(file), config=str(folder / "flux"), subfolder="transformer", torch_dtype=torch.float32,
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=torch.float32),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = diffusers.FluxPipeline.from_pretrained(folder / "flux", transformer=by_hand)
+    pipe.set_progress_bar_config(disable=True)
+    drawn = torch.Generator("cpu").manual_seed(7)
+    (image,) = pipe(
+        "a red circle", negative_prompt="blurry", guidance_scale=3.5, num_inference_steps=2, width=64, height=64,
+        generator=drawn,
+    ).images  # fmt: skip
+    assert [image.convert("RGB").tobytes()] == made
