@@ -65,9 +65,9 @@ def qwen_vl(width: int = WIDTH) -> Any:
     )  # fmt: skip
 
 
-def qwen3_vl(layers: int = 2, width: int = WIDTH) -> Any:
-    """Make a Qwen 3 model that reads pictures and text."""
-    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+def qwen3_vl(layers: int = 2, width: int = WIDTH, *, speaks: bool = True) -> Any:
+    """Make a Qwen 3 model that reads pictures and text; one that `speaks` has a head for the next token."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLModel
 
     number = qwen_tokenizer().convert_tokens_to_ids
     rope = {"mrope_section": [2, 1, 1], "mrope_interleaved": True, "rope_type": "default", "rope_theta": 10000.0}
@@ -75,7 +75,7 @@ def qwen3_vl(layers: int = 2, width: int = WIDTH) -> Any:
         "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": width,
         "num_position_embeddings": 16, "deepstack_visual_indexes": [0],
     }  # fmt: skip
-    return Qwen3VLForConditionalGeneration(
+    return (Qwen3VLForConditionalGeneration if speaks else Qwen3VLModel)(
         Qwen3VLConfig(
             text_config=_sizes(width, layers) | {"rope_parameters": rope}, vision_config=vision,
             image_token_id=number("<|image_pad|>"), video_token_id=number("<|video_pad|>"),
@@ -180,9 +180,9 @@ def save_qwen_reader(folder: Path) -> None:
     Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56).save_pretrained(folder)
 
 
-def mistral(layers: int) -> Any:
-    """Make a Mistral 3 model, which reads pictures and text."""
-    from transformers import Mistral3Config, Mistral3ForConditionalGeneration
+def mistral(layers: int, *, speaks: bool = True) -> Any:
+    """Make a Mistral 3 model, which reads pictures and text; one that `speaks` has a head for the next token."""
+    from transformers import Mistral3Config, Mistral3ForConditionalGeneration, Mistral3Model
 
     sizes = _sizes(WIDTH, layers) | {"model_type": "mistral"}
     vision = {
@@ -190,6 +190,6 @@ def mistral(layers: int) -> Any:
         "num_attention_heads": 2, "image_size": 28, "patch_size": 14, "head_dim": 8,
     }  # fmt: skip
     mark = qwen_tokenizer().convert_tokens_to_ids("<|image_pad|>")
-    return Mistral3ForConditionalGeneration(
+    return (Mistral3ForConditionalGeneration if speaks else Mistral3Model)(
         Mistral3Config(text_config=sizes, vision_config=vision, image_token_index=mark, image_token_id=mark)
     )

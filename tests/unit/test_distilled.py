@@ -66,10 +66,17 @@ def test_distilled_model_has_the_defaults_of_its_card(
     assert defaults(inspect_folder(folder_of(tmp_path, pipeline, told, **index))) == wanted
 
 
-def test_modular_index_tells_it_too(tmp_path: Path) -> None:
-    told = {"_class_name": "Flux2KleinModularPipeline", "is_distilled": True}
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"_class_name": "Flux2KleinModularPipeline", "is_distilled": True}, (4, 1.0)),
+        ({"_class_name": "Krea2TurboModularPipeline"}, (8, 0.0)),
+        ({"_class_name": "Krea2ModularPipeline"}, (28, 4.5)),
+    ],
+)
+def test_modular_index_tells_it_too(tmp_path: Path, told: dict[str, Any], wanted: tuple[Any, ...]) -> None:
     (tmp_path / "modular_model_index.json").write_text(json.dumps(told), encoding="utf-8")
-    assert defaults(inspect_folder(tmp_path)) == (4, 1.0)
+    assert defaults(inspect_folder(tmp_path)) == wanted
 
 
 @pytest.mark.parametrize(("more", "wanted"), [((), (4, 0.0)), (("guidance_in.in_layer.weight",), (30, 3.5))])

@@ -14,7 +14,7 @@ from dgen.engine.protocol import EngineError, PartFacts
 from dgen.engine.sources import Layout, Part, placed_part
 from dgen.engine.weights import is_safe_format, weights_of
 from dgen.families.checkpoints import DENOISERS, classes_of, parts_in
-from dgen.families.indices import Place
+from dgen.families.indices import Place, is_part
 from dgen.families.inspection import ModelFacts, safetensors_header
 from dgen.options.request import Request
 from dgen.schema import BadValue
@@ -30,7 +30,7 @@ def contents(models: Models, request: Request, facts: ModelFacts) -> tuple[PartF
     try:
         if layout.is_file and layout.path is not None:
             return tuple(_in_file(layout.path, facts))
-        named = {k: v for k, v in layout.index.items() if isinstance(v, list) and len(v) == 2 and v[0] is not None}
+        named = {k: v for k, v in layout.index.items() if is_part(v) and v[0] is not None}
         parts = (_part(kind, entry, layout, request) for kind, entry in named.items())
         return tuple(_in_folder(part, models.hub.index(part.source) / (part.folder or part.kind)) for part in parts)
     except BadValue as error:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import wraps
 from typing import Any
 
 Key = tuple[Any, ...]
@@ -39,7 +40,12 @@ class Memo:
         """
         own = vars(module).get(method)
         original = getattr(module, method)
-        setattr(module, method, lambda *args, **named: self._answer((*key, method), original, args, named))
+
+        @wraps(original)  # whoever lets a language model write reads the signature
+        def answered(*args: Any, **named: Any) -> Any:
+            return self._answer((*key, method), original, args, named)
+
+        setattr(module, method, answered)
         try:
             yield
         finally:

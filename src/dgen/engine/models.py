@@ -12,7 +12,7 @@ from dgen.engine.hub import Hub, here
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import ASKED_BY, Layout, Source, config_source, source_of, vae_source
 from dgen.engine.weights import check_files, no_weights, weights_of
-from dgen.families.indices import INDEX, Index, read_index
+from dgen.families.indices import INDEX, Index, is_part, read_index
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder, refiner_index
 from dgen.families.rows import Family, family_named, family_of_class
 from dgen.families.signatures import compatible_schedulers, scheduler_names
@@ -154,7 +154,7 @@ def _check_parts(folder: Path, index: Any, request: Request) -> None:
     """Refuse a folder that lacks the folder of a part that its index names and nothing replaces."""
     replaced = {kind for row in ROWS.values() if row.replaces and getattr(request, row.name) for kind in row.parts}
     for kind, entry in index.items():
-        is_named = isinstance(entry, list) and entry[:1] not in ([], [None])
+        is_named = is_part(entry) and entry[0] is not None
         if is_named and kind not in ASKED_BY and kind not in replaced - {"scheduler"} and not (folder / kind).is_dir():
             raise EngineError(
                 "bad-model", f"`{request.model}` has no folder `{kind}`, which its index names",
@@ -183,7 +183,7 @@ def check_weights(kind: str, source: Source, folder: Path) -> None:
 
 def _check_folder(folder: Path, index: Any, request: Request) -> None:
     for kind, entry in index.items():
-        if isinstance(entry, list) and (folder / kind / "config.json").is_file():
+        if is_part(entry) and (folder / kind / "config.json").is_file():
             check_files(weights_of(folder / kind, request.variant)[0])
 
 

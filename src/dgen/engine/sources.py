@@ -10,7 +10,7 @@ from typing import Any
 
 from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import MODULES, EngineError
-from dgen.families.indices import Place
+from dgen.families.indices import Place, is_part
 from dgen.families.rows import CONTROLNET_UNION, Family
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
@@ -325,12 +325,7 @@ _ENCODER = ("transformers", "CLIPVisionModelWithProjection")
 def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, str] | None:
     """Return library and class of a part, ("", "") when only loading will tell; None when the pipeline goes without."""
     entry = layout.index.get(kind)
-    if (
-        isinstance(entry, list)
-        and len(entry) == 2
-        and entry[0] is not None
-        and not (layout.is_file and kind in ASKED_BY)
-    ):
+    if is_part(entry) and entry[0] is not None and not (layout.is_file and kind in ASKED_BY):
         return str(entry[0]), str(entry[1])
     if kind == "safety_checker" and (layout.index or layout.is_file):
         raise EngineError("bad-model", f"`{job.request.model}` has no safety checker", kind)
@@ -340,7 +335,7 @@ def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, 
         return ("", "") if kind in MODULES else None
     if may_lack or entry is not None:
         return None
-    present = [k for k, v in layout.index.items() if isinstance(v, list)]
+    present = [k for k, v in layout.index.items() if is_part(v)]
     raise EngineError(
         "bad-model", f"`{job.request.model}` has no `{kind}`, which {job.pipeline} needs",
         help=did_you_mean(kind, present, "its parts are " + ", ".join(f"`{p}`" for p in present)),
@@ -372,4 +367,4 @@ def _other_vae(request: Request) -> Part:
 def options_of(job: Job, layout: Layout) -> dict[str, Any]:
     """Return what the model's index says to its pipeline besides parts, such as `force_zeros_for_empty_prompt`."""
     taken = {p.name for p in parameters(job.pipeline, "__init__", family_of(job).package)}
-    return {k: v for k, v in layout.index.items() if k in taken and not isinstance(v, list) and k[:1] != "_"}
+    return {k: v for k, v in layout.index.items() if k in taken and not is_part(v) and k[:1] != "_"}

@@ -28,6 +28,7 @@ SCHNELL = Distilled(
     defaults={"num_inference_steps": 4, "guidance_scale": 0.0, "max_sequence_length": 256},
 )
 FLUX2_KLEIN = Distilled(says={"": {"is_distilled": True}}, defaults={"num_inference_steps": 4, "guidance_scale": 1.0})
+KREA_TURBO = Distilled(says={"": {"is_distilled": True}}, defaults={"num_inference_steps": 8, "guidance_scale": 0.0})
 Z_TURBO = Distilled(
     says={"scheduler": {"shift": 3.0, "use_dynamic_shifting": False}},  # the other one's shift is 6
     defaults={"num_inference_steps": 9, "guidance_scale": 0.0},

@@ -64,6 +64,9 @@ class Family:
     modular: Mapping[str, str] = field(default_factory=dict[str, str])
     """Modular pipelines of diffusers whose models it runs -> the ordinary pipeline that stands for each."""
 
+    modular_says: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Modular pipelines -> what the index of an ordinary model says for them."""
+
     made: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict[str, tuple[str, Mapping[str, Any]]])
     """Parts that modular models need not bring -> their class in diffusers, and its settings."""
 

@@ -37,6 +37,12 @@ class Index:
     places: Mapping[str, Place] = field(default_factory=dict[str, Place])
 
 
+def is_part(entry: object) -> bool:
+    """Whether an entry of an index names the library and the class of a part: others may be lists as well."""
+    pair = cast("list[object]", entry) if isinstance(entry, list) else []
+    return len(pair) == 2 and all(each is None or isinstance(each, str) for each in pair)
+
+
 def read_index(folder: Path) -> Index | None:
     """Read the index of a folder; None when it has none.
 
@@ -53,9 +59,10 @@ def read_index(folder: Path) -> Index | None:
 def _translated(folder: Path, modular: Mapping[str, Any]) -> Index:
     _refuse_code(folder)
     family, pipeline = _run_by(folder, modular.get("_class_name"))
-    entries: dict[str, Any] = {k: v for k, v in modular.items() if not isinstance(v, list) and k[:1] != "_"}
+    found = list(_parts(modular))
+    entries: dict[str, Any] = {k: v for k, v in modular.items() if k[:1] != "_" and k not in {p[0] for p in found}}
     places: dict[str, Place] = {}
-    for kind, entry, spec in _parts(modular):
+    for kind, entry, spec in found:
         place = _place_of(folder, kind, spec)
         entries[kind] = _named(folder / (place.folder or kind), entry)
         if place != Place():
@@ -67,7 +74,8 @@ def _translated(folder: Path, modular: Mapping[str, Any]) -> Index:
         if kind not in entries:
             entries[kind] = ["diffusers", name]
             places[kind] = Place(settings=tuple(settings.items()))
-    return Index(entries={**entries, "_class_name": pipeline}, places=places)
+    said = family.modular_says.get(str(modular.get("_class_name")), {})
+    return Index(entries={**said, **entries, "_class_name": pipeline}, places=places)
 
 
 def _parts(modular: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], Mapping[str, Any]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dgen.families.defaults import as_folder_says, as_tensors_say
-from dgen.families.indices import INDEX, read_index, read_json
+from dgen.families.indices import INDEX, is_part, read_index, read_json
 from dgen.families.rows import FAMILIES, Family, family_of_class, family_of_model
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
@@ -59,7 +59,7 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
         raise BadValue(f"`{folder / INDEX}` names no pipeline class", code="bad-model")
     family = wanted or family_of_model(pipeline, _denoiser(folder, family_of_class(pipeline))[1])
     family = as_folder_says(family, folder)
-    parts = tuple(k for k, v in index.items() if isinstance(v, list) and v[:1] != [None] and not k.startswith("_"))
+    parts = tuple(k for k, v in index.items() if is_part(v) and v[0] is not None and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
     if isinstance(told := index.get("default_sample_size"), int):
         size = Size(told, told)  # PRX says it in pixels

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dgen.diagnostic import did_you_mean
-from dgen.families import blocks, flux, flux2, guided, hunyuan, kandinsky, marigold, qwen, sana, stability, today, video
+from dgen.families import (
+    blocks,
+    flux,
+    flux2,
+    guided,
+    hunyuan,
+    kandinsky,
+    makers,
+    marigold,
+    qwen,
+    sana,
+    stability,
+    today,
+    video,
+)
 from dgen.families.distilled import CONSISTENT, SDXL_TURBO
 from dgen.families.family import (
     CONTROLNET,
@@ -165,6 +179,7 @@ _TABLES = (
     qwen,
     sana,
     today,
+    makers,
     hunyuan,
     kandinsky,
     marigold,

@@ -29,6 +29,16 @@ def near_area(pixels: int, multiple: int) -> Sized:
     return draw
 
 
+def over_area(pixels: int, multiple: int) -> Sized:
+    """Draw pictures of about an area in pixels, in the wanted shape, each side rounded up to a multiple."""
+
+    def draw(width: int, height: int) -> tuple[int, int]:
+        wide = math.sqrt(pixels * (width / height))
+        return math.ceil(wide / multiple) * multiple, math.ceil(wide / (width / height) / multiple) * multiple
+
+    return draw
+
+
 def one_of(sizes: Sequence[tuple[int, int]]) -> Sized:
     """Draw pictures of one of these sizes: the wanted one, or else that of the nearest shape."""
 

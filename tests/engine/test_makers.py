@@ -1,0 +1,84 @@
+"""Further transformers make in every mode what a plain call of their diffusers pipeline makes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_families import SIZE, Cell, plain
+from toybench import INPUTS, Bench, picture, pixels
+
+from dgen.engine.processors import load_reader
+from dgen.options.attachments import LoraUri
+from dgen.plan.resolve import made_size
+from dgen.values.extras import Extra
+from dgen.values.scalars import Size
+
+SAID = {"prompt": "a red circle", "negative_prompt": "blurry"}
+ONCE = {"num_inference_steps": 1}
+AS_TYPED = {"enable_prompt_rewrite": False}
+TYPED = {"call": (Extra("enable_prompt_rewrite", "false"),)}
+CELLS = (
+    Cell("ovis-image", "txt2img", "OvisImagePipeline", {**SAID, **SIZE}),
+    Cell("longcat-image", "txt2img", "LongCatImagePipeline", {**SAID, **SIZE, **AS_TYPED}, TYPED),
+    Cell("longcat-image", "txt2img", "LongCatImagePipeline", {**SAID, **SIZE}),
+    Cell("longcat-image-edit", "img2img", "LongCatImageEditPipeline", {**SAID, **ONCE, "image": picture()}, ONCE),
+    Cell("ernie-image", "txt2img", "ErnieImagePipeline", {**SAID, **SIZE}),
+    Cell("krea2", "txt2img", "Krea2Pipeline", {**SAID, **SIZE}),
+    Cell("krea2", "txt2img", "Krea2Pipeline", {**SAID, **SIZE, "guidance_scale": 2.0}, {"guidance_scale": 2.0}),
+    Cell("krea2@distilled", "txt2img", "Krea2Pipeline", {**SAID, **SIZE, "guidance_scale": 0.0}),
+    Cell("nucleusmoe-image", "txt2img", "NucleusMoEImagePipeline", {**SAID, **SIZE}),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy model of every family of this file."""
+    import toy_makers
+
+    made = tmp_path_factory.mktemp("makers")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in toy_makers.MAKERS.items():
+            make(made / name)
+    return made
+
+
+def readers(model: Path) -> dict[str, Any]:
+    """The parts of a model that diffusers itself can load with torchvision alone."""
+    import transformers
+
+    told = json.loads((model / "model_index.json").read_text(encoding="utf-8"))
+    found = {kind: told[kind][1] for kind in ("processor", "text_processor") if kind in told}
+    return {kind: load_reader(getattr(transformers, name), model / kind) for kind, name in found.items()}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, shared_bench: Bench, cell: Cell) -> None:
+    size = {"output_size": Size(64, 64)} if cell.mode == "txt2img" else {}
+    job = shared_bench.job(folder / cell.toy, cell.mode, **size, **cell.said)
+    made = shared_bench.engine.render(job, INPUTS[cell.mode], lambda step, of: None)
+    assert (job.family, job.pipeline) == (cell.toy.partition("@")[0], cell.pipeline)
+    assert pixels(made) == plain(folder, replace(cell, mode="told"), **readers(folder / cell.toy))
+    assert [image.size for image in made.images] == [tuple(made_size(job))]
+
+
+def test_lora_acts_on_krea_and_leaves_no_trace(folder: Path, shared_bench: Bench) -> None:
+    import toy_families
+
+    lora = toy_families.make_transformer_lora(folder / "krea2-lora", folder / "krea2")
+    size = {"output_size": Size(64, 64)}
+    before = pixels(shared_bench.render(folder / "krea2", **size))
+    made = pixels(shared_bench.render(folder / "krea2", **size, loras=(LoraUri(model=str(lora)),)))
+    cell = Cell("krea2", "told", "Krea2Pipeline", {**SAID, **SIZE})
+    assert made == plain(folder, cell, lora=lora) != before
+    assert pixels(shared_bench.render(folder / "krea2", **size)) == before
+
+
+def test_distilled_krea_has_the_steps_of_its_card(folder: Path, shared_bench: Bench) -> None:
+    jobs = [shared_bench.job(folder / toy, num_inference_steps=None) for toy in ("krea2", "krea2@distilled")]
+    assert [(j.request.num_inference_steps, j.request.guidance_scale) for j in jobs] == [(28, 4.5), (8, 0.0)]

@@ -1,0 +1,121 @@
+"""Makes toy models of further transformers: real classes with few, random weights, as a user's folder would be."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from toy_models import seeded, toy_vae
+from toy_texts import WIDTH, mistral, qwen3, qwen3_vl, qwen_tokenizer, qwen_vl, save_qwen_reader
+from toy_today import amended, flux2_parts, qwen_parts, stir
+
+
+def _flow(**more: Any) -> Any:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    return FlowMatchEulerDiscreteScheduler(**{"shift": 3.0, **more})
+
+
+def make_ovis_image(folder: Path) -> Path:
+    """Make an Ovis-Image model of two pixels a cell."""
+    from diffusers import OvisImagePipeline, OvisImageTransformer2DModel
+
+    seeded(101)
+    transformer = OvisImageTransformer2DModel(
+        in_channels=16, out_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=WIDTH, axes_dims_rope=(4, 4, 8),
+    )  # fmt: skip
+    stir(transformer)
+    OvisImagePipeline(
+        scheduler=_flow(use_dynamic_shifting=True), vae=toy_vae((8, 8), shift_factor=0.1), text_encoder=qwen3(),
+        tokenizer=qwen_tokenizer(), transformer=transformer,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_longcat_image(folder: Path, pipeline: str, widths: tuple[int, ...] = (8, 8)) -> Path:
+    """Make a LongCat-Image model; each further width of its VAE halves pictures once more."""
+    from diffusers import LongCatImageTransformer2DModel, OvisImagePipeline
+
+    seeded(102)
+    transformer = LongCatImageTransformer2DModel(
+        in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=1,
+        joint_attention_dim=WIDTH, pooled_projection_dim=WIDTH, axes_dims_rope=[4, 4, 8],
+    )  # fmt: skip
+    stir(transformer)
+    vae = toy_vae(widths, latent_channels=16, shift_factor=0.1, norm_num_groups=2, mid_block_add_attention=False)
+    OvisImagePipeline(  # which has the same parts but the one that needs torchvision
+        scheduler=_flow(use_dynamic_shifting=True), vae=vae, text_encoder=qwen_vl(), tokenizer=qwen_tokenizer(),
+        transformer=transformer,
+    ).save_pretrained(folder)  # fmt: skip
+    save_qwen_reader(folder / "text_processor")
+    return amended(folder, _class_name=pipeline, text_processor=["transformers", "Qwen2VLProcessor"])
+
+
+def make_ernie_image(folder: Path) -> Path:
+    """Make an ERNIE-Image model without a model that rewrites prompts."""
+    from diffusers import ErnieImagePipeline, ErnieImageTransformer2DModel
+
+    seeded(103)
+    transformer = ErnieImageTransformer2DModel(
+        hidden_size=32, num_attention_heads=2, num_layers=1, ffn_hidden_size=32, in_channels=16, out_channels=16,
+        text_in_dim=WIDTH, rope_axes_dim=(4, 6, 6),
+    )  # fmt: skip
+    stir(transformer)
+    ErnieImagePipeline(
+        transformer=transformer, vae=flux2_parts(is_told=False)["vae"], text_encoder=mistral(2, speaks=False),
+        tokenizer=qwen_tokenizer(), scheduler=_flow(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_krea2(folder: Path, is_distilled: bool = False) -> Path:
+    """Make a Krea 2 model of eight pixels a cell."""
+    from diffusers import Krea2Pipeline, Krea2Transformer2DModel
+
+    seeded(104)
+    transformer = Krea2Transformer2DModel(
+        in_channels=16, num_layers=1, attention_head_dim=16, num_attention_heads=2, num_key_value_heads=1,
+        intermediate_size=32, timestep_embed_dim=16, text_hidden_dim=WIDTH, num_text_layers=2,
+        text_num_attention_heads=2, text_num_key_value_heads=2, text_intermediate_size=32,
+        num_layerwise_text_blocks=1, num_refiner_text_blocks=1, axes_dims_rope=(4, 6, 6),
+    )  # fmt: skip
+    stir(transformer)
+    Krea2Pipeline(
+        scheduler=_flow(use_dynamic_shifting=True), vae=qwen_parts()["vae"], text_encoder=qwen3_vl(speaks=False),
+        tokenizer=qwen_tokenizer(), transformer=transformer, text_encoder_select_layers=(1, 2),
+        is_distilled=is_distilled,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_nucleusmoe_image(folder: Path) -> Path:
+    """Make a NucleusMoE-Image model of eight pixels a cell, whose fourth layer has experts."""
+    from diffusers import NucleusMoEImageTransformer2DModel, QwenImagePipeline
+
+    seeded(105)
+    transformer = NucleusMoEImageTransformer2DModel(
+        in_channels=16, out_channels=4, num_layers=5, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), num_experts=4, moe_intermediate_dim=16,
+        capacity_factors=2.0,
+    )  # fmt: skip
+    stir(transformer)
+    QwenImagePipeline(  # which has the same parts but the one that needs torchvision
+        scheduler=_flow(use_dynamic_shifting=True), vae=qwen_parts()["vae"], text_encoder=qwen3_vl(9),
+        tokenizer=qwen_tokenizer(), transformer=transformer,
+    ).save_pretrained(folder)  # fmt: skip
+    save_qwen_reader(folder / "processor")
+    return amended(folder, _class_name="NucleusMoEImagePipeline", processor=["transformers", "Qwen3VLProcessor"])
+
+
+MAKERS: dict[str, Any] = {
+    "ovis-image": make_ovis_image,
+    "longcat-image": partial(make_longcat_image, pipeline="LongCatImagePipeline"),
+    "longcat-image-edit": partial(make_longcat_image, pipeline="LongCatImageEditPipeline", widths=(2,) * 4),
+    "ernie-image": make_ernie_image,
+    "krea2": make_krea2,
+    "krea2@distilled": partial(make_krea2, is_distilled=True),
+    "nucleusmoe-image": make_nucleusmoe_image,
+}
+"""How to make each."""
