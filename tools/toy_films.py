@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toy_models import seeded
-from toy_texts import WIDTH, gemma_reader, gemma_tokenizer, qwen_tokenizer, qwen_vl_texts
+from toy_models import clip_settings, make_tokenizer, seeded
+from toy_texts import (
+    WIDTH,
+    gemma,
+    gemma_reader,
+    gemma_tokenizer,
+    qwen_tokenizer,
+    qwen_vl,
+    qwen_vl_texts,
+    save_qwen_reader,
+)
+from toy_today import amended, stir
 
 RATE_HZ, CHANNELS = 24_000, 2
 """Of the sound of the toy LTX-2 model."""
@@ -115,8 +126,75 @@ def make_hunyuan_video_15_i2v(folder: Path) -> Path:
     return folder
 
 
+def make_skyreels(folder: Path, sees_image: bool = False) -> Path:
+    """Make a SkyReels V2 model; one that starts from pictures sees them beside its latents, and through CLIP."""
+    import diffusers
+    from toy_families import WIDTH as READ
+    from toy_videos import clip_vision, wan_parts
+
+    seeded(74)
+    parts: dict[str, Any] = wan_parts()
+    eye = clip_vision(projecting=True) if sees_image else {}
+    parts["transformer"] = diffusers.SkyReelsV2Transformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=36 if sees_image else 16, text_dim=READ, freq_dim=32,
+        ffn_dim=32, num_layers=1, rope_max_seq_len=32, image_dim=READ if sees_image else None,
+        added_kv_proj_dim=24 if sees_image else None,
+    )  # fmt: skip
+    if sees_image:
+        parts |= {"image_encoder": eye["encoder"], "image_processor": eye["processor"]}
+    name = "SkyReelsV2ImageToVideoPipeline" if sees_image else "SkyReelsV2Pipeline"
+    getattr(diffusers, name)(**parts).save_pretrained(folder)
+    return folder
+
+
+def make_kandinsky5_video(folder: Path, pipeline: str = "Kandinsky5T2VPipeline") -> Path:
+    """Make a Kandinsky 5 model of videos."""
+    import diffusers
+    from transformers import CLIPTextModel
+
+    seeded(75)
+    transformer = diffusers.Kandinsky5Transformer3DModel(
+        in_visual_dim=4, out_visual_dim=4, in_text_dim=WIDTH, in_text_dim2=WIDTH, time_dim=16, model_dim=16, ff_dim=16,
+        num_text_blocks=1, num_visual_blocks=1, axes_dims=(4, 6, 6), patch_size=(1, 2, 2), visual_cond=True,
+    )  # fmt: skip
+    stir(transformer)
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4
+    )
+    getattr(diffusers, pipeline)(
+        transformer=transformer, vae=vae, text_encoder=qwen_vl(), tokenizer=qwen_tokenizer(),
+        text_encoder_2=CLIPTextModel(clip_settings(WIDTH)), tokenizer_2=make_tokenizer(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)  # fmt: skip
+    save_qwen_reader(folder / "tokenizer")
+    return amended(folder, _class_name=pipeline, tokenizer=["transformers", "Qwen2VLProcessor"])
+
+
+def make_sana_video(folder: Path) -> Path:
+    """Make a Sana Video model of eight pixels and four frames a latent cell."""
+    import diffusers
+    from toy_videos import wan_parts
+
+    seeded(76)
+    transformer = diffusers.SanaVideoTransformer3DModel(
+        in_channels=16, out_channels=16, num_attention_heads=2, attention_head_dim=12, num_layers=1,
+        num_cross_attention_heads=2, cross_attention_head_dim=12, cross_attention_dim=24, caption_channels=WIDTH,
+        rope_max_seq_len=32,
+    )  # fmt: skip
+    diffusers.SanaVideoPipeline(
+        tokenizer=gemma_tokenizer(), text_encoder=gemma(), vae=wan_parts()["vae"], transformer=transformer,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 FILM_TOYS: dict[str, Callable[[Path], Path]] = {
     "ltx2": make_ltx2,
     "hunyuan-video-1.5": make_hunyuan_video_15,
     "hunyuan-video-1.5-i2v": make_hunyuan_video_15_i2v,
+    "skyreels-v2": make_skyreels,
+    "skyreels-v2-image": partial(make_skyreels, sees_image=True),
+    "kandinsky5-video": make_kandinsky5_video,
+    "kandinsky5-video-i2v": partial(make_kandinsky5_video, pipeline="Kandinsky5I2VPipeline"),
+    "sana-video": make_sana_video,
 }

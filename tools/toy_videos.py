@@ -34,7 +34,8 @@ def clip_vision(projecting: bool = False, side: int = 32) -> dict[str, Any]:
     return {"encoder": cls(config), "processor": CLIPImageProcessor(**sizes)}
 
 
-def _wan_parts(channels: int = 16, **more: Any) -> dict[str, Any]:
+def wan_parts(channels: int = 16, **more: Any) -> dict[str, Any]:
+    """Make the parts of a Wan model; `more` is for its transformer."""
     from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel
 
     vae = AutoencoderKLWan(
@@ -56,7 +57,7 @@ def make_wan(folder: Path) -> Path:
     from diffusers import WanPipeline
 
     seeded(51)
-    WanPipeline(**_wan_parts()).save_pretrained(folder)
+    WanPipeline(**wan_parts()).save_pretrained(folder)
     return folder
 
 
@@ -66,7 +67,7 @@ def make_wan_image(folder: Path) -> Path:
 
     seeded(52)
     eye = clip_vision()
-    parts = _wan_parts(channels=36, image_dim=WIDTH, added_kv_proj_dim=24)
+    parts = wan_parts(channels=36, image_dim=WIDTH, added_kv_proj_dim=24)
     WanImageToVideoPipeline(**parts, image_encoder=eye["encoder"], image_processor=eye["processor"]).save_pretrained(
         folder
     )
@@ -78,8 +79,8 @@ def make_wan_ends(folder: Path) -> Path:
     from diffusers import WanImageToVideoPipeline
 
     seeded(55)
-    parts = _wan_parts(channels=36)
-    second = _wan_parts(channels=36)["transformer"]
+    parts = wan_parts(channels=36)
+    second = wan_parts(channels=36)["transformer"]
     WanImageToVideoPipeline(**parts, transformer_2=second, boundary_ratio=0.9).save_pretrained(folder)
     return folder
 
@@ -93,7 +94,7 @@ def make_wan_vace(folder: Path) -> Path:
         num_attention_heads=2, attention_head_dim=12, text_dim=WIDTH, freq_dim=32, ffn_dim=32, num_layers=2,
         cross_attn_norm=True, rope_max_seq_len=32, vace_layers=[0],
     )  # fmt: skip
-    WanVACEPipeline(**_wan_parts() | {"transformer": transformer}).save_pretrained(folder)
+    WanVACEPipeline(**wan_parts() | {"transformer": transformer}).save_pretrained(folder)
     return folder
 
 

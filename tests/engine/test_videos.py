@@ -14,6 +14,7 @@ from PIL import Image
 from toybench import Bench
 
 from dgen.diagnostic import DgenError, Source, Word
+from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs, Result
 from dgen.events import Event, FileSaved, JobKept
 from dgen.media.metadata import read_config
@@ -63,6 +64,7 @@ LTX = {**TEXT, "guidance_scale": 3.0, "frame_rate": 12.0}
 COG = {**TEXT, "guidance_scale": 6.0}
 AD, XL = {**TEXT, "guidance_scale": 7.5}, "animatediff-sdxl"
 ALLEGRO = {**TEXT, "guidance_scale": 7.5, "clean_caption": False}
+SANA = {**TEXT, "guidance_scale": 6.0, "clean_caption": False, "use_resolution_binning": False, "frames": 5}
 MOTION = {"model_type": "animatediff", "motion_adapter": MotionAdapterUri(model="motion")}
 MOTION_XL = {**MOTION, "model_type": XL}
 STEERED = {**MOTION, "control_nets": (ControlNetUri(model="parts/edges"),), "image_seed": ImageSeed("video")}
@@ -111,6 +113,12 @@ CELLS = (
     ),
     Cell("hunyuan-video-1.5", "txt2vid", "HunyuanVideo15Pipeline", TEXT, side=32),
     Cell("hunyuan-video-1.5-i2v", "img2vid", "HunyuanVideo15ImageToVideoPipeline", TEXT, side=32),
+    Cell("skyreels-v2", "txt2vid", "SkyReelsV2Pipeline", {**TEXT, "guidance_scale": 6.0}),
+    Cell("skyreels-v2-image", "img2vid", "SkyReelsV2ImageToVideoPipeline", WAN, family="skyreels-v2"),
+    Cell("kandinsky5-video", "txt2vid", "Kandinsky5T2VPipeline", {**TEXT, "guidance_scale": 5.0}),
+    Cell("kandinsky5-video-i2v", "img2vid", "Kandinsky5I2VPipeline", {**TEXT, "guidance_scale": 5.0}),
+    Cell("sana-video", "txt2vid", "SanaVideoPipeline", SANA, side=32),
+    Cell("sana-video", "img2vid", "SanaImageToVideoPipeline", SANA, side=32),
     Cell("animatediff", "txt2vid", "AnimateDiffPipeline", AD),
     Cell("animatediff", "vid2vid", "AnimateDiffVideoToVideoPipeline", {**AD, "strength": 0.8}),
     Cell("sd", "txt2vid", "AnimateDiffPipeline", AD, MOTION, "animatediff"),
@@ -212,6 +220,10 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
             parts["motion_adapter"] = diffusers.MotionAdapter.from_pretrained(folder / "motion")
         if "control_nets" in cell.said:
             parts["controlnet"] = diffusers.ControlNetModel.from_pretrained(folder / "parts" / "edges")
+        if "kandinsky" in cell.toy:  # transformers wants torchvision for its reader, which reads text alone here
+            from transformers import Qwen2VLProcessor
+
+            parts["tokenizer"] = load_reader(Qwen2VLProcessor, folder / cell.toy / "tokenizer")
         pipe = getattr(diffusers, cell.pipeline).from_pretrained(folder / cell.toy, **parts)
         if "sdxl" in cell.toy:  # diffusers 0.42 leaves this part of the UNet at random
             unet = diffusers.UNet2DConditionModel.from_pretrained(folder / cell.toy / "unet")
@@ -233,6 +245,8 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         else:
             call |= {"image": given.image} if given.image is not None else {}
             call |= {"last_image": given.last} if given.last is not None else {}
+        if cell.toy == "sana-video":
+            del call["num_frames"]
         if cell.toy == "hunyuan-video-1.5-i2v":  # it chooses the size, and is made for this one
             call = {name: value for name, value in call.items() if name not in ("width", "height")}
         call |= {"conditioning_frames": list(given.control_videos[0])} if given.control_videos else {}

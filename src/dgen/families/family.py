@@ -50,6 +50,7 @@ class Family:
     aliases: tuple[str, ...] = ()
     multiple_of: int = 8  # width and height divide by it, in pixels
     default_size: int = 512  # pixels each way, when the model itself does not say
+    has_own_cells: bool = False  # whether what its denoisers call `sample_size` is no number of latent cells
     default_height: int | None = None  # pixels, where that is another
     accelerated_dtype: str = "float16"  # what `--dtype auto` means off the CPU
     checkpoint_keys: tuple[str, ...] = ()

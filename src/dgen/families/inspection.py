@@ -176,7 +176,7 @@ def _denoiser(folder: Path, family: Family) -> tuple[Size, int | None]:
         config = read_json(folder / part / "config.json")
         if config is not None:
             sample, channels = config.get("sample_size"), config.get("in_channels")
-            if sides := _sides(config, sample):
+            if not family.has_own_cells and (sides := _sides(config, sample)):
                 size = Size(*(side * _vae_factor(folder) for side in sides))
             return size, channels if isinstance(channels, int) else None
     return size, None

@@ -301,6 +301,49 @@ ANIMATEDIFF_SDXL = _Video(
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
+SKYREELS_V2 = _Video(
+    name="skyreels-v2",
+    label="SkyReels V2",
+    package="skyreels_v2",
+    pipelines={TXT2VID: "SkyReelsV2Pipeline", IMG2VID: "SkyReelsV2ImageToVideoPipeline"},
+    denoiser_channels={TXT2VID: (16,), IMG2VID: (36,)},
+    default_size=960,
+    default_height=544,
+    frame_group=4,
+    frame_rest=1,
+    ends="last_image",
+    ends_seen=("image_dim", "pos_embed_seq_len"),
+    defaults={"num_frames": 97, "fps": 24.0},
+)
+
+_Kandinsky5Video = partial(
+    _Video, package="kandinsky5", default_size=768, default_height=512, frame_group=4, frame_rest=1,
+    defaults={"num_frames": 121, "fps": 24.0},
+)  # fmt: skip
+
+KANDINSKY5_VIDEO = _Kandinsky5Video(
+    name="kandinsky5-video", label="Kandinsky 5 Video", pipelines={TXT2VID: "Kandinsky5T2VPipeline"}
+)
+KANDINSKY5_VIDEO_I2V = _Kandinsky5Video(
+    name="kandinsky5-video-i2v", label="Kandinsky 5 Video I2V", pipelines={IMG2VID: "Kandinsky5I2VPipeline"}
+)
+
+SANA_VIDEO = _Video(
+    name="sana-video",
+    label="Sana Video",
+    package="sana_video",
+    pipelines={TXT2VID: "SanaVideoPipeline", IMG2VID: "SanaImageToVideoPipeline"},
+    multiple_of=32,
+    default_size=832,
+    default_height=480,
+    has_own_cells=True,
+    frame_group=4,
+    frame_rest=1,
+    keywords={**_PER_PROMPT, "num_frames": "frames"},
+    call={"use_resolution_binning": False, "clean_caption": False},
+    defaults={"num_frames": 81, "fps": 16.0},
+)
+
 ROWS = (
     WAN,
     WAN_VACE,
@@ -314,6 +357,10 @@ ROWS = (
     HUNYUAN_VIDEO_15_I2V,
     MOCHI,
     ALLEGRO,
+    SKYREELS_V2,
+    KANDINSKY5_VIDEO,
+    KANDINSKY5_VIDEO_I2V,
+    SANA_VIDEO,
     ANIMATEDIFF,
     ANIMATEDIFF_SDXL,
 )
