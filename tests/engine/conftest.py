@@ -88,3 +88,36 @@ def flow_toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flow")
     make_all(folder)
     return folder
+
+
+def _makers() -> dict[str, Any]:
+    """What makes a toy of a family, by the name of the family."""
+    import toy_blocks
+    import toy_families
+    import toy_guided
+    import toy_looks
+    import toy_models
+    import toy_today
+    import toy_videos
+
+    found: dict[str, Any] = {}
+    for module in (toy_models, toy_families, toy_guided, toy_today, toy_looks, toy_blocks, toy_videos):
+        for value in vars(module).values():
+            found |= value if isinstance(value, dict) and all(map(callable, value.values())) else {}
+    return found
+
+
+@pytest.fixture(scope="session")
+def every_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a toy of every family that has one."""
+    from published_names import PUBLISHED
+
+    from dgen.families.rows import FAMILIES
+
+    made = tmp_path_factory.mktemp("denoisers")
+    every = _makers()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in {*FAMILIES, *PUBLISHED} & set(every):
+            every[name](made / name)
+    return made

@@ -32,47 +32,16 @@ UNTOLD = {"pixart-sigma", "pixart-alpha", "allegro"}
 """Families whose tensors are called alike in diffusers though their pictures and videos have nothing in common."""
 
 
-def makers() -> dict[str, Any]:
-    """What makes a toy of a family, by the name of the family."""
-    import toy_blocks
-    import toy_families
-    import toy_guided
-    import toy_looks
-    import toy_models
-    import toy_today
-    import toy_videos
-
-    found: dict[str, Any] = {}
-    for module in (toy_models, toy_families, toy_guided, toy_today, toy_looks, toy_blocks, toy_videos):
-        for value in vars(module).values():
-            found |= value if isinstance(value, dict) and all(map(callable, value.values())) else {}
-    return found
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a toy of every family that has one."""
-    from dgen.families.rows import FAMILIES
-
-    made = tmp_path_factory.mktemp("denoisers")
-    every = makers()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in {*FAMILIES, *PUBLISHED} & set(every):
-            every[name](made / name)
-    return made
-
-
 def denoiser(toy: Path) -> Path | None:
     """The file with the denoiser of a toy; None of one with several."""
     kinds = (*DENOISERS, "prior")
     return next((f for kind in kinds for f in sorted((toy / kind).glob("*.safetensors"))), None)
 
 
-def test_tensor_names_of_every_familys_denoiser_tell_it(folder: Path) -> None:
+def test_tensor_names_of_every_familys_denoiser_tell_it(every_toy: Path) -> None:
     from dgen.families.rows import FAMILIES
 
-    files = {toy.name: file for toy in folder.iterdir() if toy.name in FAMILIES and (file := denoiser(toy))}
+    files = {toy.name: file for toy in every_toy.iterdir() if toy.name in FAMILIES and (file := denoiser(toy))}
     assert len(files) > 45
     found = {}
     for name, file in files.items():
@@ -84,9 +53,9 @@ def test_tensor_names_of_every_familys_denoiser_tell_it(folder: Path) -> None:
     assert found == {name: INDISTINCT.get(name, name) for name in files if name not in UNTOLD}
 
 
-def test_families_and_modes_are_said_without_torch(folder: Path, tmp_path: Path) -> None:
+def test_families_and_modes_are_said_without_torch(every_toy: Path, tmp_path: Path) -> None:
     names = sorted(PUBLISHED)
-    files = [write_published(folder / n, n, tmp_path / f"{n}.safetensors", is_prefixed=True) for n in names]
+    files = [write_published(every_toy / n, n, tmp_path / f"{n}.safetensors", is_prefixed=True) for n in names]
     program = (
         "import contextlib, io, json, sys\n"
         "from dgen.cli.main import main\n"
@@ -123,7 +92,7 @@ RENDERED = sorted(set(PUBLISHED) - {"wan-image", "wan-vace"})  # which start fro
 
 @pytest.mark.parametrize("name", RENDERED)
 def test_published_file_draws_what_its_folder_draws(
-    folder: Path, shared_bench: Bench, tmp_path: Path, name: str
+    every_toy: Path, shared_bench: Bench, tmp_path: Path, name: str
 ) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -131,12 +100,12 @@ def test_published_file_draws_what_its_folder_draws(
     said = {"output_size": Size(64, 64) if mode == "txt2img" else Size(32, 32), **SHORT.get(name, {})}
 
     def render(**more: Any) -> list[bytes]:
-        job = shared_bench.job(folder / name, image_seed=None, **said, **more)
+        job = shared_bench.job(every_toy / name, image_seed=None, **said, **more)
         made = shared_bench.engine.render(job, Inputs(), lambda step, steps: None)
         return pixels(made) or [image.tobytes() for image in made.films[0]]
 
     plain = render()
-    file = write_published(folder / name, name, tmp_path / "model.safetensors")
+    file = write_published(every_toy / name, name, tmp_path / "model.safetensors")
     assert render(transformer=TransformerUri(model=str(file))) == plain
     tensors = load_file(file)
     for tensor in tensors.values():
@@ -144,39 +113,39 @@ def test_published_file_draws_what_its_folder_draws(
             tensor *= 0.9
     save_file(tensors, tmp_path / "other.safetensors")
     assert render(transformer=TransformerUri(model=str(tmp_path / "other.safetensors"))) != plain
-    assert render(transformer=TransformerUri(model=str(folder / name))) == plain
+    assert render(transformer=TransformerUri(model=str(every_toy / name))) == plain
     assert render() == plain
 
 
 @pytest.mark.parametrize("name", ["wan-image", "wan-vace", *RENDERED])
-def test_published_names_are_those_that_diffusers_reads(folder: Path, tmp_path: Path, name: str) -> None:
+def test_published_names_are_those_that_diffusers_reads(every_toy: Path, tmp_path: Path, name: str) -> None:
     import torch
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
     from safetensors.torch import load_file
 
-    cls = json.loads((folder / name / "transformer" / "config.json").read_text(encoding="utf-8"))["_class_name"]
-    file = write_published(folder / name, name, tmp_path / "model.safetensors")
+    cls = json.loads((every_toy / name / "transformer" / "config.json").read_text(encoding="utf-8"))["_class_name"]
+    file = write_published(every_toy / name, name, tmp_path / "model.safetensors")
     read = SINGLE_FILE_LOADABLE_CLASSES[cls]["checkpoint_mapping_fn"](checkpoint=load_file(file))
-    wanted = load_file(folder / name / "transformer" / "diffusion_pytorch_model.safetensors")
+    wanted = load_file(every_toy / name / "transformer" / "diffusion_pytorch_model.safetensors")
     assert {key for key, value in read.items() if value is not None} == set(wanted)
     assert all(torch.equal(read[key], value) for key, value in wanted.items())
 
 
 def test_file_without_the_rest_of_its_model_is_told_where_it_belongs(
-    folder: Path, shared_bench: Bench, tmp_path: Path
+    every_toy: Path, shared_bench: Bench, tmp_path: Path
 ) -> None:
     for toy, kind, label in (("wan", "transformer", "Wan 2.1 and 2.2"), ("sdxl", "unet", "Stable Diffusion XL")):
         file = tmp_path / f"{toy}.safetensors"
-        file.write_bytes((denoiser(folder / toy) or file).read_bytes())
+        file.write_bytes((denoiser(every_toy / toy) or file).read_bytes())
         with pytest.raises(EngineError) as caught:
-            shared_bench.job(file, model_config=str(folder / toy))
+            shared_bench.job(file, model_config=str(every_toy / toy))
         assert caught.value.message == f"`{toy}.safetensors` holds nothing but the {kind} of a model of {label}"
         assert caught.value.help == f"name a model, and the file beside it: `MODEL --{kind} {toy}.safetensors`"
 
 
-def test_family_without_a_converter_says_so(folder: Path, shared_bench: Bench) -> None:
+def test_family_without_a_converter_says_so(every_toy: Path, shared_bench: Bench) -> None:
     refused = []
-    for toy in sorted(folder.iterdir()):
+    for toy in sorted(every_toy.iterdir()):
         index = toy / "model_index.json"
         own = json.loads(index.read_text(encoding="utf-8")).get("transformer") if index.is_file() else None
         file = denoiser(toy)
@@ -188,29 +157,29 @@ def test_family_without_a_converter_says_so(folder: Path, shared_bench: Bench) -
     assert {"cogview4", "hunyuan-dit", "pixart-sigma", "cogvideox", "allegro", "hunyuan-image", "bria"} <= set(refused)
 
 
-def test_transformer_of_another_family_is_refused(folder: Path, shared_bench: Bench) -> None:
+def test_transformer_of_another_family_is_refused(every_toy: Path, shared_bench: Bench) -> None:
     with pytest.raises(EngineError, match="does not fit: its `_class_name` is"):
-        shared_bench.job(folder / "sd3", transformer=TransformerUri(model=str(folder / "flux")))
+        shared_bench.job(every_toy / "sd3", transformer=TransformerUri(model=str(every_toy / "flux")))
 
 
-def test_gguf_file_of_a_transformer_acts_as_in_diffusers(folder: Path, shared_bench: Bench, tmp_path: Path) -> None:
+def test_gguf_file_of_a_transformer_acts_as_in_diffusers(every_toy: Path, shared_bench: Bench, tmp_path: Path) -> None:
     import diffusers
     import torch
     from toy_models import make_gguf
 
-    file = make_gguf(folder / "flux", tmp_path / "flux.gguf", "transformer")
+    file = make_gguf(every_toy / "flux", tmp_path / "flux.gguf", "transformer")
     said = {"output_size": Size(64, 64)}
-    plain = pixels(shared_bench.render(folder / "flux", **said))
-    made = pixels(shared_bench.render(folder / "flux", transformer=TransformerUri(model=str(file)), **said))
+    plain = pixels(shared_bench.render(every_toy / "flux", **said))
+    made = pixels(shared_bench.render(every_toy / "flux", transformer=TransformerUri(model=str(file)), **said))
     assert made != plain
-    assert pixels(shared_bench.render(folder / "flux", **said)) == plain
+    assert pixels(shared_bench.render(every_toy / "flux", **said)) == plain
     by_hand = diffusers.FluxTransformer2DModel.from_single_file(
-        str(file), config=str(folder / "flux"), subfolder="transformer", torch_dtype=torch.float32,
+        str(file), config=str(every_toy / "flux"), subfolder="transformer", torch_dtype=torch.float32,
         quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=torch.float32),
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipe = diffusers.FluxPipeline.from_pretrained(folder / "flux", transformer=by_hand)
+        pipe = diffusers.FluxPipeline.from_pretrained(every_toy / "flux", transformer=by_hand)
     pipe.set_progress_bar_config(disable=True)
     drawn = torch.Generator("cpu").manual_seed(7)
     (image,) = pipe(

@@ -115,7 +115,7 @@ class Loader:
             with quiet():
                 return cls.from_single_file(
                     str(path), torch_dtype=torch_dtype(part.dtype), local_files_only=part.source.offline,
-                    **described, **_quantization(part),
+                    **described, **_quantization(part, cls),
                 ).eval()  # fmt: skip
         except Exception as error:
             raise bad_weights(part, [path], error) from error
@@ -160,7 +160,7 @@ def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str 
         with quiet():
             module, report = cls.from_pretrained(
                 str(folder), variant=variant, use_safetensors=weights.is_safe_format(files[0]), local_files_only=True,
-                output_loading_info=True, **{keyword: torch_dtype(part.dtype)}, **_quantization(part),
+                output_loading_info=True, **{keyword: torch_dtype(part.dtype)}, **_quantization(part, cls),
             )  # fmt: skip
     except Exception as error:
         raise bad_weights(part, files, error, _misfit(cls, folder, files)) from error
@@ -174,11 +174,15 @@ def _module(cls: Any, folder: Path, files: Sequence[Path], how: tuple[Part, str 
     return module.eval()
 
 
-def _quantization(part: Part) -> dict[str, Any]:
-    """Return the keyword that makes a loader quantize a part, when it is to be quantized."""
+def _quantization(part: Part, cls: Any) -> dict[str, Any]:
+    """Return the keyword that makes the loader of a class quantize a part, when it is to be quantized.
+
+    Some text encoders of transformers stand in a package of diffusers: their base class tells who loads them.
+    """
     if part.quantizer is None:
         return {}
-    return {"quantization_config": configuration(part.quantizer, part.library, torch_dtype(part.dtype))}
+    library = "transformers" if any(c.__module__.startswith("transformers.") for c in cls.__mro__) else "diffusers"
+    return {"quantization_config": configuration(part.quantizer, library, torch_dtype(part.dtype))}
 
 
 def _misfit(cls: Any, folder: Path, files: Sequence[Path]) -> str | None:
