@@ -42,9 +42,10 @@ def check_weighter(request: Request, family: Family) -> None:
     row = WEIGHTERS.rows().get(name)
     if family.whole_text and row is not None and not row.reads_whole:
         able = ", ".join(f"`{own}`" for own, other in WEIGHTERS.rows().items() if other.reads_whole)
+        others = some_of([f.name for f in FAMILIES.values() if f.weighs and not f.whole_text])
         raise EngineError(
             "unsupported-option", f"`{name}` weighs no prompts for T5, which {family.label} reads with", OPTION,
-            help=f"these do: {able}",
+            help=f"these do: {able}; with `{name}` these families can: {others}",
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 """What the documentation of a pipeline gives beside it: the values in its signature."""
 
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
+DETAILING = "detailing"  # the ability of families that paint parts of a picture again
 HI_DIFFUSION = "hi-diffusion"  # what `capabilities` of families with a UNet like that of the paper say
 FLOYD = "floyd"  # what an image seed with the picture of a first stage makes of a pipeline,
 LAST_FRAME = "last-frame"  # and what one with a last frame makes of it
@@ -156,6 +157,8 @@ class Family:
 
     def can(self, capability: str) -> bool:
         """Whether its pipelines have what an option asks for."""
+        if capability == DETAILING:
+            return INPAINT in self.pipelines and not self.makes_video and FLOYD not in self.capabilities
         return capability in self.capabilities or (capability == SADA and self.sada is not None)
 
     @property

@@ -17,7 +17,7 @@ class DetailingOptions:
 
     adetailer_detectors: tuple[NamedUri, ...] = opt(
         (), flag="--adetailer-detectors", short="-ad", many=True, stage=Stage.CALL, value=DetectorText(),
-        excludes=("outpaint", "inpaint_crop", "mask_blur"),
+        excludes=("outpaint", "inpaint_crop", "mask_blur"), capability="detailing",
         help="Find parts of the image seed, or of the picture that is made without one, and paint each again: a "
         "detector or a detection model, as in `color;color=red;prompt=a red star`; `--detector-help` lists detectors.",
     )  # fmt: skip

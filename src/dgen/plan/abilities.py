@@ -16,6 +16,7 @@ ADD_ONS = {
     "T2I adapter": "t2i_adapters",
     "IP-adapter": "ip_adapters",
     "PAG": "pag",
+    "ADetailer": "adetailer_detectors",
     "FreeU": "freeu",
     "DeepCache": "deep_cache",
     "HiDiffusion": "hi_diffusion",

@@ -18,7 +18,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.abilities import implied, modes_with, takes
 from dgen.plan.bind import Bound
 from dgen.plan.caches import at_odds, unfit
-from dgen.plan.control import STEERING, apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
+from dgen.plan.control import PAG_OPTIONS, STEERING, apart, asked_mode, beyond, misfits, said_by, said_in, variant_of
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
 from dgen.plan.limits import overdone
@@ -131,7 +131,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     for index, mode in enumerate(modes):
         pipeline = pipeline_of(facts, mode, variant) or pipeline_of(facts, mode)
         if pipeline is not None and "+" in variant and pipeline_of(facts, mode, variant) is None:
-            found.append(apart(bound, facts.family, mode))
+            found += _foreign(bound, facts) or [apart(bound, facts.family, mode)]
         elif pipeline is None:
             option = "image_seed" if index < _seeds(bound) else "adetailer_detectors"
             place = bound.span_of(option, index if index < _seeds(bound) else 0)
@@ -152,7 +152,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None and set(modes) != {TXT2IMG}:
         found += _without_steps(bound, facts.family, with_strength)
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _unstaged(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Iterator[Diagnostic]:
@@ -177,9 +177,12 @@ def _has_latents(family: Family, pipeline: str) -> bool:
     return accepts(pipeline, "latents", family.package) or "vae" in components(pipeline, family.package)
 
 
+_OTHER_PIPELINES = (*STEERING, *PAG_OPTIONS, "adetailer_detectors")
+
+
 def _foreign(bound: Bound, facts: ModelFacts) -> list[Diagnostic]:
-    """Find what follows control images beside a model whose family has no such thing."""
-    given = [(ROWS[name], bound.given[name].flag) for name in STEERING if name in bound]
+    """Find what asks for other pipelines beside a model whose family has none."""
+    given = [(ROWS[name], bound.given[name].flag) for name in _OTHER_PIPELINES if name in bound]
     modes = list(facts.family.pipelines)
     foreign = [(row, flag) for row, flag in given if not modes_with(facts.family, row)]
     return [_unsupported(row, flag.text, flag.span, facts, modes) for row, flag in foreign]
@@ -237,9 +240,10 @@ def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
             help=_ASKING_FOR.get(able),
         )  # fmt: skip
     others = [f.name for f in FAMILIES.values() if mode in f.pipelines and f.name != facts.family.name]
+    helps = (_ASKING_FOR.get(able), f"these families have it: {some_of(others)}" if others else None)
     return Diagnostic(
         code="unsupported-mode", message=f"{facts.family.label} has no {mode}", span=span,
-        help=_ASKING_FOR.get(able) or (f"these families have it: {some_of(others)}" if others else None),
+        help="; ".join(filter(None, helps)) or None,
     )  # fmt: skip
 
 
