@@ -109,6 +109,75 @@ def make_nucleusmoe_image(folder: Path) -> Path:
     return amended(folder, _class_name="NucleusMoEImagePipeline", processor=["transformers", "Qwen3VLProcessor"])
 
 
+def make_qwen_image_21(folder: Path) -> Path:
+    """Make a Qwen-Image 2.1 model of sixteen pixels a cell."""
+    from diffusers import AutoencoderKLQwenImage21, QwenImage21Transformer2DModel, QwenImagePipeline
+
+    seeded(106)
+    transformer = QwenImage21Transformer2DModel(
+        in_channels=8, out_channels=8, num_layers=2, attention_head_dim=16, num_attention_heads=2,
+        context_in_dim=WIDTH, axes_dims_rope=(4, 6, 6),
+    )  # fmt: skip
+    stir(transformer)
+    vae = AutoencoderKLQwenImage21(
+        base_dim=4, decoder_base_dim=4, z_dim=8, dim_mult=[1] * 5, num_res_blocks=1, latents_mean=[0.0] * 8,
+        latents_std=[1.0] * 8,
+    )  # fmt: skip
+    QwenImagePipeline(  # which has the same parts but the one that needs torchvision
+        scheduler=_flow(use_dynamic_shifting=True), vae=vae, text_encoder=qwen3_vl(), tokenizer=qwen_tokenizer(),
+        transformer=transformer,
+    ).save_pretrained(folder)  # fmt: skip
+    save_qwen_reader(folder / "processor", 16)
+    return amended(folder, _class_name="QwenImage21Pipeline", processor=["transformers", "Qwen3VLProcessor"])
+
+
+def make_bria_fibo(folder: Path) -> Path:
+    """Make a Bria FIBO model of sixteen pixels a cell."""
+    from diffusers import AutoencoderKLWan, BriaFiboPipeline, BriaFiboTransformer2DModel
+    from transformers import SmolLM3Config, SmolLM3ForCausalLM
+
+    seeded(107)
+    transformer = BriaFiboTransformer2DModel(
+        in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=2 * WIDTH, axes_dims_rope=[4, 4, 8], text_encoder_dim=WIDTH,
+    )  # fmt: skip
+    stir(transformer)
+    vae = AutoencoderKLWan(
+        base_dim=4, decoder_base_dim=4, z_dim=4, dim_mult=[1] * 4, num_res_blocks=1, is_residual=True, in_channels=12,
+        out_channels=12, patch_size=2, scale_factor_spatial=16, latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
+    )  # fmt: skip
+    words = SmolLM3Config(
+        vocab_size=128001, hidden_size=WIDTH, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, pad_token_id=0, bos_token_id=None, eos_token_id=None, tie_word_embeddings=True,
+    )  # fmt: skip
+    BriaFiboPipeline(
+        transformer=transformer, scheduler=_flow(use_dynamic_shifting=True), vae=vae,
+        text_encoder=SmolLM3ForCausalLM(words), tokenizer=qwen_tokenizer(),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def make_ideogram4(folder: Path) -> Path:
+    """Make an Ideogram 4 model, whose prompts a Qwen 3 VL model of 36 layers reads."""
+    from diffusers import Ideogram4Pipeline, Ideogram4Transformer2DModel
+
+    seeded(108)
+    transformers = [
+        Ideogram4Transformer2DModel(
+            in_channels=16, num_layers=1, attention_head_dim=16, num_attention_heads=2, intermediate_size=32,
+            adaln_dim=8, llm_features_dim=13 * WIDTH, mrope_section=(4, 2, 2),
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for transformer in transformers:
+        stir(transformer)
+    Ideogram4Pipeline(
+        scheduler=_flow(), vae=flux2_parts(is_told=False)["vae"], text_encoder=qwen3_vl(36, speaks=False),
+        tokenizer=qwen_tokenizer(), transformer=transformers[0], unconditional_transformer=transformers[1],
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 MAKERS: dict[str, Any] = {
     "ovis-image": make_ovis_image,
     "longcat-image": partial(make_longcat_image, pipeline="LongCatImagePipeline"),
@@ -117,5 +186,8 @@ MAKERS: dict[str, Any] = {
     "krea2": make_krea2,
     "krea2@distilled": partial(make_krea2, is_distilled=True),
     "nucleusmoe-image": make_nucleusmoe_image,
+    "qwen-image-21": make_qwen_image_21,
+    "bria-fibo": make_bria_fibo,
+    "ideogram4": make_ideogram4,
 }
 """How to make each."""

@@ -172,12 +172,13 @@ def bert_tokenizer() -> Any:
     return BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
 
 
-def save_qwen_reader(folder: Path) -> None:
+def save_qwen_reader(folder: Path, patch: int = 14) -> None:
     """Write the processor of a Qwen model as its folder holds it: the tokenizer, and what makes pictures small."""
     from transformers import Qwen2VLImageProcessorPil
 
     qwen_tokenizer().save_pretrained(folder)
-    Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56).save_pretrained(folder)
+    sides = {"min_pixels": (2 * patch) ** 2, "max_pixels": (4 * patch) ** 2}
+    Qwen2VLImageProcessorPil(patch_size=patch, **sides).save_pretrained(folder)
 
 
 def mistral(layers: int, *, speaks: bool = True) -> Any:

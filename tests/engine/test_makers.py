@@ -16,12 +16,16 @@ from dgen.engine.processors import load_reader
 from dgen.options.attachments import LoraUri
 from dgen.plan.resolve import made_size
 from dgen.values.extras import Extra
+from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
 SAID = {"prompt": "a red circle", "negative_prompt": "blurry"}
 ONCE = {"num_inference_steps": 1}
 AS_TYPED = {"enable_prompt_rewrite": False}
 TYPED = {"call": (Extra("enable_prompt_rewrite", "false"),)}
+STRONG, ALONE = {"guidance_scale": 3.0}, {"prompt": Prompt("a red circle")}
+SMALL, SMALLER = {"output_resolution": 64}, {"call": (Extra("output_resolution", "64"),)}
+SHORT, SHORTLY = {"prompt": "a red circle", "max_sequence_length": 64, **SIZE}, {**ALONE, "max_sequence_length": 64}
 CELLS = (
     Cell("ovis-image", "txt2img", "OvisImagePipeline", {**SAID, **SIZE}),
     Cell("longcat-image", "txt2img", "LongCatImagePipeline", {**SAID, **SIZE, **AS_TYPED}, TYPED),
@@ -32,6 +36,16 @@ CELLS = (
     Cell("krea2", "txt2img", "Krea2Pipeline", {**SAID, **SIZE, "guidance_scale": 2.0}, {"guidance_scale": 2.0}),
     Cell("krea2@distilled", "txt2img", "Krea2Pipeline", {**SAID, **SIZE, "guidance_scale": 0.0}),
     Cell("nucleusmoe-image", "txt2img", "NucleusMoEImagePipeline", {**SAID, **SIZE}),
+    Cell("qwen-image-21", "txt2img", "QwenImage21Pipeline", {**SAID, **SIZE}),
+    Cell("qwen-image-21", "txt2img", "QwenImage21Pipeline", {**SAID, **SIZE, "true_cfg_scale": 3.0}, STRONG),
+    Cell("qwen-image-21", "img2img", "QwenImage21Pipeline", {**SAID, **SIZE, **SMALL, "image": picture()}, SMALLER),
+    Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {**SAID, **SIZE}),
+    Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {"prompt": "a red circle", **SIZE}, ALONE),
+    Cell("ideogram4", "txt2img", "Ideogram4Pipeline", {**SHORT, "guidance_schedule": [7.0, 7.0]}, SHORTLY),
+    Cell(
+        "ideogram4", "txt2img", "Ideogram4Pipeline",
+        {**SHORT, "guidance_scale": 4.0, "guidance_schedule": None}, {**SHORTLY, "guidance_scale": 4.0},
+    ),
 )  # fmt: skip
 
 

@@ -66,6 +66,15 @@ def in_omnigen(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, A
     return {**named, "input_images": pictures, "prompt": said if "<|image_1|>" in said else f"{marks} {said}"}
 
 
+def in_ideogram(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Guide each step as the pipeline's own schedule does, however many there are, or all as the job says."""
+    if "guidance_schedule" in named or "guidance_scale" in named:
+        return {"guidance_schedule": None, **named}
+    steps = int(named["num_inference_steps"])
+    last = round(steps / 16)  # of 48 steps the last 3 polish
+    return {**named, "guidance_schedule": [7.0] * (steps - last) + [3.0] * last}
+
+
 def in_hunyuan_video(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     """Ask for four frames more of a model that is shown the picture as a frame, which its pipeline takes off again."""
     is_beside = pipeline.transformer.config.image_condition_type == "latent_concat"

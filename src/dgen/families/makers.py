@@ -63,4 +63,49 @@ NUCLEUSMOE_IMAGE = _Family(
     multiple_of=16,
 )
 
-ROWS = (OVIS_IMAGE, LONGCAT_IMAGE, LONGCAT_IMAGE_EDIT, ERNIE_IMAGE, KREA2, NUCLEUSMOE_IMAGE)
+QWEN_IMAGE_21 = _Family(
+    name="qwen-image-21",
+    gathers=True,
+    label="Qwen-Image 2.1",
+    package="qwenimage21",
+    pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "QwenImage21Pipeline"),
+    modular=dict.fromkeys(("QwenImage21ModularPipeline", "QwenImage21TurboModularPipeline"), "QwenImage21Pipeline"),
+    keywords={"guidance_scale": "true_cfg_scale"},
+    call={"negative_prompt": " "},  # without one it is not guided
+    multiple_of=32,
+)
+
+BRIA_FIBO = _Family(
+    name="bria-fibo",
+    label="Bria FIBO",
+    package="bria_fibo",
+    pipelines={TXT2IMG: "BriaFiboPipeline"},
+    multiple_of=32,
+)
+
+IDEOGRAM4 = Family(
+    name="ideogram4",
+    packs=False,
+    label="Ideogram 4",
+    package="ideogram4",
+    pipelines={TXT2IMG: "Ideogram4Pipeline"},
+    modular={"Ideogram4ModularPipeline": "Ideogram4Pipeline"},
+    multiple_of=16,
+    default_size=2048,
+    accelerated_dtype="bfloat16",
+    as_signed=("num_inference_steps",),
+    defaults={"guidance_scale": None},  # each step has its own
+    prepares="dgen.engine.particular:in_ideogram",
+)
+
+ROWS = (
+    OVIS_IMAGE,
+    LONGCAT_IMAGE,
+    LONGCAT_IMAGE_EDIT,
+    ERNIE_IMAGE,
+    KREA2,
+    NUCLEUSMOE_IMAGE,
+    QWEN_IMAGE_21,
+    BRIA_FIBO,
+    IDEOGRAM4,
+)
