@@ -43,15 +43,29 @@ MAY_IMPORT: dict[str, set[str]] = {
     "refiners": BASE | {"registry"},
     "weighters": BASE | {"registry"},
     "retouching": BASE | {"engine", "media", "options", "plan"},
+    "repainting": BASE | {"detectors", "processors"},
     "misprocessing": BASE | {"families", "media", "options", "plan", "processors"},
     "darkroom": BASE | {"engine", "families", "media", "misprocessing", "options", "plan", "processors", "retouching"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "detailing": BASE
     | {"detectors", "engine", "families", "media", "options", "plan", "processors", "registry", "retouching"},
     "plugins": BASE
-    | {"detectors", "families", "lang", "networks", "options", "processors", "upscalers", "refiners", "weighters"},
+    | {"detectors", "families", "lang", "networks", "options", "processors", "repainting", "upscalers", "refiners"}
+    | {"weighters"},
     "preflight": BASE
-    | {"detailing", "detectors", "engine", "families", "help", "media", "options", "plan", "processors", "registry"}
+    | {
+        "detailing",
+        "detectors",
+        "engine",
+        "families",
+        "help",
+        "media",
+        "misprocessing",
+        "options",
+        "plan",
+        "processors",
+        "registry",
+    }
     | {"refiners", "retouching", "weighters"},
     "commands": FLOW
     | {"config", "darkroom", "fetch", "misprocessing", "preflight", "processors", "upscalers", "upscaling"},
@@ -105,7 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "locking": BASE | {"config", "engine", "media", "plan", "planning"},
     "explaining": BASE | {"media", "plan", "planning"},
     "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "footage", "session"},
-    "api": FLOW | {"cache", "check", "planning", "preflight", "session", "studio"},
+    "api": FLOW | {"cache", "check", "detailing", "planning", "preflight", "session", "studio"},
     "check": FLOW | {"commands", "misprocessing", "preflight", "upscaling"},
     "cli": BASE
     | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "families"}

@@ -157,7 +157,10 @@ def processor_page() -> str:
             shown = f"\n![What {name} makes{by_hand}](pictures/processors/{name}.png)\n"
             picture = shown + (f"\nWhat it makes{by_hand}.\n" if by_hand else "")
             picture = "" if row.has_model and name not in BY_HAND else picture
-            parts.append(f'\n```\n\\image_process photo.png --processors "{row.example}"\n```\n{picture}')
+            before = (
+                "MODEL --prompts TEXT --post-processors" if row.repaints else "\\image_process photo.png --processors"
+            )
+            parts.append(f'\n```\n{before} "{row.example}"\n```\n{picture}')
     return "".join(parts)
 
 

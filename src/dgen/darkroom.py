@@ -21,7 +21,7 @@ from dgen.plan.control import asked_mode, control_images, is_steered, said_by
 from dgen.plan.resolve import Job, align, family_of, fit, made_size, multiple_for, resolve, seed_size
 from dgen.plan.shots import Moving
 from dgen.plan.video import take_of
-from dgen.processors import Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains
+from dgen.processors import Bench, Chain, Detection, Lens, Seer, Step, Unseen, chain_of, chains
 from dgen.retouching import PADDING, Cut, blended, cut, empty_mask, grown, soft
 from dgen.schema import BadValue
 from dgen.values.image_seed import AdapterImage, ImageSeed
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _KEPT = 24
+
+Repaint = Callable[["Image", Any], "Image"]
+"""Takes a picture and what a `Repainting` says; returns the picture with some parts painted again."""
 
 
 class Darkroom:
@@ -73,30 +76,35 @@ class Darkroom:
             raise ValueError("a darkroom without an engine runs no models")
         return self._engine.look(lens, said.device, offline=self.pictures.offline, stays=not said.model_offload)
 
+    def repaint(self, image: Image, said: Any) -> Image:
+        """Refuse: no job made the pictures of a darkroom."""
+        raise BadValue("it paints with the pipeline that made a picture", help="use it in `--post-processors`")
+
     # ---- running a chain -----------------------------------------------------------------------------------------
 
-    def develop(self, image: Image, chain: Chain) -> Image:
-        """Return a picture after the processors of a chain.
+    def develop(self, image: Image, chain: Chain, repaint: Repaint | None = None) -> Image:
+        """Return a picture after the processors of a chain; `repaint` paints parts of it with what made it.
 
         Raises:
             EngineError: a processor refuses its arguments or the picture, or fails; it names the word.
         """
         if chain and image.mode == "RGBA":
-            return self._developed_beside(image, chain)
+            return self._developed_beside(image, chain, repaint)
         key = hashlib.sha256(b"%dx%d" % image.size + image.tobytes()).hexdigest() if chain else ""
+        bench = self if repaint is None else _Beside(self, repaint)
         for step in chain:
             key = self._key_after(key, step)
-            made = self._kept.pop(key, None)
-            image = self._made(step, image) if made is None else made
+            made = None if step.chosen.row.repaints else self._kept.pop(key, None)  # a job's painting is its own
+            image = self._made(step, image, bench) if made is None else made
             self._kept[key] = image
             self._save(step, image, key)
         while len(self._kept) > _KEPT:
             del self._kept[next(iter(self._kept))]
         return image
 
-    def _developed_beside(self, image: Image, chain: Chain) -> Image:
+    def _developed_beside(self, image: Image, chain: Chain, repaint: Repaint | None) -> Image:
         """Return a picture with transparency after processors, which see its colours alone."""
-        made = self.develop(image.convert("RGB"), chain)
+        made = self.develop(image.convert("RGB"), chain, repaint)
         made.putalpha(image.getchannel("A").resize(made.size))
         return made
 
@@ -114,10 +122,10 @@ class Darkroom:
             except BadValue:  # the processor itself will say so
                 continue
 
-    def _made(self, step: Step, image: Image) -> Image:
+    def _made(self, step: Step, image: Image, bench: Bench) -> Image:
         row = step.chosen.row
         try:
-            made = self._called(step, image)
+            made = self._called(step, image, bench)
         except (BadValue, EngineError, DgenError) as error:
             raise _blamed(error, step) from error
         except MemoryError:
@@ -130,7 +138,7 @@ class Darkroom:
             raise EngineError("bad-plugin", message, step.option, _where(step)).at(step.index)
         return made
 
-    def _called(self, step: Step, image: Image) -> Image:
+    def _called(self, step: Step, image: Image, bench: Bench) -> Image:
         from PIL.Image import Image as Picture
 
         said, row = step.chosen.said, step.chosen.row
@@ -139,7 +147,7 @@ class Darkroom:
         if issubclass(row.options, Detection) and wanted is not None:
             seen = brought_to(image, fit(Size(*image.size), wanted, said.detect_aspect, said.detect_align))
         try:
-            made: Any = row.call(said, seen.copy(), self)
+            made: Any = row.call(said, seen.copy(), bench)
         except Unseen:
             made = seen if row.unseen is None else row.unseen(said, seen)
         if not isinstance(made, Picture):
@@ -316,10 +324,13 @@ class Darkroom:
         aspect = image.aspect if image.aspect is not None else True
         return brought_to(picture, fit(_size(picture), image.resize, aspect, image.align or 1))
 
-    def finished(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
-        """Return the pictures of a job, put back where they were cut out, after `--post-processors`."""
+    def finished(self, job: Job, images: tuple[Image, ...], repaint: Repaint) -> tuple[Image, ...]:
+        """Return the pictures of a job, put back where they were cut out, after `--post-processors`.
+
+        `repaint` paints parts of one with the job's pipeline.
+        """
         chain = _chain(job.request, "post_processors")
-        return tuple(self.develop(image, chain) for image in self._put_back(job, images))
+        return tuple(self.develop(image, chain, repaint) for image in self._put_back(job, images))
 
     def _put_back(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
         r = job.request
@@ -357,6 +368,30 @@ class Darkroom:
         image = self.develop(brought_to(early, fitting.before if _resizes(late) else fitting.job.size), late)
         _same_aspect(Size(*image.size), fitting.job.size, f"processed {what}")
         return brought_to(image, fitting.job.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What processors of a finished picture can ask for: a darkroom, and the pipeline that made the picture."""
+
+    room: Darkroom
+    paint: Repaint
+
+    def picture(self, path: str) -> Image:
+        """Return another picture."""
+        return self.room.picture(path)
+
+    def processed(self, image: Image, chain: Sequence[NamedUri]) -> Image:
+        """Return a picture after other processors."""
+        return self.room.processed(image, chain)
+
+    def look(self, lens: Lens, said: Any) -> AbstractContextManager[Seer]:
+        """Give a model for as long as a block lasts."""
+        return self.room.look(lens, said)
+
+    def repaint(self, image: Image, said: Any) -> Image:
+        """Return a picture of which parts were painted again."""
+        return self.paint(image, said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from dgen.engine.protocol import Engine, EngineError, Inputs, OnStep, Preview, R
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import INPAINT, TXT2IMG
 from dgen.media.decode import brought_to
-from dgen.options.request import Request
+from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
 from dgen.plan.control import said_by, variant_of
 from dgen.plan.resolve import Job, fit, pipeline_of
-from dgen.processors import Lens, Seer
+from dgen.processors import Lens, Seer, Unseen
 from dgen.registry import Chosen
 from dgen.retouching import Cut, cut
 from dgen.schema import BadValue
@@ -125,13 +125,29 @@ class Detailing:
         if job.mode == TXT2IMG:
             base = replace(job, request=replace(job.request, strength=None))
             whole = self._engine.render(base, inputs, telling.on_step, telling.preview)
-        pipeline = pipeline_of(facts, INPAINT, variant_of(said_by(job.request), facts.family))
+        detectors = tuple(DETECTORS.read(str(uri)) for uri in job.request.adetailer_detectors)
         made: list[Image] = []
         for number, picture in enumerate(whole.images):
             request = replace(job.request, seed=(job.request.seed or 0) + number, num_images_per_prompt=None)
-            one = replace(job, mode=INPAINT, pipeline=str(pipeline), request=request)
-            made.append(_Pass(self, one, inputs, facts, telling).over(picture))
+            made.append(_Pass(self, _painting(job, request, facts), inputs, facts, telling).over(picture, detectors))
         return replace(whole, images=tuple(made))
+
+    def repaint(self, job: Job, facts: ModelFacts, telling: Telling, image: Image, said: Any) -> Image:
+        """Return a picture of a job, some parts painted again as `said`, a `Repainting`, says.
+
+        Raises:
+            BadValue: the job's model cannot paint parts.
+            EngineError: as the engine's `render`; the detector fails or is told nonsense.
+            Unseen: models are not run now.
+        """
+        if not self._engine.draws:
+            raise Unseen
+        request = replace(job.request, **_ALONE, **_said_of_painting(said, job.request))
+        chosen = DETECTORS.read(str(said.model))
+        given = {name: getattr(said, field) for name, field in _OF_DETECTOR.items()}
+        given = {name: value for name, value in given.items() if value is not None and hasattr(chosen.said, name)}
+        detector = replace(chosen, said=replace(chosen.said, **given))
+        return _Pass(self, _painting(job, request, facts), Inputs(), facts, telling).over(image, (detector,))
 
     def found(self, chosen: Chosen[Row], index: int, image: Image) -> Sequence[Found]:
         """Return what a detector is sure enough of.
@@ -175,14 +191,13 @@ class _Pass:
     facts: ModelFacts
     telling: Telling
 
-    def over(self, picture: Image) -> Image:
-        """Return a picture after all its detectors."""
-        for index, uri in enumerate(self.job.request.adetailer_detectors):
-            chosen = DETECTORS.read(str(uri))
+    def over(self, picture: Image, detectors: Sequence[Chosen[Row]]) -> Image:
+        """Return a picture after detectors."""
+        for index, chosen in enumerate(detectors):
             manner = manner_of(chosen.said, self.job.request)
             found = manner.chosen(self.detailing.found(chosen, index, picture))
             if not found:
-                self.detailing.tell_nothing(str(uri.name))
+                self.detailing.tell_nothing(chosen.said.name)
             for each in found:
                 picture = self._painted(picture, each, manner, (chosen, index))
         return picture
@@ -217,6 +232,45 @@ class _Pass:
             return part.inputs(replace(self.inputs, controls=controls), size, manner.mask_blur)
         made = part.inputs(replace(self.inputs, controls=()), size, manner.mask_blur)
         return replace(made, controls=tuple(brought_to(image, size) for image in controls))
+
+
+def _painting(job: Job, request: Request, facts: ModelFacts) -> Job:
+    """Return the job that paints parts of what a job made, with a request of its own.
+
+    Raises:
+        BadValue: the model cannot.
+    """
+    pipeline = pipeline_of(facts, INPAINT, variant_of(said_by(request), facts.family))
+    if pipeline is None:
+        raise BadValue(f"this model of {facts.family.label} has no {INPAINT}", code="unsupported-mode")
+    return replace(job, mode=INPAINT, pipeline=pipeline, request=request)
+
+
+_ALONE: dict[str, Any] = {
+    "control_nets": (), "t2i_adapters": (), "ip_adapters": (), "image_encoder": None, "sdxl_refiner": None,
+    "high_noise_fraction": None, "denoising_start": None, "denoising_end": None, "sigmas": None, "timesteps": None,
+    "prompt_2": None, "prompt_3": None, "num_images_per_prompt": None, "call": (), "adetailer_detectors": (),
+}  # fmt: skip
+"""What the painting of a part leaves out of a finished picture's request: what steered the whole of it."""
+
+_OF_DETECTOR = {
+    **{name: name for name in ("confidence", "prompt", "negative_prompt", "weight_name", "subfolder", "revision")},
+    **{field.name: field.name for field in fields(Manner)}, "device": "detector_device",
+}  # fmt: skip
+"""What a detector takes, and how `Repainting` calls it."""
+
+
+def _said_of_painting(said: Any, request: Request) -> dict[str, Any]:
+    """Return what `Repainting` says of the job that paints, by the fields of `Request`."""
+    manner = {f"adetailer_{field.name}": ROWS[f"adetailer_{field.name}"].implied for field in fields(Manner)}
+    return {
+        **{name: value for name, value in manner.items() if getattr(request, name) is None},
+        "prompt": Prompt(said.prompt, said.negative_prompt or ""), "prompt_weighter": said.prompt_weighter,
+        "seed": request.seed if said.seed is None else said.seed, "strength": said.strength,
+        "num_inference_steps": said.inference_steps, "guidance_scale": said.guidance_scale,
+        "pag": said.pag_scale is not None or said.pag_adaptive_scale is not None,
+        "pag_scale": said.pag_scale, "pag_adaptive_scale": said.pag_adaptive_scale,
+    }  # fmt: skip
 
 
 def _own_prompts(said: Any, request: Request) -> dict[str, Any]:

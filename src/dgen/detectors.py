@@ -121,6 +121,24 @@ class Finding(Computing):
     outpaint: bool = opt(False, value=Flag(), help="With `masks`: what was found is black, and the rest white.")
 
 
+class DetectorText(OpenUri):
+    """A detector in one word: its name, or a model."""
+
+    names_models = True
+
+    def map_paths(self, value: NamedUri, change: Callable[[str], str]) -> NamedUri:
+        """Change the model when it is a path of this machine."""
+        is_path = is_local(value.name) and value.name not in DETECTORS.rows()
+        return NamedUri(change(value.name), value.arguments) if is_path else value
+
+    def recorded(self, value: NamedUri) -> NamedUri:
+        """Leave out where it computes."""
+        return NamedUri(value.name, tuple(pair for pair in value.arguments if pair[0] not in _OF_THE_RUN))
+
+
+_OF_THE_RUN = ("device", "model_offload")
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Something in a picture: where, how surely (0 to 1), its class by name and number, and maybe its own pixels."""
@@ -162,22 +180,6 @@ DETECTORS: Registry[Row] = Registry("detector", Detecting, takes=3, otherwise=MO
 def detector(name: str, options: type) -> Callable[[Detect], Detect]:
     """Register a function as the detector of a name; `options` is a `@record` class that joins `Detecting`."""
     return DETECTORS.registering(lambda call: Row(name, options, call))
-
-
-class DetectorText(OpenUri):
-    """A detector in one word: its name, or a model."""
-
-    def map_paths(self, value: NamedUri, change: Callable[[str], str]) -> NamedUri:
-        """Change the model when it is a path of this machine."""
-        is_path = is_local(value.name) and value.name not in DETECTORS.rows()
-        return NamedUri(change(value.name), value.arguments) if is_path else value
-
-    def recorded(self, value: NamedUri) -> NamedUri:
-        """Leave out where it computes."""
-        return NamedUri(value.name, tuple(pair for pair in value.arguments if pair[0] not in _OF_THE_RUN))
-
-
-_OF_THE_RUN = ("device", "model_offload")
 
 
 # ---- what is done with findings ------------------------------------------------------------------------------------

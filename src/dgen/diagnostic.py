@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "program-failed": "A program that `\\exec` started ended with an exit code other than 0, or was killed.",
     "file-failed": "The system refused what a directive asks of files: no permission, not empty, there already.",
     "unknown-plugin": "No plugin of that kind has that name.",
+    "processor-place": "An image processor stands where it cannot work.",
     "processor-chains": "There are more chains of image processors than pictures that they could be for.",
     "missing-package": "A plugin, or something of the libraries, needs a Python package that is not installed.",
     "bad-plugin": "A plugin module cannot be imported, or registers what is there already.",

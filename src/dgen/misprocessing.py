@@ -6,14 +6,17 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from dgen.diagnostic import Diagnostic, Word
-from dgen.families.rows import TXT2IMG
+from dgen.families.inspection import ModelFacts
+from dgen.families.rows import INPAINT, TXT2IMG
 from dgen.media.write import FORMATS
-from dgen.options.request import ROWS
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_in
-from dgen.processors import NEXT, PROCESSORS, surplus
+from dgen.plan.resolve import no_mode, pipeline_of
+from dgen.processors import NEXT, PROCESSORS, ProcessorText, local_models_in, surplus
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed
+from dgen.values.scalars import HUB_NAMES
+from dgen.values.uri import NamedUri
 
 OF_SEEDS = ("seed_image_processors", "mask_image_processors", "control_image_processors")
 """The options whose processors work on what a job starts from."""
@@ -39,19 +42,48 @@ def processor_mistakes(bound: Bound) -> Iterator[Diagnostic]:
     for option in OPTIONS:
         held = bound.given.get(option)
         if held is not None:
-            yield from wrong_processors(held)
+            yield from wrong_processors(held, of_a_job=option == "post_processors")
             yield from _too_many(bound, held, option)
 
 
-def wrong_processors(held: Given) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the processors that an option names, each by itself."""
+def missing_models(bound: Bound) -> Iterator[Diagnostic]:
+    """Yield the models of image processors that are not there, so that no picture is made in vain."""
+    for word, uri in _processors_in(bound, OPTIONS):
+        for model in local_models_in(uri):
+            if not Path(model).expanduser().exists():
+                message = f"`{uri.name}`: there is no file or folder `{model}`"
+                yield Diagnostic(code="missing-file", message=message, span=word.span, help=HUB_NAMES)
+
+
+def unpainted(bound: Bound, facts: ModelFacts) -> Iterator[Diagnostic]:
+    """Yield the image processors that let a model paint parts of its pictures which cannot."""
+    for word, uri in _processors_in(bound, ("post_processors",)):
+        row = PROCESSORS.rows().get(uri.name)
+        if row is not None and row.repaints and pipeline_of(facts, INPAINT) is None:
+            yield no_mode(facts, INPAINT, word.span)
+
+
+def _processors_in(bound: Bound, options: Sequence[str]) -> Iterator[tuple[Word, NamedUri]]:
+    for option in options:
+        held = bound.given.get(option)
+        if held is not None:
+            yield from zip(held.words, held.values, strict=True)
+
+
+def wrong_processors(held: Given, *, of_a_job: bool) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the processors that an option names, each by itself; `of_a_job`: it made the picture."""
     for word in held.words:
         if word.text == NEXT:
             continue
         try:
-            said = PROCESSORS.read(word.text).said
-            if said.output_file is not None:
-                ending_of(Path(said.output_file))
+            chosen = PROCESSORS.read(word.text)
+            if chosen.said.output_file is not None:
+                ending_of(Path(chosen.said.output_file))
+            if chosen.row.repaints and not of_a_job:
+                raise BadValue(
+                    f"`{chosen.row.name}` paints with the pipeline that made a picture, and none made this one",
+                    code="processor-place", help="use it in `--post-processors`",
+                )  # fmt: skip
         except BadValue as error:
             yield value_error(error, word, held.flag.text)
 
@@ -96,8 +128,6 @@ def _pictures(seed: ImageSeed, option: str, has_nets: bool) -> int:
 
 def outside_a_config(bound: Bound) -> Iterator[Word]:
     """Yield the words that name processors with arguments which a config never says."""
-    for option in OPTIONS:
-        held = bound.given.get(option)
-        for word, uri in zip(held.words, held.values, strict=True) if held is not None else ():
-            if ROWS[option].as_recorded((uri,)) != (uri,):
-                yield word
+    for word, uri in _processors_in(bound, OPTIONS):
+        if ProcessorText().recorded(uri) != uri:
+            yield word

@@ -32,6 +32,7 @@ from dgen.processors import (
     image_processor,
 )
 from dgen.refiners import Noise, Refining, latents_processor
+from dgen.repainting import Repainting
 from dgen.schema import BadValue, opt, options, record, same_as
 from dgen.upscalers import TextOrder, Upscaling, Writer, prompt_upscaler
 from dgen.values.scalars import (
@@ -83,6 +84,7 @@ __all__ = [
     "Reader",
     "Real",
     "Refining",
+    "Repainting",
     "Seeing",
     "Seer",
     "Sight",

@@ -18,6 +18,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.samplers import SAMPLERS, SPACINGS
 from dgen.families.signatures import parameters
 from dgen.media.read import PictureFiles
+from dgen.misprocessing import missing_models, unpainted
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
 from dgen.plan.embedded import said_in
@@ -42,13 +43,13 @@ def look_into(
     bound: Bound, expansion: Expansion, engine: Engine, pictures: PictureFiles
 ) -> tuple[ModelFacts | None, list[Diagnostic]]:
     """Return what a statement's model is, None when it cannot be told, and everything that is wrong with both."""
-    found = [*missing_files(bound, pictures)]
+    found = [*missing_files(bound, pictures), *missing_models(bound)]
     first = next(iter(expansion))
     try:
         facts = engine.inspect(first)
     except EngineError as error:
         return None, [*found, engine_diagnostic(error, bound)]
-    found += check_support(bound, facts, moves_in(pictures.clip))
+    found += (*check_support(bound, facts, moves_in(pictures.clip)), *unpainted(bound, facts))
     found += check_schedulers(engine, bound, first, (facts, expansion.values("scheduler")))
     return facts, found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dgen.registry import Chosen, PluginRow, Registry
 from dgen.schema import BadValue, NamesPaths, opt, options, record
-from dgen.values.scalars import FilePath, Flag, Integer, ModelSource, SizeText, Text, is_url
+from dgen.values.scalars import FilePath, Flag, Integer, SizeText, Text, is_url
 from dgen.values.uri import NamedUri, OpenUri
 
 if TYPE_CHECKING:
@@ -158,6 +158,16 @@ class Bench(Protocol):
         """
         ...
 
+    def repaint(self, image: Image, said: Any) -> Image:
+        """Return a picture of which parts were painted again by the pipeline that made it, as `Repainting` says.
+
+        Raises:
+            BadValue: no pipeline made the picture, or it cannot paint parts.
+            EngineError: the model cannot be had, or fails.
+            Unseen: models are not run now.
+        """
+        ...
+
 
 Process = Callable[[Any, Any, Bench], Any]
 """Takes the arguments as an instance of the row's class, an RGB picture, and a bench; returns a picture."""
@@ -168,16 +178,18 @@ class Row(PluginRow):
     """An image processor; `resizes`: what it returns may have another size. `example` is how it may be written.
 
     `unseen` makes what stands for its picture where models are not run; without it that is the picture it was given.
+    `repaints`: it asks for the pipeline of the job whose picture it works on.
     """
 
     resizes: bool = False
     example: str = ""
     unseen: Callable[[Any, Any], Any] | None = None
+    repaints: bool = False
 
     @property
     def has_model(self) -> bool:
         """Whether it looks through a model."""
-        return any(isinstance(row.value, ModelSource) for row in self.arguments.values())
+        return any(getattr(row.value, "names_models", False) for row in self.arguments.values())
 
     @property
     def shown(self) -> str:
@@ -189,10 +201,11 @@ PROCESSORS: Registry[Row] = Registry("image processor", Processing, takes=3)
 
 
 def image_processor(
-    name: str, options: type, resizes: bool = False, example: str = "", unseen: Callable[[Any, Any], Any] | None = None
-) -> Callable[[Process], Process]:
+    name: str, options: type, resizes: bool = False, example: str = "", unseen: Callable[[Any, Any], Any] | None = None,
+    repaints: bool = False,
+) -> Callable[[Process], Process]:  # fmt: skip
     """Register a function as the image processor of a name; `options` is a `@record` class that joins `Processing`."""
-    return PROCESSORS.registering(lambda call: Row(name, options, call, resizes, example, unseen))
+    return PROCESSORS.registering(lambda call: Row(name, options, call, resizes, example, unseen, repaints))
 
 
 class ProcessorText(OpenUri):
@@ -205,12 +218,7 @@ class ProcessorText(OpenUri):
         def mapped(name: str, text: str) -> str:
             row = rows.get(name.replace("_", "-"))
             kind = row.value if row is not None else None
-            if not isinstance(kind, NamesPaths) or is_url(text):
-                return text
-            try:
-                return kind.format(kind.map_paths(kind.parse(text), change))  # type: ignore[attr-defined]
-            except BadValue:
-                return text
+            return _map_paths(kind, text, change) if isinstance(kind, NamesPaths) and not is_url(text) else text
 
         return NamedUri(value.name, tuple((n, mapped(n, t)) for n, t in value.arguments))
 
@@ -230,7 +238,7 @@ class ProcessorText(OpenUri):
         return NamedUri(value.name, tuple(told))
 
 
-_OF_THE_RUN = ("device", "output_file", "output_overwrite")
+_OF_THE_RUN = ("device", "detector_device", "output_file", "output_overwrite")
 
 
 def _arguments(value: NamedUri) -> dict[str, Any]:
@@ -343,6 +351,24 @@ def surplus(uris: Sequence[NamedUri], pictures: int) -> int | None:
     if pictures == 0:
         return 0
     return places[pictures - 1] if len(places) >= pictures else None
+
+
+def local_models_in(uri: NamedUri) -> Iterator[str]:
+    """Yield the models of a processor that are files or folders of this machine."""
+    rows, found = _arguments(uri), list[str]()
+    for name, text in uri.arguments:
+        row = rows.get(name.replace("_", "-"))
+        if row is not None and getattr(row.value, "names_models", False):
+            _map_paths(row.value, text, lambda path: found.append(path) or path)
+    yield from found
+
+
+def _map_paths(kind: Any, text: str, change: Callable[[str], str]) -> str:
+    """Return a value with its paths changed; a wrong one stays, and is told of elsewhere."""
+    try:
+        return kind.format(kind.map_paths(kind.parse(text), change))
+    except BadValue:
+        return text
 
 
 def paths_in(uris: Sequence[NamedUri]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dgen import config as configs
@@ -177,7 +178,8 @@ class Studio:
         result = self.engine.render(first, inputs, on_steps([each.on_step() for each in tellings]))
         for index, (shot, job) in enumerate(left):
             part = slice(index * job.pictures, (index + 1) * job.pictures)
-            images = _sheets(job, self.darkroom.finished(job, result.images[part]))
+            watching = Watching(tellings[index].on_step(), None)
+            images = _sheets(job, self.finished(job, result.images[part], place[0], watching))
             tellings[index].rendered(images, result.flagged[part])
             self._write(job, images or result.latents[part], shot, configs.at_once(jobs, index, result.parts))
         return len(pack) - len(left)
@@ -214,16 +216,22 @@ class Studio:
         watching = Watching(telling.on_step(), telling.preview())
         result = self._patiently(lambda: self.detailing.render(job, inputs, facts, watching))
         if job.frames is not None:
-            telling.rendered(self._write_films(job, result, shot))
+            telling.rendered(self._write_films(job, result, shot, lambda i: self.finished(job, i, facts, watching)))
             return False
-        images = _sheets(job, self.darkroom.finished(job, result.images))
+        images = _sheets(job, self.finished(job, result.images, facts, watching))
         telling.rendered(images, result.flagged)
         self._write(job, images or result.latents, shot)
         return False
 
-    def _write_films(self, job: Job, made: Result, shot: Shot) -> tuple[Any, ...]:
+    def finished(self, job: Job, images: tuple[Any, ...], facts: ModelFacts, watching: Watching) -> tuple[Any, ...]:
+        """Return the pictures of a job after its `--post-processors`, which may paint parts of them once more."""
+        return self.darkroom.finished(job, images, partial(self.detailing.repaint, job, facts, watching))
+
+    def _write_films(
+        self, job: Job, made: Result, shot: Shot, finish: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    ) -> tuple[Any, ...]:
         """Write the videos of a job; return what stands for them, a picture of the first frame."""
-        first = self.footage.write(job, made, shot.count, lambda image: self.darkroom.finished(job, (image,))[0])
+        first = self.footage.write(job, made, shot.count, lambda image: finish((image,))[0])
         return () if first is None else (first,)
 
     def _start_film(self, shot: Shot, place: tuple[ModelFacts, str]) -> None:

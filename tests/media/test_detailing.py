@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 from shapes.judge import see
 
+from dgen.api import Engine
 from dgen.cli.main import main
 from dgen.detailing import Manner, manner_of
 from dgen.detectors import DETECTORS, Found
@@ -219,3 +220,36 @@ def test_pieces_of_a_colour_are_what_scipy_labels() -> None:
         assert each.box == (columns.start, rows.start, columns.stop, rows.stop)
     few = DETECTORS.read("color;color=red;smallest=0.01")
     assert 0 < len(few.row.call(few.said, image, None)) < count
+
+
+GREEN = "a green star on the left and a blue square on the right on a white background"
+ADETAILER = f"adetailer;model='{RED}';prompt={GREEN};strength=1;inference-steps=20;guidance-scale=2"
+
+
+def test_processor_paints_as_the_option_does(here: Path) -> None:
+    words = [*RUN, "--seeds", "1"]
+    (by_option,) = made("option", *words, *WHOLE, "--prompts", GREEN, "--image-seeds", "base.png", "-ad", RED)
+    (path,) = made("out", *words, "--prompts", DRAWN, "--post-processors", ADETAILER)
+    assert pieces(path) == {("green", "star"), ("blue", "square")}
+    assert (pixels(path) == pixels(by_option)).all()
+
+
+def test_processed_picture_is_replayed_to_the_same_bytes(here: Path) -> None:
+    (path,) = made("out", *RUN, "--prompts", DRAWN, "--seeds", "1", "--post-processors", f"{ADETAILER};seed=4")
+    assert main(["verify", str(path), "--quiet"]) == 0
+
+
+def test_each_picture_of_a_batch_and_of_a_program_is_processed(here: Path) -> None:
+    said = {"prompts": DRAWN, "seeds": 1, "inference_steps": 20, "guidance_scales": 2, "post_processors": ADETAILER}
+    two = made("out", *RUN, "--prompts", DRAWN, "--seeds", "1", "--batch-size", "2", "--post-processors", ADETAILER)
+    assert all(("green", "star") in pieces(path) and ("red", "circle") not in pieces(path) for path in two)
+    (drawn,) = Engine().draw("builtin:shapes", **said)
+    (path,) = made("one", *RUN, "--prompts", DRAWN, "--seeds", "1", "--post-processors", ADETAILER)
+    assert (np.asarray(drawn.image).astype(int) == pixels(path)).all()
+
+
+def test_program_details_what_its_engine_draws(here: Path) -> None:
+    words = {"prompts": GREEN, "seeds": 1, "inference_steps": 20, "guidance_scales": 2, "image_seed_strengths": 1}
+    (drawn,) = Engine().draw("builtin:shapes", **words, image_seeds="base.png", adetailer_detectors=RED)
+    (path,) = made("out", *RUN, *WHOLE, "--seeds", "1", "--prompts", GREEN, "--image-seeds", "base.png", "-ad", RED)
+    assert (np.asarray(drawn.image).astype(int) == pixels(path)).all()

@@ -8,6 +8,7 @@ from typing import Any
 from dgen import session as inner
 from dgen.api.pictures import Picture, Pictures
 from dgen.api.scripts import Invocation
+from dgen.detailing import Telling
 from dgen.engine.protocol import Holding, OnStep
 from dgen.engine.render import LocalEngine
 from dgen.events import Fetching, Listener, Warned
@@ -70,9 +71,10 @@ class Engine:
         session.pictures.offline = bool(job.request.offline_mode)
         try:
             with blaming(bind(words, request_table(), span)):
-                made = self._engine.render(job, session.darkroom.inputs_of(job), on_step)
+                facts, telling = self._engine.inspect(job.request), Telling(on_step, None)
+                made = session.detailing.render(job, session.darkroom.inputs_of(job), facts, telling)
                 shown = (*made.images, *(frame for film in made.films for frame in film))
-                images = session.darkroom.finished(job, shown)
+                images = session.finished(job, shown, facts, telling)
         finally:
             session.close()
         return Pictures([Picture(image, job) for image in images])

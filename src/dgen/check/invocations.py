@@ -19,7 +19,7 @@ from dgen.engine.trace import TraceEngine
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import family_named
 from dgen.media.read import PictureFiles
-from dgen.misprocessing import processor_mistakes
+from dgen.misprocessing import processor_mistakes, unpainted
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, Table, bind, is_flag, request_table, value_error
 from dgen.plan.control import STEERING
@@ -173,6 +173,7 @@ class Invocations:
         elif facts is not None:
             doubts = [code for code, names in _COUNTED.items() if any(name in unknown for name in names)]
             yield from (d for d in check_support(_with_any_seed(bound), facts) if d.code not in doubts)
+            yield from unpainted(bound, facts)
             yield from unheard(bound, facts.family)
             yield from self._unfit_parts(bound, self._without_pending(request), facts)
 

@@ -68,7 +68,7 @@ def _refuse(wrong: list[Diagnostic]) -> None:
 
 
 def _mistakes(bound: Bound) -> Iterator[Diagnostic]:
-    yield from wrong_processors(bound.given["processors"])
+    yield from wrong_processors(bound.given["processors"], of_a_job=False)
     yield from _frame_mistakes(bound)
     held = bound.given.get("output_path")
     if held is not None and len(held.words) > 1:

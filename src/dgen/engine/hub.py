@@ -21,7 +21,7 @@ from dgen.families.indices import INDICES
 from dgen.families.inspection import GGUF_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIXES
 from dgen.fetch import Order, fetch, is_passing
 from dgen.schema import BadValue
-from dgen.values.scalars import is_local, is_url
+from dgen.values.scalars import HUB_NAMES, is_local, is_url
 
 _SLUG = re.compile(r"[\w.-]+/[\w.-]+")
 _BLOB = re.compile(
@@ -240,7 +240,7 @@ def _check_address(source: Source) -> None:
 def _missing(source: Source) -> EngineError:
     return EngineError(
         "missing-file", f"there is no file or folder `{source.model}`", source.option,
-        help="a hub repository is written `ORGANISATION/NAME`",
+        help=HUB_NAMES,
     )  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
         elif pipeline is None:
             option = "image_seed" if index < _seeds(bound) else "adetailer_detectors"
             place = bound.span_of(option, index if index < _seeds(bound) else 0)
-            found += _foreign(bound, facts) or [_no_mode(facts, mode, place)]
+            found += _foreign(bound, facts) or [no_mode(facts, mode, place)]
         elif pipeline not in pipelines:
             pipelines.append(pipeline)
     said = [(ROWS[name], held.flag.text, held.flag.span) for name, held in bound.given.items()]
@@ -231,7 +231,8 @@ _ASKING_FOR: dict[tuple[str, ...], str] = {
 """What to type for a model that can do nothing else."""
 
 
-def _no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
+def no_mode(facts: ModelFacts, mode: str, span: Span) -> Diagnostic:
+    """Describe a mode that a model does not have."""
     able = tuple(m for m in facts.family.pipelines if facts.has_mode(m))
     if not facts.has_mode(mode):
         made_for = " and ".join(able) or f"a family other than {facts.family.name}"

@@ -239,6 +239,7 @@ class FileEnding(FilePath):
 class ModelSource(Kind):
     """Where a model comes from: a hub repository, a folder, a file, a URL, or `builtin:NAME`."""
 
+    names_models = True
     metavar: str = "MODEL"
     kind: str = "model"  # or what else is wanted: "lora", "textual inversion", "controlnet"
 
@@ -257,9 +258,16 @@ class ModelSource(Kind):
         return change(value) if is_local(value) else value
 
 
+HUB_NAMES = "a hub repository is written `ORGANISATION/NAME`"
+"""What to say of a name that is none."""
+
+
 def is_url(text: str) -> bool:
     """Whether a text is an http(s) address."""
     return text.startswith(("http://", "https://"))
+
+
+_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf")
 
 
 def is_local(source: str) -> bool:
@@ -268,4 +276,4 @@ def is_local(source: str) -> bool:
         return False
     if source.startswith((".", "~", "/", "\\")) or os.path.isabs(source):
         return True
-    return os.path.exists(source) or source.lower().endswith((".safetensors", ".ckpt", ".pt", ".pth", ".bin"))
+    return os.path.exists(source) or source.lower().endswith(_WEIGHTS)
