@@ -445,6 +445,16 @@ def test_sweep_of_batches_becomes_the_files_that_a_plan_names(runs: Runs) -> Non
     assert "ANIM_s_2_g_5-0_i_1_step_2_animation_2.mp4" in named
 
 
+def test_model_that_knows_of_no_frames_but_the_first_says_so(runs: Runs) -> None:
+    picture(32).save("a.png")
+    runs.run(f"{SMALL} --seeds 1 --animation-format gif --no-frames\n")
+    (film,) = Path("output").glob("*.gif")
+    with pytest.raises(DgenError, match="this model cannot be told a last frame"):
+        runs.run("ltx --prompts x --image-seeds 'a.png;last=a.png'\n")
+    with pytest.raises(DgenError, match="this model cannot go on where a video ends"):
+        runs.run(f"ltx --prompts x --image-seeds {film}\n")
+
+
 @pytest.mark.parametrize("ending", ["mp4", "gif", "webp", "apng", "png"])
 def test_animation_has_the_frames_and_the_rate_that_were_asked_for(runs: Runs, ending: str) -> None:
     (name,) = runs.run(f"{SMALL} --seeds 1 --fps 10 --no-frames --animation-format {ending}\n")

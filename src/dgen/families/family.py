@@ -148,6 +148,7 @@ class Family:
     """The function `module:name` that gets a job and its pictures, and returns keywords that tell a pipeline of frames,
     for those pipelines that take `conditions`."""
 
+    untold: str = ""  # a setting of the schedulers of those models that can be told of no frames but the first
     sounds: bool = False  # whether its videos have sound
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
     """Modes whose pipelines need a package beyond diffusers' own -> that package, which `dgen-lang[video]` brings."""

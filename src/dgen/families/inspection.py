@@ -193,6 +193,9 @@ def _sides(config: dict[str, Any], sample: object) -> tuple[int, int] | None:
 
 def _ends(folder: Path, family: Family) -> bool | None:
     """Return whether a model must, or cannot, be told a last frame; None when it may."""
+    schedule = read_json(folder / "scheduler" / "scheduler_config.json") or {}
+    if family.untold and schedule.get(family.untold):
+        return False
     config = read_json(folder / "transformer" / "config.json") or {}
     if family.ends_seen is None or config.get(family.ends_seen[0]) is None:
         return None

@@ -89,6 +89,7 @@ LTX = _Video(
     continues=True,
     ends="conditions",
     told="dgen.engine.conditions:of_ltx",
+    untold="use_dynamic_shifting",
     lacks=(*_OF_PICTURES, "strength"),
     defaults={"num_frames": 161, "fps": 25.0},
 )

@@ -120,6 +120,8 @@ def _wrong_end(seed: ImageSeed, mode: str, facts: ModelFacts, span: Span) -> Ite
         )  # fmt: skip
     elif seed.last is not None and facts.ends is False:
         yield Diagnostic(code="unsupported-mode", span=span, message="this model cannot be told a last frame")
+    elif mode == VID2VID and family.untold and facts.ends is False:
+        yield Diagnostic(code="unsupported-mode", span=span, message="this model cannot go on where a video ends")
     elif seed.last is None and mode == IMG2VID and facts.ends:
         yield Diagnostic(
             code="unsupported-mode", span=span, message="this model goes from a first frame to a last one",
