@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detectors": BASE | {"processors", "registry"},
     "networks": BASE,
     "options": BASE | {"detectors", "processors"},
-    "families": BASE | {"registry"},
+    "families": BASE | {"cache", "registry"},
     "plan": BASE | {"families", "options"},
     "cache": set(),
     "addresses": BASE,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
+import json
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from dgen.cache import cache_folder
 
 _CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 
@@ -48,11 +55,43 @@ _COMPOSED = Path(__file__).parent.parent / "engine" / "composed"
 
 @cache
 def classes_in(folder: str) -> dict[str, Path]:
-    """List the classes that the files under a folder of diffusers define; under "" those of ours."""
-    found: dict[str, Path] = {}
-    for path in sorted((diffusers_folder() / folder if folder else _COMPOSED).rglob("*.py")):
+    """List the classes that the files under a folder of diffusers define; under "" those of ours.
+
+    What is found in diffusers is kept in the user's cache until another diffusers is installed: its files are many.
+    """
+    place = diffusers_folder() / folder if folder else _COMPOSED
+    if not folder:
+        return {name: place / path for name, path in _scanned(place).items()}
+    changed = [(place / "__init__.py").stat().st_mtime_ns, (diffusers_folder() / "__init__.py").stat().st_mtime_ns]
+    name = hashlib.sha256(f"{place} {changed}".encode()).hexdigest()[:16]
+    index = cache_folder("classes") / f"{name}.json"
+    return {name: place / path for name, path in (_kept(index) or _keep(index, _scanned(place))).items()}
+
+
+def _scanned(place: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in sorted(place.rglob("*.py")):
         for match in _CLASS.finditer(path.read_text(encoding="utf-8")):
-            found.setdefault(match[1], path)
+            found.setdefault(match[1], path.relative_to(place).as_posix())
+    return found
+
+
+def _kept(index: Path) -> dict[str, str]:
+    """Return what an index says; nothing when it is not there, or is none."""
+    try:
+        found: Any = json.loads(index.read_bytes())
+        return {name: str(path) for name, path in found.items() if isinstance(path, str)}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _keep(index: Path, found: dict[str, str]) -> dict[str, str]:
+    """Write an index if that can be, whole or not at all; return what it says."""
+    beside = index.with_name(f"{index.name}.{os.getpid()}")
+    with suppress(OSError):
+        index.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(found), encoding="utf-8")
+        beside.replace(index)
     return found
 
 
