@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dgen.engine import deltas, weights
+from dgen.engine import deltas, text_files, weights
 from dgen.engine.adapters import files as adapters
 from dgen.engine.adapters import lora
 from dgen.engine.failures import first_line, is_short_of_memory
@@ -110,6 +110,11 @@ class Loader:
     def _from_file(self, part: Part, path: Path, base: Source) -> Any:
         cls = _class_of(part)
         self.read([path], part.source.option)
+        if part.library == "transformers":
+            try:
+                return text_files.load(part, cls, path, self.hub.index(base) / part.kind, _quantization(part, cls))
+            except Exception as error:
+                raise bad_weights(part, [path], error) from error
         described = _description(self.hub.index(base), part)
         try:
             with quiet():

@@ -12,9 +12,11 @@ from dgen.engine.hub import Hub
 from dgen.engine.models import check_weights, part_folder
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Layout, Part, Source, replaced_parts
-from dgen.engine.weights import check_files
+from dgen.engine.text_files import found_in, nowhere
+from dgen.engine.weights import check_files, is_safe_format
 from dgen.families.checkpoints import DENOISERS
 from dgen.families.definitions import read_from_files
+from dgen.families.inspection import safetensors_header
 from dgen.families.rows import Family
 from dgen.options.request import ROWS, Request
 from dgen.values.encoders import NONE
@@ -63,12 +65,10 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
             "bad-uri", f"the model's {part.kind} is a `{own[1]}`, not a `{part.class_name}`", source.option
         )
     if path.is_file():
-        if part.library == "transformers":
-            raise EngineError(
-                "bad-model", f"`{source.shown}` is a file, and a {part.class_name} is read from a folder",
-                source.option, help="name the folder that has its `config.json`",
-            )  # fmt: skip
         check_files([path], source.option)
+        if part.library == "transformers":
+            _check_text_file(part, path, layout)
+            return
         if part.kind == "transformer" and isinstance(own, list) and str(own[1]) not in read_from_files():
             raise EngineError(
                 "unsupported-option", f"diffusers reads no single files of a {own[1]}", source.option,
@@ -81,6 +81,20 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
         raise EngineError("bad-model", f"`{source.shown}` has no `config.json` of a {part.kind}", source.option)
     check_weights(part.kind, source, folder)
     _check_fit(part, config, layout.path)
+
+
+def _check_text_file(part: Part, path: Path, layout: Layout) -> None:
+    """Check a file with a text encoder against the one that it replaces; a pickle is told when it is loaded."""
+    own = read_config(layout.path / part.kind) if layout.path is not None and not layout.is_file else None
+    if own is None:
+        raise EngineError(
+            "bad-model", f"`{part.source.shown}` is a file, and the model has no `config.json` of its own {part.kind}",
+            part.source.option, help="name the folder that has its `config.json`",
+        ).at(part.source.index)  # fmt: skip
+    if is_safe_format(path):
+        shapes = {name: t["shape"] for name, t in safetensors_header(path).items() if name != "__metadata__"}
+        if found_in(shapes, own, part.mode) is None:
+            raise nowhere(part)
 
 
 def _check_fit(part: Part, config: Mapping[str, Any], model: Path | None) -> None:

@@ -70,6 +70,7 @@ class Part:
     library: str = ""  # "" and class_name "": a checkpoint file decides
     class_name: str = ""
     quantizer: Quantizer | None = None
+    mode: str | None = None  # which of several it is in a file
     joins: Part | None = None  # what is put into it when it is loaded
     folder: str = ""  # in its model, where that is not called as its kind
     settings: tuple[tuple[str, Any], ...] | None = None  # what its class is made with, where it lies nowhere
@@ -203,7 +204,7 @@ def _replacing(request: Request, uri: Any, what: tuple[str, str, str], option: s
     quantizer = quantizer_of(request, kind, quantizer_said(uri))
     return Part(
         kind=kind, key=(*component_key(request, kind), quantizer), source=source, dtype=uri.dtype or request.dtype,
-        library=library, class_name=class_name, quantizer=quantizer,
+        library=library, class_name=class_name, quantizer=quantizer, mode=getattr(uri, "mode", None),
     )  # fmt: skip
 
 

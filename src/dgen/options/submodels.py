@@ -65,6 +65,18 @@ class TransformerUri:
     quantizer: Quantizer | None = opt(None, value=QuantizerText(), help="Its quantizer, as `--quantizer` says one.")
 
 
+TEXT_MODES = {
+    "clip-l": (
+        "text_encoders.clip_l.transformer.", "cond_stage_model.transformer.", "conditioner.embedders.0.transformer.",
+    ),
+    "clip-g": ("text_encoders.clip_g.transformer.",),
+    "t5-xxl": ("text_encoders.t5xxl.transformer.",),
+}  # fmt: skip
+"""Text encoders in checkpoints with several, and what stands before the names of their tensors."""
+
+_LONGER = ("-sd3", "-sd35-large")
+"""What the names of modes ended with in dgenerate, which could not tell the size of an encoder from the model."""
+
 TEXT_ENCODER_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
 
 
@@ -77,7 +89,11 @@ class TextEncoderUri:
         ..., positional=True, help="The class of the text encoder.",
         value=Choice(TEXT_ENCODER_CLASSES, {c.lower(): c for c in TEXT_ENCODER_CLASSES}, "CLASS"),
     )  # fmt: skip
-    model: str = opt(..., value=ModelSource(), help="The folder or hub repository that holds it.")
+    model: str = opt(..., value=ModelSource(), help="The folder, file or hub repository that holds it.")
+    mode: str | None = opt(
+        None, value=Choice(tuple(TEXT_MODES), {m + end: m for m in TEXT_MODES for end in _LONGER}, "MODE"),
+        help="Which it is in a checkpoint file with several; without it, the first that is like the model's own.",
+    )  # fmt: skip
     revision: str | None = opt(None, value=Text(), help="A branch, tag or commit of the hub repository.")
     variant: str | None = opt(None, value=Text(), help="A variant of the weights files; the model's by default.")
     subfolder: str | None = opt(None, value=Text(), help="The folder inside the repository that holds it.")
