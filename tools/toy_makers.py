@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,33 @@ def make_ideogram4(folder: Path) -> Path:
     return folder
 
 
+def make_dreamlite(folder: Path, pipeline: str = "DreamLitePipeline") -> Path:
+    """Make a DreamLite model of eight pixels a cell."""
+    import diffusers
+
+    seeded(109)
+    unet = diffusers.DreamLiteUNetModel(
+        block_out_channels=(16, 16, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=WIDTH,
+        attention_head_dim=8, addition_embed_type="time", addition_time_embed_dim=8, ff_mult=2,
+        projection_class_embeddings_input_dim=16,
+    )  # fmt: skip
+    stir(unet)
+    widths = {f"{side}_block_out_channels": (8,) * 4 for side in ("encoder", "decoder")}
+    blocks = {"num_encoder_blocks": (1,) * 4, "num_decoder_blocks": (1,) * 4}
+    parts = {
+        "text_encoder": qwen3_vl(), "tokenizer": qwen_tokenizer(), "vae": diffusers.AutoencoderTiny(**widths, **blocks),
+        "unet": unet, "scheduler": _flow(use_dynamic_shifting=True),
+    }  # fmt: skip
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    save_qwen_reader(folder / "processor", 16)
+    index = {name: ["diffusers", type(part).__name__] for name, part in parts.items()}
+    index |= {name: ["transformers", type(parts[name]).__name__] for name in ("text_encoder", "tokenizer")}
+    index["processor"] = ["transformers", "Qwen3VLProcessor"]
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": pipeline, **index}), encoding="utf-8")
+    return folder
+
+
 MAKERS: dict[str, Any] = {
     "ovis-image": make_ovis_image,
     "longcat-image": partial(make_longcat_image, pipeline="LongCatImagePipeline"),
@@ -189,5 +217,7 @@ MAKERS: dict[str, Any] = {
     "qwen-image-21": make_qwen_image_21,
     "bria-fibo": make_bria_fibo,
     "ideogram4": make_ideogram4,
+    "dreamlite": make_dreamlite,
+    "dreamlite-mobile": partial(make_dreamlite, pipeline="DreamLiteMobilePipeline"),
 }
 """How to make each."""

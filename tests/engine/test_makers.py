@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_families import SIZE, Cell, plain
 from toybench import INPUTS, Bench, picture, pixels
@@ -41,6 +42,17 @@ CELLS = (
     Cell("qwen-image-21", "img2img", "QwenImage21Pipeline", {**SAID, **SIZE, **SMALL, "image": picture()}, SMALLER),
     Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {**SAID, **SIZE}),
     Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {"prompt": "a red circle", **SIZE}, ALONE),
+    Cell("dreamlite", "txt2img", "DreamLitePipeline", {**SAID, **SIZE}),
+    Cell("dreamlite", "img2img", "DreamLitePipeline", {**SAID, **SIZE, "image": picture()}),
+    Cell(
+        "dreamlite", "img2img", "DreamLitePipeline",
+        {**SAID, **SIZE, "image": picture(), "image_guidance_scale": 3.0}, {"image_guidance_scale": 3.0},
+    ),
+    Cell("dreamlite-mobile", "txt2img", "DreamLiteMobilePipeline", {"prompt": "a red circle", **SIZE}, ALONE),
+    Cell(
+        "dreamlite-mobile", "img2img", "DreamLiteMobilePipeline",
+        {"prompt": "a red circle", **SIZE, "image": picture()}, ALONE,
+    ),
     Cell("ideogram4", "txt2img", "Ideogram4Pipeline", {**SHORT, "guidance_schedule": [7.0, 7.0]}, SHORTLY),
     Cell(
         "ideogram4", "txt2img", "Ideogram4Pipeline",
@@ -81,16 +93,26 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, shared_ben
     assert [image.size for image in made.images] == [tuple(made_size(job))]
 
 
-def test_lora_acts_on_krea_and_leaves_no_trace(folder: Path, shared_bench: Bench) -> None:
+@pytest.mark.parametrize("toy", ["krea2", "ernie-image", "qwen-image-21", "bria-fibo", "ideogram4"])
+def test_lora_acts_as_in_a_plain_call_and_leaves_no_trace(folder: Path, shared_bench: Bench, toy: str) -> None:
     import toy_families
 
-    lora = toy_families.make_transformer_lora(folder / "krea2-lora", folder / "krea2")
+    lora = toy_families.make_transformer_lora(folder / f"{toy}-lora", folder / toy)
+    cell = next(cell for cell in CELLS if cell.toy == toy)
+    said = {"output_size": Size(64, 64), **cell.said}
+    before = pixels(shared_bench.render(folder / toy, **said))
+    made = pixels(shared_bench.render(folder / toy, **said, loras=(LoraUri(model=str(lora)),)))
+    assert made == plain(folder, replace(cell, mode="told"), lora=lora, **readers(folder / toy)) != before
+    assert pixels(shared_bench.render(folder / toy, **said)) == before
+
+
+@pytest.mark.parametrize("toy", ["ovis-image", "krea2", "nucleusmoe-image", "qwen-image-21", "bria-fibo"])
+def test_pictures_of_a_batch_are_those_of_each_seed(folder: Path, shared_bench: Bench, toy: str) -> None:
     size = {"output_size": Size(64, 64)}
-    before = pixels(shared_bench.render(folder / "krea2", **size))
-    made = pixels(shared_bench.render(folder / "krea2", **size, loras=(LoraUri(model=str(lora)),)))
-    cell = Cell("krea2", "told", "Krea2Pipeline", {**SAID, **SIZE})
-    assert made == plain(folder, cell, lora=lora) != before
-    assert pixels(shared_bench.render(folder / "krea2", **size)) == before
+    both = shared_bench.render(folder / toy, num_images_per_prompt=2, **size).images
+    alone = [shared_bench.render(folder / toy, seed=seed, **size).images[0] for seed in (7, 8)]
+    for made, wanted in zip(both, alone, strict=True):
+        assert np.abs(np.asarray(made, int) - np.asarray(wanted, int)).max() <= 2  # of 255: sums in another order
 
 
 def test_distilled_krea_has_the_steps_of_its_card(folder: Path, shared_bench: Bench) -> None:

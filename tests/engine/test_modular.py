@@ -113,6 +113,8 @@ def test_part_that_the_index_places_in_another_model_comes_from_there_once(folde
     made = [pixels(bench.render(model, **SIZE)) for model in (thin, folder / "z-image")]
     assert made[0] == made[1]
     assert [event.kind for event in bench.of(ComponentLoaded)].count("text_encoder") == 1
+    files = [file for each in bench.engine.model_files(bench.job(thin).request) for file in each.files]
+    assert folder / "z-image" / "text_encoder" / "model.safetensors" in files
 
 
 def test_class_that_an_index_leaves_open_is_read_from_the_settings_of_the_part(
@@ -127,13 +129,14 @@ def test_class_that_an_index_leaves_open_is_read_from_the_settings_of_the_part(
     assert pixels(shared_bench.render(open_one, **SIZE)) == pixels(shared_bench.render(folder / "z-image", **SIZE))
 
 
-def test_lora_acts_on_blocks_and_leaves_no_trace(folder: Path, shared_bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["anima", "flux3"])
+def test_lora_acts_on_blocks_and_leaves_no_trace(folder: Path, shared_bench: Bench, name: str) -> None:
     import toy_families
 
-    lora = toy_families.make_transformer_lora(folder / "anima-lora", folder / "anima")
-    before = pixels(shared_bench.render(folder / "anima", **SIZE))
-    assert pixels(shared_bench.render(folder / "anima", **SIZE, loras=(LoraUri(model=str(lora)),))) != before
-    assert pixels(shared_bench.render(folder / "anima", **SIZE)) == before
+    lora = toy_families.make_transformer_lora(folder / f"{name}-lora", folder / name)
+    before = pixels(shared_bench.render(folder / name, **SIZE))
+    assert pixels(shared_bench.render(folder / name, **SIZE, loras=(LoraUri(model=str(lora)),))) != before
+    assert pixels(shared_bench.render(folder / name, **SIZE)) == before
 
 
 def test_latents_of_blocks_are_written_and_started_from(

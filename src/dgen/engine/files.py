@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from dgen.engine.adapters.files import adapter_file
 from dgen.engine.hub import Hub
 from dgen.engine.protocol import ModelFiles
-from dgen.engine.sources import ADAPTERS, Layout, attached_sources, encoder_part, replaced_parts, source_of, vae_source
+from dgen.engine.sources import (
+    ADAPTERS,
+    Layout,
+    Source,
+    attached_sources,
+    encoder_part,
+    replaced_parts,
+    source_of,
+    vae_source,
+)
 from dgen.engine.weights import weights_of
+from dgen.families.indices import read_index
 from dgen.options.request import Request
 from dgen.plan.second import prior_request, refiner_request
 
@@ -27,7 +38,7 @@ def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
     second = [] if refiner is None else [source_of(refiner), *(part.source for part in replaced_parts(refiner))]
     prior = prior_request(request)
     second += [] if prior is None else [source_of(prior)]
-    for source in (source_of(request), vae_source(request), *replaced, *parts, *second):
+    for source in (source_of(request), *_placed(hub, request), vae_source(request), *replaced, *parts, *second):
         if source is not None:
             place = hub.index(source)
             yield ModelFiles(source.name, _commit(place), tuple(_files(place, source.variant)))
@@ -35,6 +46,16 @@ def model_files(hub: Hub, request: Request) -> Iterator[ModelFiles]:
         for source in attached_sources(request, option):
             file = adapter_file(hub, source)
             yield ModelFiles(source.name, _commit(file), (file,))
+
+
+def _placed(hub: Hub, request: Request) -> Iterator[Source]:
+    """Yield where the parts lie that the index of a model places in other models."""
+    folder = hub.index(source_of(request))
+    index = read_index(folder) if folder.is_dir() else None
+    for place in index.places.values() if index is not None else ():
+        if place.model is not None:
+            inner = place.folder if place.folder != "." else None
+            yield replace(source_of(request), model=place.model, revision=place.revision, subfolder=inner)
 
 
 def _commit(place: Path) -> str | None:

@@ -98,6 +98,27 @@ IDEOGRAM4 = Family(
     prepares="dgen.engine.particular:in_ideogram",
 )
 
+_WORDS = ("textual_inversions",)  # their base spells them out for CLIP's tokenizers alone
+
+DREAMLITE = _Family(
+    name="dreamlite",
+    label="DreamLite",
+    package="dreamlite",
+    pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "DreamLitePipeline"),
+    as_signed=(*SIGNED, "image_guidance_scale"),
+    multiple_of=16,
+    lacks=(*_WORDS, "num_images_per_prompt"),  # diffusers 0.42 tells its UNet the size of one of them
+)
+
+DREAMLITE_MOBILE = _Family(
+    name="dreamlite-mobile",
+    label="DreamLite Mobile",
+    package="dreamlite",
+    pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "DreamLiteMobilePipeline"),
+    multiple_of=16,
+    lacks=(*_WORDS, "guidance_scale", "image_guidance_scale"),  # taken, and left aside
+)
+
 ROWS = (
     OVIS_IMAGE,
     LONGCAT_IMAGE,
@@ -108,4 +129,6 @@ ROWS = (
     QWEN_IMAGE_21,
     BRIA_FIBO,
     IDEOGRAM4,
+    DREAMLITE,
+    DREAMLITE_MOBILE,
 )

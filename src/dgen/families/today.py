@@ -130,6 +130,7 @@ COGVIEW4_CONTROL = Family(
     package="cogview4",
     pipelines={IMG2IMG: "CogView4ControlPipeline"},
     keywords={"image": "control_image"},
+    lacks=("num_images_per_prompt",),  # what it sees is drawn at random for all of them together
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",
