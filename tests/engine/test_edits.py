@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from toybench import INPUTS, Bench, mask, picture, pixels
 from dgen.check.follow import check_source
 from dgen.diagnostic import Source
 from dgen.engine.protocol import EngineError, Inputs, Result
-from dgen.options.attachments import LoraUri
+from dgen.options.attachments import ImageEncoderUri, IpAdapterUri, LoraUri, TextualInversionUri
+from dgen.values.image_seed import ImageSeedText
 from dgen.values.prompt import Prompt
 from dgen.values.step_cache import StepCacheText
 from dgen.values.uri import OpenUri
@@ -28,6 +30,7 @@ STEPS, TOLD, SEEN = 3, 5.0, 1.5
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with models of UltraEdit that see no mask, one as a channel, and one as a picture."""
+    import toy_adapters
     import toy_families
     import toy_models
 
@@ -40,6 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         toy_families.make_sdxl_pix2pix(made / "sdxl-pix2pix")
         toy_families.make_transformer_lora(made / "lora", made / "sees-33")
         toy_models.make_sd(made / "sd", in_channels=8)
+        toy_adapters.make_kohya_lora(made / "sd-lora.safetensors", made / "sd")
+        toy_adapters.make_old_word(made / "word.pt", "circle", 1)
+        toy_adapters.make_ip_adapter(made / "ip.safetensors", made / "sd")
+        toy_adapters.make_image_encoder(made / "image_encoder")
     return made
 
 
@@ -209,6 +216,39 @@ def test_mask_on_an_edit_blends_as_the_inpainting_of_diffusers_does(folder: Path
         generator=torch.Generator().manual_seed(7), callback_on_step_end=blend,
     ).images  # fmt: skip
     assert pixels(edited(bench, folder / "sd", mask())) == [each.tobytes() for each in expected]
+
+
+ADDED: list[tuple[str, dict[str, Any]]] = [
+    ("lora", {"loras": (LoraUri(model="sd-lora.safetensors"),)}),
+    ("word", {"textual_inversions": (TextualInversionUri(model="word.pt", token="circle"),)}),
+    ("sd-embed", {"prompt": Prompt("a (red:1.9) circle", "blurry"), "prompt_weighter": OpenUri().parse("sd-embed")}),
+    ("compel", {"prompt": Prompt("a (red)1.9 circle", "blurry"), "prompt_weighter": OpenUri().parse("compel")}),
+    ("deep-cache", {"deep_cache_interval": 2, "num_inference_steps": 3}),
+    (
+        "ip-adapter",
+        {
+            "ip_adapters": (IpAdapterUri(model="ip.safetensors"),),
+            "image_encoder": ImageEncoderUri(model="image_encoder"),
+            "image_seed": ImageSeedText().parse("seed;adapter=seed"),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "said"), ADDED, ids=[name for name, _ in ADDED])
+@pytest.mark.parametrize("mode", ["img2img", "inpaint"])
+def test_what_attaches_to_instruct_pix2pix_leaves_no_trace(
+    folder: Path, bench: Bench, mode: str, name: str, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    seeing = replace(INPUTS[mode], adapters=((picture().rotate(90),),) if name == "ip-adapter" else ())
+    usual = {"num_inference_steps": said.get("num_inference_steps", 2)}
+    before = pixels(bench.render(folder / "sd", mode, **usual))
+    if name == "ip-adapter" and mode == "inpaint":
+        said = {**said, "image_seed": ImageSeedText().parse("seed;mask=mask;adapter=seed")}
+    job = bench.job(folder / "sd", mode, **{**usual, **said})
+    assert pixels(bench.engine.render(job, seeing, lambda step, steps: None)) != before
+    assert pixels(bench.render(folder / "sd", mode, **usual)) == before
 
 
 def test_models_are_what_their_channels_say(folder: Path, bench: Bench) -> None:

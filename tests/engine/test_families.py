@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from toybench import INPUTS, Bench, mask, picture, pixels
 
 from dgen.cli.main import main
@@ -185,6 +187,9 @@ ATTACHED = [
     ("flux-kontext", "img2img", {"loras": (LoraUri(model="flux-kontext-lora"),)}),
     ("upscaler-x4", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("sd-embed")}),
     ("sdxl-pix2pix", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("sd-embed")}),
+    ("upscaler-x4", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("compel;syntax=sdwui")}),
+    ("sdxl-pix2pix", "img2img", {"prompt": HEAVY, "prompt_weighter": OpenUri().parse("compel;syntax=sdwui")}),
+    ("sdxl-pix2pix", "inpaint", {"loras": (LoraUri(model="xl-lora.safetensors"),)}),
 ]
 
 
@@ -201,6 +206,25 @@ def test_what_attaches_changes_the_picture_and_leaves_no_trace(
     before = pixels(bench.render(folder / toy, mode, **usual))
     assert pixels(bench.render(folder / toy, mode, **usual, **said)) != before
     assert pixels(bench.render(folder / toy, mode, **usual)) == before
+
+
+@pytest.mark.parametrize("toy", ["sd3", "flux", "flux-fill", "flux-kontext", "sdxl", "sdxl-pix2pix"])
+def test_detector_lets_a_family_paint_what_it_found_and_nothing_else(folder: Path, tmp_path: Path, toy: str) -> None:
+    import toy_models
+
+    model = toy_models.make_sdxl(folder / toy) if toy == "sdxl" else folder / toy
+    before = Image.new("RGB", (64, 64), "white")
+    before.paste("#e02020", (8, 8, 24, 24))
+    before.save(tmp_path / "square.png")
+    words = f"{model} --prompts x --seeds 7 --inference-steps 2 --image-seeds {tmp_path / 'square.png'}"
+    looking = "--adetailer-detectors color;color=#e02020 --adetailer-mask-dilations 0 --adetailer-mask-blurs 0"
+    more = ["--adetailer-sizes", "32", "--quiet", "-o", str(tmp_path / "made")]
+    assert main([*words.split(), *looking.split(), *more]) == 0
+    (made,) = (tmp_path / "made").glob("*.png")
+    changed = (np.asarray(Image.open(made)) != np.asarray(before)).any(axis=-1)
+    assert changed[8:24, 8:24].any()
+    changed[8:24, 8:24] = False
+    assert not changed.any()
 
 
 def test_families_are_listed_with_what_can_be_attached(capsys: pytest.CaptureFixture[str]) -> None:
