@@ -129,7 +129,8 @@ def _meaning_a_command(line: CommandLine) -> Generator[None]:
         yield
     except DgenError as error:
         first = line.positional[0].text if line.positional else ""
-        near = None if not first or Path(first).exists() else suggest(first, COMMANDS)
+        is_model = not first or "/" in first or Path(first).exists()  # or a repository of the hub
+        near = None if is_model else suggest(first, COMMANDS)
         if near is None:
             raise
         told = replace(error.diagnostics[0], help=f"did you mean the command `{near}`?")
@@ -238,7 +239,9 @@ def named_scripts(line: CommandLine) -> Iterator[tuple[str, Word]]:
 def _only_scripts(line: CommandLine) -> None:
     odd = [w for w in line.positional if line.command not in _ANY_NAME and not is_script(w.text)]
     if odd:
-        raise fail("unexpected-word", f"`{odd[0].text}` is no script", odd[0].span, help="scripts end in `.dgen`")
+        near = suggest(odd[0].text, COMMANDS) if odd[0] is line.positional[0] else None
+        help = f"did you mean the command `{near}`?" if near is not None else "scripts end in `.dgen`"
+        raise fail("unexpected-word", f"`{odd[0].text}` is no script", odd[0].span, help=help)
 
 
 def _standard_input(line: CommandLine) -> Source:
