@@ -188,6 +188,24 @@ def make_sana_video(folder: Path) -> Path:
     return folder
 
 
+def make_chronoedit(folder: Path) -> Path:
+    """Make a ChronoEdit model, which changes pictures."""
+    import diffusers
+    from toy_families import WIDTH as READ
+    from toy_videos import clip_vision, wan_parts
+
+    seeded(77)
+    eye = clip_vision()
+    transformer = diffusers.ChronoEditTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=36, text_dim=READ, freq_dim=32, ffn_dim=32,
+        num_layers=1, rope_max_seq_len=32, image_dim=READ, added_kv_proj_dim=24,
+    )  # fmt: skip
+    diffusers.ChronoEditPipeline(
+        **wan_parts() | {"transformer": transformer}, image_encoder=eye["encoder"], image_processor=eye["processor"]
+    ).save_pretrained(folder)
+    return folder
+
+
 FILM_TOYS: dict[str, Callable[[Path], Path]] = {
     "ltx2": make_ltx2,
     "hunyuan-video-1.5": make_hunyuan_video_15,
@@ -197,4 +215,5 @@ FILM_TOYS: dict[str, Callable[[Path], Path]] = {
     "kandinsky5-video": make_kandinsky5_video,
     "kandinsky5-video-i2v": partial(make_kandinsky5_video, pipeline="Kandinsky5I2VPipeline"),
     "sana-video": make_sana_video,
+    "chronoedit": make_chronoedit,
 }

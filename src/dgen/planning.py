@@ -345,7 +345,7 @@ class PlanningSession(Session):
         sizes = [self._sizes.get(name, 0) for name in self._parts]
         self.plan.jobs[-1] = replace(planned, demand=demand(job.request, sizes, place[1]))
         if job.frames is not None:
-            self._write_films(job, Result(()), shot)
+            self._write_films(job, Result(()), shot, lambda images: images)
         else:
             self._write(job, (None,) * pictures_of(job), shot)
         return False

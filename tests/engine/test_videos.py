@@ -321,6 +321,26 @@ def test_guidance_reaches_the_guider_of_a_model_and_leaves_no_trace_in_it(
     assert made[1] == called(weak, {"width": 32, "height": 32, "num_frames": 5, "num_inference_steps": 2, **TEXT})
 
 
+def test_chronoedit_makes_the_last_frame_of_a_change(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import ChronoEditPipeline
+
+    monkeypatch.chdir(folder)
+    prompt = Prompt(TEXT["prompt"], TEXT["negative_prompt"])
+    request = Request(
+        model="chronoedit", seed=7, num_inference_steps=2, prompt=prompt, image_seed=ImageSeed("seed")
+    )  # fmt: skip
+    facts = bench.engine.inspect(request)
+    job = resolve(request, facts, "cpu", Sources(32))
+    made = bench.engine.render(job, Inputs(picture(32)), lambda step, steps: None)
+    call = {"width": 32, "height": 32, "num_inference_steps": 2, "guidance_scale": 5.0, "image": picture(32), **TEXT}
+    assert (job.family, job.mode, job.frames) == ("chronoedit", "img2img", None)
+    assert [image.tobytes() for image in made.images] == [
+        called(ChronoEditPipeline.from_pretrained(folder / "chronoedit"), call)[-1]
+    ]
+
+
 def test_steps_of_a_pipeline_that_calls_nobody_back_are_told(
     folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,11 @@ def of_kandinsky5(pipeline: Any, made: Any) -> Any:
     return made.image
 
 
+def of_chronoedit(pipeline: Any, made: Any) -> Any:
+    """Return the last frame of the change that ChronoEdit imagines (Wu et al. 2025): the picture as it is wanted."""
+    return made.frames if hasattr(made.frames, "shape") else [video[-1] for video in made.frames]
+
+
 def in_layers(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     """Give the picture with transparency, of which it has none: the model's VAE sees four channels."""
     return {**named, "image": named["image"].convert("RGBA")}

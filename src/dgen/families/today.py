@@ -185,6 +185,21 @@ BRIA = Family(
     as_signed=SIGNED,
 )
 
+CHRONOEDIT = Family(
+    name="chronoedit",
+    packs=False,
+    label="ChronoEdit",
+    package="chronoedit",
+    pipelines={IMG2IMG: "ChronoEditPipeline"},
+    multiple_of=16,
+    default_size=832,
+    default_height=480,
+    accelerated_dtype="bfloat16",
+    as_signed=SIGNED,
+    lacks=("num_images_per_prompt",),  # it sees one picture alone
+    shows="dgen.engine.particular:of_chronoedit",
+)
+
 LATENT_CONSISTENCY = Family(
     name="latent-consistency",
     packs=False,
@@ -214,5 +229,6 @@ ROWS = (
     OMNIGEN,
     HIDREAM,
     BRIA,
+    CHRONOEDIT,
     LATENT_CONSISTENCY,
 )
