@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,7 +16,7 @@ import pytest
 from toybench import Bench
 
 from dgen.diagnostic import DgenError, Source, Word
-from dgen.events import Event, FileSaved, JobKept
+from dgen.events import Event, FileSaved, JobKept, Printed
 from dgen.media.metadata import read_config
 from dgen.planning import plan_script
 from dgen.session import Session
@@ -138,6 +139,17 @@ def test_resumed_run_makes_the_same_sound_again(runs: Runs) -> None:
     assert [p.name for p in saved] == [films[1].name]
     assert [e.number for e in runs.events if isinstance(e, JobKept)] == [1]
     assert [path.read_bytes() for path in films] == before
+
+
+def test_plan_and_model_page_know_what_is_made(runs: Runs) -> None:
+    (planned,) = plan_script(Source("test", f"{SAID} --no-frames\n")).jobs
+    assert [path.name for path in runs.run(f"{SAID} --no-frames\n")] == [path.name for path in planned.animations]
+    runs.run("\\model ltx2 --json\n")
+    told = json.loads("".join(e.text for e in runs.events if isinstance(e, Printed)))
+    assert (told["family"], told["size"]) == ("ltx2", "768x512")
+    assert {"audio_vae", "connectors", "vocoder"} <= {part["kind"] for part in told["parts"]}
+    assert told["attached"] == {"last-frame": {"img2vid": "LTX2ConditionPipeline"}}
+    assert told["options"]["--frames"]["default"] == "121"
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "apng", "png", "frames"])
