@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from toy_glm import make_glm_image
 from toy_models import seeded, toy_vae
 from toy_texts import WIDTH, mistral, qwen3, qwen3_vl, qwen_tokenizer, qwen_vl, save_qwen_reader
 from toy_today import amended, flux2_parts, qwen_parts, stir
@@ -217,6 +218,7 @@ MAKERS: dict[str, Any] = {
     "qwen-image-21": make_qwen_image_21,
     "bria-fibo": make_bria_fibo,
     "ideogram4": make_ideogram4,
+    "glm-image": make_glm_image,
     "dreamlite": make_dreamlite,
     "dreamlite-mobile": partial(make_dreamlite, pipeline="DreamLiteMobilePipeline"),
 }

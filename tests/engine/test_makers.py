@@ -42,6 +42,7 @@ CELLS = (
     Cell("qwen-image-21", "img2img", "QwenImage21Pipeline", {**SAID, **SIZE, **SMALL, "image": picture()}, SMALLER),
     Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {**SAID, **SIZE}),
     Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {"prompt": "a red circle", **SIZE}, ALONE),
+    Cell("glm-image", "txt2img", "GlmImagePipeline", {"prompt": "a red circle", **SIZE}, ALONE),
     Cell("dreamlite", "txt2img", "DreamLitePipeline", {**SAID, **SIZE}),
     Cell("dreamlite", "img2img", "DreamLitePipeline", {**SAID, **SIZE, "image": picture()}),
     Cell(
@@ -79,7 +80,9 @@ def readers(model: Path) -> dict[str, Any]:
     import transformers
 
     told = json.loads((model / "model_index.json").read_text(encoding="utf-8"))
-    found = {kind: told[kind][1] for kind in ("processor", "text_processor") if kind in told}
+    found = {
+        kind: told[kind][1] for kind in ("processor", "text_processor") if kind in told and "glm" not in model.name
+    }
     return {kind: load_reader(getattr(transformers, name), model / kind) for kind, name in found.items()}
 
 

@@ -5,6 +5,7 @@ transformers makes such processors with a part for videos, which needs torchvisi
 
 from __future__ import annotations
 
+import inspect
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ def load_reader(cls: Any, folder: Path) -> Any:
     if _is_empty(cls):
         return tokenizer
     pictures = AutoImageProcessor.from_pretrained(str(folder), **here)
-    return _without_videos(cls)(pictures, tokenizer, None, chat_template=tokenizer.chat_template)
+    parts = {"image_processor": pictures, "tokenizer": tokenizer, "video_processor": None}
+    taken = inspect.signature(cls.__init__).parameters
+    named = {name: part for name, part in parts.items() if name in taken}
+    return _without_videos(cls)(**named, chat_template=tokenizer.chat_template)
 
 
 def _is_empty(cls: Any) -> bool:

@@ -98,6 +98,15 @@ IDEOGRAM4 = Family(
     prepares="dgen.engine.particular:in_ideogram",
 )
 
+GLM_IMAGE = _Family(
+    name="glm-image",
+    label="GLM-Image",
+    package="glm_image",
+    pipelines={TXT2IMG: "GlmImagePipeline"},  # with pictures, diffusers 0.42 and transformers 5 misunderstand another
+    multiple_of=32,
+    lacks=("num_images_per_prompt",),  # the plan of a picture is drawn once, from the first seed
+)
+
 _WORDS = ("textual_inversions",)  # their base spells them out for CLIP's tokenizers alone
 
 DREAMLITE = _Family(
@@ -131,4 +140,5 @@ ROWS = (
     IDEOGRAM4,
     DREAMLITE,
     DREAMLITE_MOBILE,
+    GLM_IMAGE,
 )
