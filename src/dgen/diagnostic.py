@@ -77,6 +77,7 @@ CODES: dict[str, str] = {
     "nothing-found": "A detector found nothing in a picture, which therefore stays as it is.",
     "empty-mask": "A mask marks nothing: none of it is white.",
     "blacked-out": "A model's safety checker found a picture indecent, and made it black.",
+    "no-transparency": "A model makes pictures with transparency, and the format of its animations holds none.",
     "no-sound": "A model makes sound, and the format of its animations holds none.",
     "cut-short": "An animation ends before its last frame; the frames that are good are used.",
     "render-failed": "The model failed while it rendered a job.",

@@ -48,7 +48,7 @@ from dgen.plan.remember import last_variables
 from dgen.plan.second import refiner_request
 from dgen.plan.shots import Reel, calls_of, shots
 from dgen.plan.steps import total_steps
-from dgen.plan.video import unheard
+from dgen.plan.video import opaque, unheard
 from dgen.preflight import (
     asked_about,
     blaming,
@@ -250,7 +250,10 @@ class Session(Studio):
     def _reels(self, bound: Bound, expansion: Expansion, facts: ModelFacts) -> tuple[Reel | None, ...]:
         """Return the frames of each image seed, None for those that don't move; nothing when no pictures are named."""
         with blaming(bound):
-            return reels_of(bound, expansion, self.pictures, self.warn, makes_video=facts.family.makes_video)
+            reels = reels_of(bound, expansion, self.pictures, self.warn, makes_video=facts.family.makes_video)
+        for odd in opaque(bound, facts.family) if any(reels) else ():
+            self.warn(odd)
+        return reels
 
     # ---- variables ---------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.filming import LOSSLESS, Filming
 from dgen.footage import Footage
 from dgen.lang.permissions import Permissions
+from dgen.media.decode import as_written
 from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
 from dgen.media.write import WriterPool, Written, grid
@@ -262,7 +263,7 @@ class Studio:
         elif not kept:
             return False
         if is_filmed and is_lossless:
-            self.filming.add(shot, [self.pictures.picture(str(files.image)) for files in kept])
+            self.filming.add(shot, [as_written(files.image) for files in kept])
         elif is_filmed:
             self.filming.take_kept(shot)
         return True

@@ -345,3 +345,36 @@ def test_what_attaches_changes_the_picture_and_leaves_no_trace(
     before = pixels(bench.render(folder / toy, **said_of(first_of(toy))))
     assert pixels(bench.render(folder / toy, **said_of(first_of(toy)), **said)) != before
     assert pixels(bench.render(folder / toy, **said_of(first_of(toy)))) == before
+
+
+@pytest.mark.parametrize("ending", ["apng", "webp", "gif", "mp4"])
+def test_layers_of_an_animation_keep_their_transparency_where_the_format_has_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = picture()
+    first.save("seed.gif", save_all=True, append_images=[first.rotate(90)], duration=200)
+    words = [str(folder / "qwen-image-layered"), "--prompts", "a", "--image-seeds", "seed.gif", "--layers", "2"]
+    words += ["--inference-steps", "1", "--seeds", "7", "--animation-format", ending, "--output-path", "made"]
+    assert main(words) == 0
+    films = sorted(Path("made").glob(f"*.{ending}"))
+    frames = sorted(p for p in Path("made").glob("*.png"))
+    assert (len(films), len(frames)) == (2, 4)
+    told = capsys.readouterr()
+    assert ("which `mp4` does not hold" in told.err + told.out) == (ending == "mp4")
+    if ending == "mp4":
+        return
+    layers = [Image.open(frame).convert("RGBA") for frame in frames]
+    for number, film in enumerate(films):
+        with Image.open(film) as opened:
+            opened.seek(0)
+            made = np.asarray(opened.convert("RGBA").getchannel("A"), np.int16)
+        near = min(np.abs(made - clear(layer, ending)).mean() for layer in layers)
+        assert made.min() < 255, number
+        assert near < {"apng": 0.01, "webp": 12, "gif": 1}[ending]  # of 255; webp loses a little
+
+
+def clear(layer: Image.Image, ending: str) -> np.ndarray:
+    """The transparency of a layer as a format has it: a pixel of a gif is clear or solid."""
+    alpha = np.asarray(layer.getchannel("A"), np.int16)
+    return np.where(alpha < 128, 0, 255) if ending == "gif" else alpha

@@ -175,6 +175,7 @@ def test_disk_that_fills_in_the_middle_is_named(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
     recorder = record.Recorder(tmp_path / "a.mp4", "mp4", Size(128, 128), Fraction(25))
+    recorder.add(Image.new("RGB", (128, 128)))  # ffmpeg starts with it, and keeps the limit
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     with pytest.raises(OSError, match="File too large") as caught:
         _fill(recorder)
@@ -202,3 +203,20 @@ def test_sound_of_the_source_goes_along(made: Made, tmp_path: Path, codec: str) 
     assert clip is not None
     assert clip.frames == 10
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_frames_with_transparency_are_written_and_kept_with_it(tmp_path: Path) -> None:
+    from dgen.media.spool import Spool
+
+    kept = Spool(tmp_path / "a.frames", resumes=False)
+    recorder = record.Recorder(tmp_path / "a.apng", "apng", Size(8, 6), Fraction(5), spool=kept)
+    frames = [Image.new("RGBA", (8, 6), (200, 40 * k, 9, 50 * k)) for k in range(4)]
+    for frame in frames:
+        recorder.add(frame)
+    recorder.finish()
+    assert [kept.frame(k).tobytes() for k in range(4)] == [frame.tobytes() for frame in frames]
+    with Image.open(tmp_path / "a.apng") as film:
+        for k, frame in enumerate(frames):
+            film.seek(k)
+            assert film.convert("RGBA").getchannel("A").tobytes() == frame.getchannel("A").tobytes()
+    kept.remove()

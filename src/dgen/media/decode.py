@@ -61,6 +61,17 @@ def flattened(opened: Image) -> Image:
     return _eight_bit(image).convert("RGB")
 
 
+def as_written(path: Path) -> Image:
+    """Return a picture that was written without loss, with its transparency.
+
+    Raises:
+        BadValue: `bad-file`.
+    """
+    with reading(path) as opened:
+        opened.load()
+        return opened.copy() if opened.mode == "RGBA" else opened.convert("RGB")
+
+
 def _eight_bit(image: Image) -> Image:
     """Bring 16-bit grey, and floats from 0 to 1, to 8 bits; Pillow's own conversion would clip them."""
     if image.mode in {"I;16", "I;16B", "I;16L", "I"}:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from fractions import Fraction
 from pathlib import Path
+from subprocess import Popen
 from typing import TYPE_CHECKING
 
 from dgen.media import ffmpeg
@@ -14,6 +15,8 @@ from dgen.media.labels import in_stream, label
 from dgen.media.ledger import FULL
 from dgen.media.sound import Sound, add_sound, trouble_in
 from dgen.media.spool import Spool
+from dgen.media.write import over_white
+from dgen.options.animation import WITH_TRANSPARENCY
 from dgen.values.scalars import Size
 
 if TYPE_CHECKING:
@@ -53,12 +56,20 @@ class Recorder:
         self.frames = 0
         self._spool = spool
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the file)
-        words = (*_raw(size, rate), *ffmpeg.EXACT, *FORMATS[ending], *in_stream(ending, config), "-y", f"file:{target}")
-        self._process = ffmpeg.start(words, self._told, takes=True)
+        self._mode = ""  # of the frames that ffmpeg gets: the first one decides
+        self._process: Popen[bytes] | None = None
         self._waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._write, name="dgen-recorder", daemon=True)
+
+    def _begin(self, mode: str) -> Popen[bytes]:
+        """Start ffmpeg, which is told what the frames are."""
+        self._mode = mode
+        words = (*ffmpeg.EXACT, *FORMATS[self._ending], *in_stream(self._ending, self._config))
+        raw = _raw(self.size, self._rate, mode)
+        self._process = ffmpeg.start((*raw, *words, "-y", f"file:{self.target}"), self._told, takes=True)
         self._thread.start()
+        return self._process
 
     def add(self, image: Image) -> None:
         """Take a frame; waits when too many are not written yet.
@@ -70,12 +81,16 @@ class Recorder:
             raise ValueError(f"a frame of {image.size} in an animation of {self.size}")
         if self._failure is not None:
             raise self._end()
-        self._waiting.put(image.convert("RGB").tobytes())
+        if image.mode == "RGBA" and self._ending not in WITH_TRANSPARENCY:
+            image = over_white(image)
+        if self._process is None:
+            self._begin("RGBA" if image.mode == "RGBA" else "RGB")
+        self._waiting.put(image.convert(self._mode).tobytes())
         self.frames += 1
 
     def _write(self) -> None:
         """Feed ffmpeg; after a failure, take what is left and drop it, so that nobody waits."""
-        pipe, number = self._process.stdin, 0
+        pipe, number = self._process.stdin if self._process is not None else None, 0
         while (pixels := self._waiting.get()) is not None:
             try:
                 if self._spool is not None and number >= len(self._spool):
@@ -90,13 +105,12 @@ class Recorder:
         """Keep a frame; when the disk is full, what the frames before became makes room: it can be made of them."""
         from PIL import Image as Pictures
 
-        image = Pictures.frombytes("RGB", (self.size.width, self.size.height), pixels)
+        image = Pictures.frombytes(self._mode, (self.size.width, self.size.height), pixels)
         try:
             spool.add(image)
         except OSError as error:
             self._failure = error
-            self._process.kill()
-            self._process.wait()
+            self._stop()
             self.target.unlink(missing_ok=True)
             spool.add(image)
 
@@ -106,8 +120,9 @@ class Recorder:
         Raises:
             OSError: the file can't be written.
         """
+        process = self._process or self._begin("RGB")
         self._close()
-        if self._failure is not None or self._process.returncode:
+        if self._failure is not None or process.returncode:
             raise self._end()
         self._told.close()
         if sound is not None:
@@ -117,12 +132,19 @@ class Recorder:
 
     def abandon(self) -> None:
         """Stop, and remove what was written."""
-        self._process.kill()
+        self._stop()
         self._close()
         self._told.close()
         self.target.unlink(missing_ok=True)
 
+    def _stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def _close(self) -> None:
+        if self._process is None:
+            return
         self._waiting.put(None)
         self._thread.join()
         if self._process.stdin is not None:
@@ -138,12 +160,11 @@ class Recorder:
         """Return what is wrong, as the system or ffmpeg told it."""
         if self._failure is not None and self._failure.errno in FULL:
             return self._failure
-        self._process.kill() if self._process.poll() is None else None
-        self._process.wait()
+        self._stop()
         self._told.seek(0)
         return trouble_in(self._told.read(), self.target)
 
 
-def _raw(size: Size, rate: Fraction) -> tuple[str, ...]:
+def _raw(size: Size, rate: Fraction, mode: str) -> tuple[str, ...]:
     shape = ("-s", f"{size.width}x{size.height}", "-framerate", f"{rate.numerator}/{rate.denominator}")
-    return ("-f", "rawvideo", "-pix_fmt", "rgb24", *shape, "-i", "pipe:0")
+    return ("-f", "rawvideo", "-pix_fmt", "rgba" if mode == "RGBA" else "rgb24", *shape, "-i", "pipe:0")

@@ -67,11 +67,13 @@ class Spool:
         self._end = place
 
     def frame(self, number: int) -> Image:
-        """Return a frame, counted from 0, as RGB."""
+        """Return a frame, counted from 0, as it was kept."""
         from PIL import Image as Pictures
 
         start, length = self._places[number]
-        return Pictures.open(io.BytesIO(os.pread(self._file, length, start))).convert("RGB")
+        image = Pictures.open(io.BytesIO(os.pread(self._file, length, start)))
+        image.load()
+        return image
 
     def close(self) -> None:
         """Let go of the file; it stays when it holds frames."""

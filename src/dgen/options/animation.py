@@ -9,6 +9,9 @@ ANIMATION_FORMATS = ("mp4", "gif", "webp", "apng", "png", "frames")
 WITH_SOUND = ("mp4",)
 """The formats of animations that can hold sound."""
 
+WITH_TRANSPARENCY = ("webp", "apng", "png", "gif")
+"""Those that can hold transparency; a gif has clear pixels and solid ones."""
+
 
 @options("animation")
 class AnimationOptions:

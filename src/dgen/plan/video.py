@@ -10,7 +10,8 @@ from typing import Any
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, VID2VID, Family
-from dgen.options.animation import WITH_SOUND
+from dgen.families.signatures import accepts
+from dgen.options.animation import ANIMATION_FORMATS, WITH_SOUND, WITH_TRANSPARENCY
 from dgen.options.output import TENSOR_FORMATS
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound
@@ -108,6 +109,19 @@ def unheard(bound: Bound, family: Family) -> Iterator[Diagnostic]:
             severity="warning", code="no-sound", span=bound.span_of("animation_format"),
             message=f"{family.label} makes sound, which `{ending}` does not hold",
             help=f"`--animation-format {WITH_SOUND[0]}` keeps it",
+        )  # fmt: skip
+
+
+def opaque(bound: Bound, family: Family) -> Iterator[Diagnostic]:
+    """Warn of a format of animations that holds no transparency where a model makes pictures with it."""
+    ending = bound.value("animation_format") or ANIMATION_FORMATS[0]
+    layered = any(accepts(pipeline, "layers", family.package) for pipeline in family.pipelines.values())
+    if layered and ending not in (*WITH_TRANSPARENCY, "frames"):
+        yield Diagnostic(
+            severity="warning", code="no-transparency",
+            span=bound.span_of("animation_format") if "animation_format" in bound else bound.span,
+            message=f"{family.label} makes pictures with transparency, which `{ending}` does not hold",
+            help=f"`--animation-format {WITH_TRANSPARENCY[0]}` keeps it",
         )  # fmt: skip
 
 
