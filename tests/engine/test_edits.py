@@ -18,7 +18,7 @@ from dgen.check.follow import check_source
 from dgen.diagnostic import Source
 from dgen.engine.protocol import EngineError, Inputs, Result
 from dgen.options.attachments import ImageEncoderUri, IpAdapterUri, LoraUri, TextualInversionUri
-from dgen.values.image_seed import ImageSeedText
+from dgen.values.image_seed import ImageSeed, ImageSeedText
 from dgen.values.prompt import Prompt
 from dgen.values.step_cache import StepCacheText
 from dgen.values.uri import OpenUri
@@ -191,6 +191,19 @@ def test_white_mask_on_an_edit_changes_nothing_and_a_black_one_keeps_all(folder:
         seen = vae.encode(processor.preprocess(picture())).latent_dist.mode()
         drawn = processor.postprocess(vae.decode(seen, return_dict=False)[0])
     assert far(black, [each.tobytes() for each in drawn]) <= 1
+
+
+@pytest.mark.parametrize("toy", ["sd", "sees-32"])
+def test_each_picture_of_a_batch_is_kept_by_a_mask_of_its_own(folder: Path, bench: Bench, toy: str) -> None:
+    black, white = (Image.new("L", (64, 64), level) for level in (0, 255))
+    other = picture().rotate(90)
+    job = bench.job(folder / toy, "inpaint", num_inference_steps=STEPS, num_images_per_prompt=2)
+    both = replace(job, request=replace(job.request, image_seed=ImageSeed("a", mask="m", batch=("b",))))
+    given = Inputs(picture(), black, batch=(other,), batch_masks=(white,))
+    made = pixels(bench.engine.render(both, given, lambda step, steps: None))
+    assert len(made) == 4
+    assert made[0] == made[2]  # what is black is the first picture, whatever the seed
+    assert len({made[0], made[1], made[3]}) == 3
 
 
 def test_mask_on_an_edit_blends_as_the_inpainting_of_diffusers_does(folder: Path, bench: Bench) -> None:

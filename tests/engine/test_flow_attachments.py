@@ -189,19 +189,19 @@ EVERY, EDITS = ["txt2img", "img2img", "inpaint"], ["img2img", "inpaint"]
 ADD_ONS = {
     "sd3": {
         "LoRA": EVERY, "ControlNet": ["txt2img", "inpaint"], "PAG": ["txt2img", "img2img"], "weighted prompts": EVERY,
-        "RAS": EVERY,
+        "RAS": EVERY, "ADetailer": EVERY,
     },
     "flux": {
         "LoRA": EVERY, "textual inversion": EVERY, "ControlNet": EVERY, "IP-adapter": EVERY, "weighted prompts": EVERY,
-        "TeaCache": EVERY, "SADA": EVERY,
+        "TeaCache": EVERY, "SADA": EVERY, "ADetailer": EVERY,
     },
     "flux-fill": {
         "LoRA": ["inpaint"], "textual inversion": ["inpaint"], "weighted prompts": ["inpaint"], "TeaCache": ["inpaint"],
-        "SADA": ["inpaint"],
+        "SADA": ["inpaint"], "ADetailer": ["inpaint"],
     },
     "flux-kontext": {
         "LoRA": EDITS, "textual inversion": EDITS, "IP-adapter": EDITS, "weighted prompts": EDITS, "TeaCache": EDITS,
-        "SADA": EDITS,
+        "SADA": EDITS, "ADetailer": EDITS,
     },
 }  # fmt: skip
 

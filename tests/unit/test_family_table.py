@@ -12,6 +12,7 @@ from PIL import Image
 from dgen.check.follow import check_source
 from dgen.diagnostic import Diagnostic, Source
 from dgen.families.rows import FAMILIES
+from dgen.plan.abilities import add_ons
 from dgen.planning import plan_script
 
 HEAD = (
@@ -161,6 +162,23 @@ def test_every_cell_of_a_family_plans(family: str) -> None:
     assert [job.family for job in jobs] == [family] * len(cells)
     painted = [mode if column != "ADetailer" else job.mode for (column, mode), job in zip(cells, jobs, strict=True)]
     assert [job.mode for job in jobs] == painted
+
+
+COLUMNS = {
+    "LoRA": "LoRA", "TI": "textual inversion", "ControlNet": "ControlNet", "PAG": "PAG", "T2I": "T2I adapter",
+    "IP-A": "IP-adapter", "sd-embed": "weighted prompts", "compel": "compel", "ADetailer": "ADetailer",
+    "FreeU": "FreeU", "HiDiff": "HiDiffusion", "DeepCache": "DeepCache", "RAS": "RAS", "TeaCache": "TeaCache",
+    "SADA": "SADA",
+}  # fmt: skip
+"""The columns of the table as `dgen families` calls them."""
+
+
+@pytest.mark.parametrize("family", ROWS)
+def test_families_are_listed_with_every_column_of_the_table(family: str) -> None:
+    listed = add_ons(FAMILIES[family])
+    assert {column: tuple(listed.get(name, ())) for column, name in COLUMNS.items()} == {
+        column: marked(family, column) for column in COLUMNS
+    }
 
 
 TOGETHER = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dgen.families.rows import MODES, Family
@@ -24,6 +25,7 @@ ADD_ONS = {
     "RAS": "ras",
     "SADA": "sada",
     "weighted prompts": "prompt_weighter",
+    "compel": "prompt_weighter",
     "refiner": "sdxl_refiner",
 }
 """What can be attached to a model, and the option that does."""
@@ -31,13 +33,19 @@ ADD_ONS = {
 
 def add_ons(family: Family) -> dict[str, list[str]]:
     """Return what can be attached to a model of a family, and in which modes."""
-    able = {name: modes_with(family, ROWS[option]) for name, option in ADD_ONS.items() if _is_told(family, option)}
+    able = {name: modes_with(family, ROWS[option]) for name, option in ADD_ONS.items() if _is_told(family, name)}
     return {name: modes for name, modes in able.items() if modes}
 
 
-def _is_told(family: Family, option: str) -> bool:
+def _is_told(family: Family, name: str) -> bool:
     """Whether signatures tell: every pipeline takes encoded prompts, but only known encoders can be made to weigh."""
-    return option != "prompt_weighter" or family.weighs
+    return _ASKING.get(name, lambda family: True)(family)
+
+
+_ASKING: dict[str, Callable[[Family], bool]] = {
+    "weighted prompts": lambda family: family.weighs,
+    "compel": lambda family: family.weighs and not family.whole_text,  # it weighs for CLIP alone
+}
 
 
 def in_words(family: Family) -> str:

@@ -71,7 +71,7 @@ class _Sight:
         """Show the picture; where there is guidance, to two calls of three."""
         noisy = named["hidden_states"]
         times = self.count // self.seen.shape[0]
-        seen, blank = (each.to(noisy).repeat_interleave(times, dim=0) for each in (self.seen, self.blank))
+        seen, blank = (each.to(noisy).repeat(times, 1, 1, 1) for each in (self.seen, self.blank))
         self._is_guided = noisy.shape[0] == 2 * self.count
         if not self._is_guided:
             return args, {**named, "hidden_states": torch.cat([noisy, seen], dim=1)}

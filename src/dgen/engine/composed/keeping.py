@@ -62,8 +62,8 @@ def mask_pixels(pipeline: Any, mask_image: Any, size: tuple[int | None, int | No
 
 
 def _each(held: Any, latents: Any) -> Any:
-    """Return what there is one of for each of some pictures, as often as there are latents."""
-    return held.to(latents).repeat_interleave(latents.shape[0] // held.shape[0], dim=0)
+    """Return what there is one of for each of some pictures, again and again, as pipelines do with the pictures."""
+    return held.to(latents).repeat(latents.shape[0] // held.shape[0], 1, 1, 1)
 
 
 def scaled(vae: Any, latents: Any) -> Any:
