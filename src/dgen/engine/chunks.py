@@ -103,8 +103,9 @@ that overlap, and lays them together when it has all."""
 OF_PICTURES = ("AutoencoderKL", "AutoencoderKLTemporalDecoder")
 """VAEs to which the pipelines of AnimateDiff and of Stable Video Diffusion give some frames at a time, as pictures.
 
-AnimateDiff's frames know nothing of one another, so 16 at a time are those of all at once. Those of Stable Video
-Diffusion do: all are decoded at once, unless `--call decode_chunk_size=8` says otherwise."""
+AnimateDiff's frames know nothing of one another, so 16 at a time are those of all at once; with SDXL they come at once,
+or one by one with `--vae-slicing`. Those of Stable Video Diffusion know of one another: all are decoded at once, unless
+`--call decode_chunk_size=8` says otherwise."""
 
 
 @contextmanager
