@@ -15,6 +15,7 @@ from dgen.cli.main import main
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import EngineError, Inputs
 from dgen.events import ComponentLoaded
+from dgen.families.inspection import inspect_folder
 from dgen.options.attachments import LoraUri
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
@@ -101,6 +102,66 @@ def test_model_with_a_modular_index_alone_is_the_ordinary_model(folder: Path, sh
     plain = shared_bench.render(folder / "z-image-plain", **SIZE)
     assert pixels(shared_bench.render(folder / "z-image", **SIZE)) == pixels(plain)
     assert not ordinary.exists()
+
+
+def as_modular(model: Path, pipeline: str, left_out: tuple[str, ...] = ()) -> Path:
+    """Give a model the index that its modular pipeline writes, in place of its own."""
+    path = model / "model_index.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    for kind, entry in told.items():
+        if isinstance(entry, list):
+            spec = {"pretrained_model_name_or_path": None, "subfolder": kind, "revision": None, "variant": None}
+            told[kind] = [*entry, {**spec, "type_hint": entry}]
+    kept = {kind: entry for kind, entry in told.items() if kind not in left_out}
+    (model / INDEX).write_text(json.dumps({**kept, "_class_name": pipeline}), encoding="utf-8")
+    path.unlink()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "left_out", "mode", "said"),
+    [
+        ("qwen-image", "QwenImageModularPipeline", (), "txt2img", SIZE),
+        ("qwen-image-edit", "QwenImageEditModularPipeline", ("tokenizer",), "img2img", {"num_inference_steps": 1}),
+        ("flux2-klein", "Flux2KleinModularPipeline", (), "txt2img", {**SIZE, **ALONE}),
+        ("krea2@distilled", "Krea2TurboModularPipeline", ("is_distilled",), "txt2img", SIZE),
+    ],
+)
+def test_model_is_the_same_with_either_index(
+    tmp_path: Path, name: str, pipeline: str, left_out: tuple[str, ...], mode: str, said: dict[str, Any]
+) -> None:
+    import toy_makers
+    import toy_today
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = {**toy_today.TODAY, **toy_makers.MAKERS}[name](tmp_path / name)
+    before, ordinary = pixels(Bench().render(model, mode, **said)), Bench().job(model, mode, **said)
+    as_modular(model, pipeline, left_out)
+    assert Bench().job(model, mode, **said) == ordinary
+    assert pixels(Bench().render(model, mode, **said)) == before
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "family"),
+    [
+        ("StableDiffusionXLModularPipeline", "sdxl"), ("StableDiffusion3ModularPipeline", "sd3"),
+        ("FluxModularPipeline", "flux"), ("FluxKontextModularPipeline", "flux-kontext"),
+        ("Flux2ModularPipeline", "flux2"), ("QwenImageEditPlusModularPipeline", "qwen-image-edit-plus"),
+        ("QwenImageLayeredModularPipeline", "qwen-image-layered"), ("WanModularPipeline", "wan"),
+        ("Wan22Image2VideoModularPipeline", "wan"), ("Wan22VaceModularPipeline", "wan-vace"),
+        ("LTXModularPipeline", "ltx"), ("ErnieImageModularPipeline", "ernie-image"),
+        ("QwenImage21TurboModularPipeline", "qwen-image-21"), ("Ideogram4ModularPipeline", "ideogram4"),
+    ],
+)  # fmt: skip
+def test_family_is_told_from_a_modular_index(tmp_path: Path, pipeline: str, family: str) -> None:
+    import diffusers
+
+    (tmp_path / INDEX).write_text(json.dumps({"_class_name": pipeline}), encoding="utf-8")
+    facts = inspect_folder(tmp_path)
+    assert facts.family.name == family
+    assert hasattr(diffusers, pipeline)
+    assert facts.pipeline in facts.family.classes
 
 
 def test_part_that_the_index_places_in_another_model_comes_from_there_once(folder: Path, tmp_path: Path) -> None:
