@@ -193,15 +193,15 @@ ADD_ONS = {
     },
     "flux": {
         "LoRA": EVERY, "textual inversion": EVERY, "ControlNet": EVERY, "IP-adapter": EVERY, "weighted prompts": EVERY,
-        "TeaCache": EVERY, "SADA": EVERY, "ADetailer": EVERY,
+        "TeaCache": EVERY, "ADetailer": EVERY,
     },
     "flux-fill": {
         "LoRA": ["inpaint"], "textual inversion": ["inpaint"], "weighted prompts": ["inpaint"], "TeaCache": ["inpaint"],
-        "SADA": ["inpaint"], "ADetailer": ["inpaint"],
+        "ADetailer": ["inpaint"],
     },
     "flux-kontext": {
         "LoRA": EDITS, "textual inversion": EDITS, "IP-adapter": EDITS, "weighted prompts": EDITS, "TeaCache": EDITS,
-        "SADA": EDITS, "ADetailer": EDITS,
+        "ADetailer": EDITS,
     },
 }  # fmt: skip
 

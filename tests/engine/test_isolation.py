@@ -49,9 +49,6 @@ WITH = {
         "--hi-diffusion",
         "--hi-diffusion --hi-diffusion-no-win-attn --output-size 96x96 --control-nets edges --image-seeds seed.png",
         "--hi-diffusion --hi-diffusion-no-raunet --loras lora",
-        "--sada --sada-acc-ranges 3,7 --sada-max-downsamples 2 --sada-sxs 4 --sada-sys 2 --sada-max-fixes 90 "
-        "--sada-max-intervals 2 --sada-lagrange-terms 2 --sada-lagrange-ints 2 --sada-lagrange-steps 6",
-        "--sada --sada-acc-ranges 3,7 --control-nets edges --loras lora --image-seeds seed.png",
         "--pag --pag-scales 2 --pag-adaptive-scales 0.001",
         "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-paddings 8 --inpaint-crop-masked",
         "--image-seeds 'seed.png;mask=mask.png' --inpaint-crop --inpaint-crop-feathers 4 --mask-blur 2",
@@ -104,7 +101,6 @@ WITH = {
         "--transformer toy-flux;dtype=bfloat16",
         "--transformer flux.gguf",
         "--tea-cache --tea-cache-rel-l1-thresholds 1",
-        "--sada --sada-acc-ranges 3,7 --sada-max-downsamples 1 --sada-sxs 2 --sada-sys 2",
         "--tea-cache --control-nets flux-edges --image-seeds seed.png",
         "--step-cache 'TaylorSeer;cache-interval=3;disable-cache-before-step=1'",
     ],
@@ -149,7 +145,6 @@ class Runs:
     def run(self, model: str, said: str) -> bytes:
         prompt = "" if "--prompts" in said else "--prompts 'a red circle'"
         steps = 4 if said.startswith("--scheduler") else 3  # with 3, some schedulers fail
-        steps = 9 if "--sada" in said else steps  # of which the first ones and the last are computed
         size = "--output-size 64x64" if model == "toy-flux" and "--control" not in said else ""
         text = f"{model} {prompt} --seeds 7 --inference-steps {steps} {size} {said}\n"
         self.session.run(Source("test", text))

@@ -162,7 +162,6 @@ STRATEGIES: dict[type, Any] = {
     encoders.EncoderText: lambda v: st.sampled_from(["+", "null"]) | _uris(uri.Uri(v.cls)),
     step_cache.StepCacheText: lambda v: _step_caches(),
     steps.StepsText: lambda v: st.sets(st.integers(1, 9999), min_size=1, max_size=4).map(lambda s: tuple(sorted(s))),
-    steps.WindowText: lambda v: st.tuples(st.integers(v.low, 500), st.integers(501, 9999)),
     step_cache.Falloff: lambda v: st.lists(st.floats(0, 1000), min_size=2, max_size=5).map(tuple),
     step_cache.Stretch: lambda v: st.tuples(st.integers(0, 500), st.integers(501, 1000)),
     freeu.FreeUText: lambda v: st.builds(freeu.FreeU, *[_reals(0, 100)] * 4),
@@ -244,7 +243,7 @@ def _other(row: Option) -> Any:
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
         uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
             processors.ProcessorText: uri.NamedUri("other"), detectors.DetectorText: uri.NamedUri("other"),
-        steps.StepsText: (3, 7), steps.WindowText: (3, 7),
+        steps.StepsText: (3, 7),
         schedule.SigmasText: schedule.Sigmas(preset="AYS"), schedule.TimestepsText: schedule.Timesteps(preset="AYS"),
     }  # fmt: skip
     other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]

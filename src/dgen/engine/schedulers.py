@@ -18,7 +18,6 @@ from dgen.families.rows import Family
 from dgen.families.samplers import SAMPLERS, Sampler, sampler_named
 from dgen.families.signatures import package_of, parameters, scheduler_names
 from dgen.options.request import Request
-from dgen.plan.sada import unfit
 from dgen.schema import BadValue
 from dgen.values.scalars import Flag, Integer, Real
 from dgen.values.uri import NamedUri
@@ -32,14 +31,12 @@ def check(request: Request, family: Family, legal: Sequence[str]) -> None:
     """Check the scheduler of a request, and that it takes the schedule that is asked for.
 
     Raises:
-        EngineError: `unknown-scheduler`, `bad-uri`, `missing-package`, `contradictory-options`, `unsupported-option`.
+        EngineError: `unknown-scheduler`, `bad-uri`, `missing-package`, `unsupported-option`.
     """
     name, arguments = read(request.scheduler, legal) if request.scheduler is not None else (next(iter(legal), ""), {})
     package = "scipy" if arguments.get("use_beta_sigmas") else package_of(name)
     if package and importlib.util.find_spec(package) is None:
         raise missing(name, package)
-    if reason := unfit(request, name):
-        raise EngineError("contradictory-options", reason, OPTION, help="leave SADA out, or choose another scheduler")
     check_schedule(request, family, name, legal)
 
 

@@ -325,7 +325,7 @@ _ENCODER = ("transformers", "CLIPVisionModelWithProjection")
 
 def _classes(kind: str, layout: Layout, job: Job, may_lack: bool) -> tuple[str, str] | None:
     """Return library and class of a part, ("", "") when only loading will tell; None when the pipeline goes without."""
-    entry = layout.index.get(kind)
+    entry: Any = layout.index.get(kind)
     if is_part(entry) and entry[0] is not None and not (layout.is_file and kind in ASKED_BY):
         return str(entry[0]), str(entry[1])
     if kind == "safety_checker" and (layout.index or layout.is_file):

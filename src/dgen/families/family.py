@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from dgen.families.distilled import Distilled
 from dgen.values.control_modes import Modes
-from dgen.values.sada import SADA, Sada
 from dgen.values.step_cache import BLOCK_CACHE, CROSS_ATTENTION, STEP_CACHE
 
 TXT2IMG, IMG2IMG, INPAINT = PICTURE_MODES = ("txt2img", "img2img", "inpaint")
@@ -26,12 +25,6 @@ MIXING = "mixing"
 """The capability of pipelines that give the VAE pictures in a precision of their own choice."""
 
 PAG = "pag"  # alone, or with one of those: `controlnet+pag`
-
-
-SD_SADA = Sada(max_downsample=1, sx=3, sy=3, lagrange_term=4, lagrange_step=24, max_fix=5 * 1024)
-SDXL_SADA = replace(SD_SADA, max_downsample=2, max_fix=10 * 1024)
-FLUX_SADA = Sada(max_downsample=0, sx=0, sy=0, lagrange_term=3, lagrange_step=20, max_fix=0)
-"""What the authors of SADA chose for the models that they tried."""
 
 UNET_CACHES = (STEP_CACHE, CROSS_ATTENTION)
 TRANSFORMER_CACHES = (STEP_CACHE, BLOCK_CACHE)
@@ -83,7 +76,6 @@ class Family:
     whole_text: str = ""  # the T5 text encoder whose states follow those of CLIP, or stand alone
     dispensable: tuple[str, ...] = ()  # text encoders that its pipelines can do without
     capabilities: tuple[str, ...] = ()  # what options ask for that no signature says
-    sada: Sada | None = None  # what SADA does when nobody says otherwise; None where it cannot act
     mixes: tuple[str, ...] = ()  # loaders of diffusers that its pipelines go with, whether they have them or not
     lacks: tuple[str, ...] = ()  # fields of options that the bases of its pipelines promise, and that do not work
     adds: tuple[str, ...] = ()  # and those that `prepares` takes for them, though no signature has them
@@ -160,7 +152,7 @@ class Family:
         """Whether its pipelines have what an option asks for."""
         if capability == DETAILING:
             return INPAINT in self.pipelines and not self.makes_video and FLOYD not in self.capabilities
-        return capability in self.capabilities or (capability == SADA and self.sada is not None)
+        return capability in self.capabilities
 
     @property
     def makes_video(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dgen.families.distilled import SCHNELL
-from dgen.families.family import CONTROLNET, FLUX_SADA, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
+from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, TRANSFORMER_CACHES, TXT2IMG, Family
 from dgen.values.control_modes import FLUX_MODES
 from dgen.values.step_cache import MAG_RATIOS
 
@@ -36,7 +36,6 @@ FLUX = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
-    sada=FLUX_SADA,
     pooled_texts=("text_encoder",),
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5},
@@ -62,7 +61,6 @@ FLUX_FILL = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
-    sada=FLUX_SADA,
     pooled_texts=("text_encoder",),
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 30.0, "strength": 1.0},
@@ -78,7 +76,6 @@ FLUX_KONTEXT = Family(
     default_size=1024,
     accelerated_dtype="bfloat16",
     capabilities=_CAPABILITIES,
-    sada=FLUX_SADA,
     pooled_texts=("text_encoder",),
     whole_text="text_encoder_2",
     defaults={"guidance_scale": 3.5, "strength": 1.0},

@@ -10,7 +10,6 @@ from dgen.families.family import (
     IMG2IMG,
     INPAINT,
     PAG,
-    SDXL_SADA,
     TXT2IMG,
     UNET_CACHES,
     Family,
@@ -42,7 +41,6 @@ KOLORS = Family(
     },
     default_size=1024,
     call={"negative_prompt": ""},  # without one, its models have pipelines look for states that nobody made
-    sada=SDXL_SADA,
     capabilities=(HI_DIFFUSION, *UNET_CACHES),
     lacks=("textual_inversions", *_OF_CLIP),
 )

@@ -15,7 +15,6 @@ from dgen.options.output import OutputOptions
 from dgen.options.prompts import PromptOptions
 from dgen.options.ras import RasOptions
 from dgen.options.refiner import RefinerOptions
-from dgen.options.sada import SadaOptions
 from dgen.options.sampling import SamplingOptions
 from dgen.options.sdxl import SdxlOptions
 from dgen.options.submodels import SubModelOptions
@@ -33,7 +32,6 @@ class InvocationOptions(
     SamplingOptions,
     GuidanceOptions,
     RasOptions,
-    SadaOptions,
     SdxlOptions,
     RefinerOptions,
     ImageOptions,

@@ -23,7 +23,6 @@ ADD_ONS = {
     "HiDiffusion": "hi_diffusion",
     "TeaCache": "tea_cache",
     "RAS": "ras",
-    "SADA": "sada",
     "weighted prompts": "prompt_weighter",
     "compel": "prompt_weighter",
     "refiner": "sdxl_refiner",

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from dgen.options.request import ROWS, Request
 from dgen.plan.embedded import PROMPTS
-from dgen.plan.sada import uses_sada
 from dgen.plan.shots import Shot
 
 VARYING = ("seed", "guidance_scale", *PROMPTS)
@@ -57,7 +56,7 @@ def _alike(shot: Shot) -> Hashable:
 def _may_share(request: Request) -> bool:
     seed = request.image_seed
     own = seed is not None and (seed.latents or seed.batch or seed.floyd)
-    if own or uses_sada(request) or any(getattr(request, name, None) for name in ALONE):
+    if own or any(getattr(request, name, None) for name in ALONE):
         return False
     if seed is not None and seed.mask is not None and (request.num_images_per_prompt or 1) > 1:
         return False  # inpainting pipelines encode the picture with another generator than alone

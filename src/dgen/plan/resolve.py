@@ -22,7 +22,6 @@ from dgen.plan.control import PAG_OPTIONS, STEERING, apart, asked_mode, beyond, 
 from dgen.plan.embedded import said_in as in_prompts
 from dgen.plan.extras import extra_mistakes
 from dgen.plan.limits import overdone
-from dgen.plan.sada import sada_mistakes
 from dgen.plan.shots import Moving
 from dgen.plan.stages import filled, is_filled, is_staged, stage_mistakes
 from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mistakes
@@ -147,7 +146,6 @@ def check_support(bound: Bound, facts: ModelFacts, moves: Moves = seems_to_move)
     found += (*misfits(bound, facts.family), *beyond(bound, facts.skips), *unfit(bound, facts.family), *at_odds(bound))
     found += (*_misaligned(bound, facts.family, modes), *_of_one_size(bound, facts, modes))
     found += (*video_mistakes(bound, facts, modes), *overdone(bound, facts.family, pipelines))
-    found += sada_mistakes(bound, facts.family)
     found += _unstaged(bound, facts, modes)
     with_strength = next((p for p in pipelines if accepts(p, "strength", facts.family.package)), None)
     if with_strength is not None and set(modes) != {TXT2IMG}:

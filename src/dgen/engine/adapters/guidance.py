@@ -1,4 +1,4 @@
-"""Changes how a denoiser works for the time of a job: FreeU, PAG, HiDiffusion, SADA, caches."""
+"""Changes how a denoiser works for the time of a job: FreeU, PAG, HiDiffusion, caches."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from dgen.engine.adapters.deepcache import branches, remember_depths
 from dgen.engine.adapters.hidiffusion import Phase, shrink_depths, window_attention
 from dgen.engine.adapters.layers import as_it_was
 from dgen.engine.adapters.ras import ras_of, sample_regions
-from dgen.engine.adapters.sada import skip_what_is_foreseen
 from dgen.engine.adapters.stepcache import add_cache, step_cache
 from dgen.engine.adapters.teacache import skip_blocks
 from dgen.engine.protocol import EngineError
 from dgen.options.request import Request
 from dgen.plan.control import no_branch
-from dgen.plan.resolve import Job, family_of
-from dgen.plan.sada import sada_of
+from dgen.plan.resolve import Job
 
 DEEP_CACHE_INTERVAL, DEEP_CACHE_BRANCH = 5, 1
 """What DeepCache does when only `--deep-cache` is said."""
@@ -34,8 +32,7 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     request = job.request
     has_pag = hasattr(pipeline, "pag_applied_layers")
     regions = ras_of(request)
-    sada = sada_of(request, family_of(job))
-    is_cached = request.step_cache or uses_deep_cache(request) or uses_tea_cache(request) or regions or sada
+    is_cached = request.step_cache or uses_deep_cache(request) or uses_tea_cache(request) or regions
     if not (has_pag or request.freeu or request.hi_diffusion or is_cached):
         return
     unet = getattr(pipeline, "unet", None) or pipeline.transformer
@@ -48,8 +45,6 @@ def change_denoiser(stack: ExitStack, job: Job, pipeline: Any) -> None:
     if uses_tea_cache(request):
         threshold = request.tea_cache_rel_l1_threshold
         skip_blocks(pipeline, unet, TEA_CACHE_THRESHOLD if threshold is None else threshold)
-    if sada is not None:
-        skip_what_is_foreseen(stack, pipeline, unet, sada)
     if regions is not None:
         sample_regions(stack, pipeline, unet, regions)
     if uses_deep_cache(request):
