@@ -27,35 +27,35 @@ def forgotten() -> Iterator[None]:
     ADDED.forget(ADDED.names())
 
 
-def make_ovis(folder: Path) -> None:
-    """Make a toy Ovis-Image model."""
-    from diffusers import FlowMatchEulerDiscreteScheduler, OvisImagePipeline, OvisImageTransformer2DModel
+def make_cogview3(folder: Path) -> None:
+    """Make a toy CogView 3 Plus model."""
+    from diffusers import CogVideoXDDIMScheduler, CogView3PlusPipeline, CogView3PlusTransformer2DModel
 
     sys.path.insert(0, str(ROOT / "tools"))
+    import toy_families
     import toy_models
-    import toy_texts
 
     toy_models.seeded(3)
-    transformer = OvisImageTransformer2DModel(
-        in_channels=16, out_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
-        num_attention_heads=2, joint_attention_dim=toy_texts.WIDTH, axes_dims_rope=(4, 4, 8),
+    transformer = CogView3PlusTransformer2DModel(
+        in_channels=4, out_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+        text_embed_dim=toy_families.WIDTH, time_embed_dim=8, condition_dim=4, pos_embed_max_size=32, sample_size=32,
     )  # fmt: skip
-    OvisImagePipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=toy_models.toy_vae(shift_factor=0.1),
-        text_encoder=toy_texts.qwen3(), tokenizer=toy_texts.qwen_tokenizer(), transformer=transformer,
+    CogView3PlusPipeline(
+        scheduler=CogVideoXDDIMScheduler(), vae=toy_models.toy_vae(), transformer=transformer,
+        text_encoder=toy_families.t5_encoder(), tokenizer=toy_families.t5_tokenizer(),
     ).save_pretrained(folder)  # fmt: skip
 
 
 def test_a_plugin_adds_a_family_with_all_that_its_pipelines_do(
     forgotten: None, at_work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_ovis(Path("ovis"))
+    make_cogview3(Path("cogview"))
     Path("own.py").write_text(FAMILY)
     Path("s.dgen").write_text(
         "\\import_plugins own.py\n"
-        "ovis --prompts x --seeds 7 --inference-steps 2 --output-size 32\n"
+        "cogview --prompts x --seeds 7 --inference-steps 2 --output-size 32\n"
         "\\print {{ last_images[0] }}\n"
-        "ovis --model-type ovis-image --prompts x --seeds 7 --inference-steps 2 --output-size 48x32\n"
+        "cogview --model-type cogview3-plus --prompts x --seeds 7 --inference-steps 2 --output-size 48x32\n"
         "\\print {{ image_size(last_images[0]) }}\n"
     )
     assert main(["check", "s.dgen"]) == 0
@@ -67,29 +67,29 @@ def test_a_plugin_adds_a_family_with_all_that_its_pipelines_do(
     assert (np.asarray(Image.open(drawn)) == wanted).all()
     assert main(["plugins", "--json"]) == 0
     (own,) = [each for each in json.loads(capsys.readouterr().out) if each["kind"] == "model family"]
-    assert (own["name"], own["file"], own["line"]) == ("ovis", "own.py", 4)
+    assert (own["name"], own["file"], own["line"]) == ("cogview3", "own.py", 4)
 
 
 def oracle() -> np.ndarray:
     """What diffusers itself draws."""
     import torch
-    from diffusers import OvisImagePipeline
+    from diffusers import CogView3PlusPipeline
 
-    pipeline = OvisImagePipeline.from_pretrained("ovis")
+    pipeline = CogView3PlusPipeline.from_pretrained("cogview")
     generator = torch.Generator("cpu").manual_seed(7)
-    made = pipeline("x", num_inference_steps=2, guidance_scale=4.5, width=32, height=32, generator=generator)
+    made = pipeline("x", num_inference_steps=2, guidance_scale=7.0, width=32, height=32, generator=generator)
     return np.asarray(made.images[0])
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('name="ovis"', 'name="sdxl"', "the model family `sdxl` is registered twice"),
-        ('("ovis-image",)', '("torch-sdxl",)', "the model family `torch-sdxl` is registered twice"),
-        ('name="ovis"', 'name="O vis"', "lower-case letters, digits and `-`"),
+        ('name="cogview3"', 'name="sdxl"', "the model family `sdxl` is registered twice"),
+        ('("cogview3-plus",)', '("torch-sdxl",)', "the model family `torch-sdxl` is registered twice"),
+        ('name="cogview3"', 'name="Cog View"', "lower-case letters, digits and `-`"),
         ('"txt2img"', '"txt2video"', "has a mode `txt2video`"),
-        ("OvisImagePipeline", "OvisVideoPipeline", "VideoPipeline`, which diffusers does not have"),
-        ('    """Ovis-Image, which writes texts into its pictures."""\n', "", "has no docstring"),
+        ("CogView3PlusPipeline", "CogView3LessPipeline", "LessPipeline`, which diffusers does not have"),
+        ('    """CogView 3 Plus, which draws large pictures of long descriptions."""\n', "", "has no docstring"),
         ("return Family(", "return dict(", "returns a dict, not a `Family`"),
     ],
 )  # fmt: skip
