@@ -20,6 +20,7 @@ from dgen.engine.particular import prepared, shown
 from dgen.engine.precision import dtype_of
 from dgen.engine.prompts import weighted
 from dgen.engine.protocol import EngineError, Inputs, OnStep, Result
+from dgen.engine.remembering import remember
 from dgen.engine.schedules import schedule
 from dgen.engine.second import Leg
 from dgen.engine.sounds import sounds_of
@@ -83,6 +84,7 @@ def _placed(cls: Any) -> Any:
 
     if not isinstance(getattr(cls, "_execution_device", None), property):
         return cls
+    remember(cls.__init__)
     return type(cls.__name__, (cls,), {"__module__": cls.__module__, "_execution_device": property(execution_device)})
 
 

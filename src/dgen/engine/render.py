@@ -52,6 +52,7 @@ from dgen.engine.protocol import (
     Preview,
     Result,
 )
+from dgen.engine.remembering import with_attention_remembered
 from dgen.engine.replaced import check_left_out
 from dgen.engine.second import Leg, check_second, draw
 from dgen.engine.sights import looking
@@ -293,7 +294,11 @@ class LocalEngine:
     def _needing(self, part: Part, load: Callable[[], Any]) -> Need:
         held = self.store.find(part.key)
         size = held.bytes if held is not None else footprint(self.models.hub, part).bytes or 0
-        return Need(key=part.key, kind=part.kind, source=part.source.shown, load=load, bytes=size)
+
+        def loaded() -> Any:
+            return with_attention_remembered(load())
+
+        return Need(key=part.key, kind=part.kind, source=part.source.shown, load=loaded, bytes=size)
 
     def _prepare(self, stack: ExitStack, components: dict[str, Component], job: Job, states: State) -> None:
         """Set the components up for one call; the stack puts them back. `states` tells what adapters changed."""
