@@ -15,7 +15,7 @@ from dgen.families.inspection import ModelFacts
 from dgen.families.rows import INPAINT, TXT2IMG, TXT2VID, VID2VID
 from dgen.media.read import PictureFiles, brought_to
 from dgen.media.write import Names, encode, publish
-from dgen.misprocessing import OF_SEEDS, ending_of
+from dgen.misprocessing import OF_SEEDS, ending_of, out_of_place
 from dgen.options.request import Request
 from dgen.plan.control import asked_mode, control_images, is_steered, said_by
 from dgen.plan.resolve import Job, align, family_of, fit, made_size, multiple_for, resolve, seed_size
@@ -78,7 +78,7 @@ class Darkroom:
 
     def repaint(self, image: Image, said: Any) -> Image:
         """Refuse: no job made the pictures of a darkroom."""
-        raise BadValue("it paints with the pipeline that made a picture", help="use it in `--post-processors`")
+        raise out_of_place("it")
 
     # ---- running a chain -----------------------------------------------------------------------------------------
 
@@ -90,13 +90,17 @@ class Darkroom:
         """
         if chain and image.mode == "RGBA":
             return self._developed_beside(image, chain, repaint)
-        key = hashlib.sha256(b"%dx%d" % image.size + image.tobytes()).hexdigest() if chain else ""
+        key = _content(image) if chain else ""
         bench = self if repaint is None else _Beside(self, repaint)
         for step in chain:
             key = self._key_after(key, step)
-            made = None if step.chosen.row.repaints else self._kept.pop(key, None)  # a job's painting is its own
-            image = self._made(step, image, bench) if made is None else made
-            self._kept[key] = image
+            if step.chosen.row.repaints:  # as the job does that made the picture, which no key tells
+                image = self._made(step, image, bench)
+                key = self._key_after(_content(image), step)
+            else:
+                made = self._kept.pop(key, None)
+                image = self._made(step, image, bench) if made is None else made
+                self._kept[key] = image
             self._save(step, image, key)
         while len(self._kept) > _KEPT:
             del self._kept[next(iter(self._kept))]
@@ -427,6 +431,11 @@ class _Sizes:
     def clip(self, path: str) -> Moving | None:
         """Return what is known of an animation."""
         return self.room.pictures.clip(path)
+
+
+def _content(image: Image) -> str:
+    """Say in one text what a picture shows."""
+    return hashlib.sha256(b"%dx%d" % image.size + image.tobytes()).hexdigest()
 
 
 def _with_sides(size: Size, sides: Sides, sign: int = 1) -> Size:

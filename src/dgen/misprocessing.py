@@ -70,6 +70,12 @@ def _processors_in(bound: Bound, options: Sequence[str]) -> Iterator[tuple[Word,
             yield from zip(held.words, held.values, strict=True)
 
 
+def out_of_place(name: str) -> BadValue:
+    """Make the error for a processor that works on finished pictures, and is given another one."""
+    message = f"{name} paints with the pipeline that made a picture, and none made this one"
+    return BadValue(message, code="processor-place", help="use it in `--post-processors`")
+
+
 def wrong_processors(held: Given, *, of_a_job: bool) -> Iterator[Diagnostic]:
     """Yield what is wrong with the processors that an option names, each by itself; `of_a_job`: it made the picture."""
     for word in held.words:
@@ -80,10 +86,7 @@ def wrong_processors(held: Given, *, of_a_job: bool) -> Iterator[Diagnostic]:
             if chosen.said.output_file is not None:
                 ending_of(Path(chosen.said.output_file))
             if chosen.row.repaints and not of_a_job:
-                raise BadValue(
-                    f"`{chosen.row.name}` paints with the pipeline that made a picture, and none made this one",
-                    code="processor-place", help="use it in `--post-processors`",
-                )  # fmt: skip
+                raise out_of_place(f"`{chosen.row.name}`")
         except BadValue as error:
             yield value_error(error, word, held.flag.text)
 

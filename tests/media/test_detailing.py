@@ -14,17 +14,21 @@ from shapes.judge import see
 
 from dgen.api import Engine
 from dgen.cli.main import main
+from dgen.darkroom import Darkroom
 from dgen.detailing import Manner, manner_of
 from dgen.detectors import DETECTORS, Found
 from dgen.diagnostic import Source
 from dgen.media.decode import brought_to
 from dgen.media.metadata import read_config
+from dgen.media.read import PictureFiles
 from dgen.options.request import Request
 from dgen.planning import plan_script
+from dgen.processors import chains
 from dgen.retouching import blurred
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
 from dgen.values.sides import Sides
+from dgen.values.uri import OpenUri
 
 DRAWN = "a red circle on the left and a blue square on the right on a white background"
 RUN = ["builtin:shapes", "--inference-steps", "20", "--guidance-scales", "2", "--quiet"]
@@ -253,3 +257,11 @@ def test_program_details_what_its_engine_draws(here: Path) -> None:
     (drawn,) = Engine().draw("builtin:shapes", **words, image_seeds="base.png", adetailer_detectors=RED)
     (path,) = made("out", *RUN, *WHOLE, "--seeds", "1", "--prompts", GREEN, "--image-seeds", "base.png", "-ad", RED)
     assert (np.asarray(drawn.image).astype(int) == pixels(path)).all()
+
+
+def test_processors_after_it_work_on_what_this_job_painted() -> None:
+    room, base = Darkroom(PictureFiles()), Image.new("RGB", (8, 8), "black")
+    (chain,) = chains([OpenUri().parse(word) for word in ("adetailer;model=faces.onnx;prompt=x", "invert")], "")
+    for painted, inverted in (("white", (0, 0, 0)), ("red", (0, 255, 255))):
+        made = room.develop(base, chain, lambda image, said, painted=painted: Image.new("RGB", image.size, painted))
+        assert made.getpixel((0, 0)) == inverted
