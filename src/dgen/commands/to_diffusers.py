@@ -9,7 +9,7 @@ from pathlib import Path
 from dgen.commands import CommandHost
 from dgen.diagnostic import fail
 from dgen.events import FileSaved
-from dgen.families.indices import INDICES
+from dgen.families.indices import has_index
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import MODES, TXT2IMG
 from dgen.media.write import whole_folder
@@ -61,7 +61,7 @@ def _check_target(folder: Path, bound: Bound) -> None:
     span = bound.span_of("output_path")
     if folder.is_dir() and not any(folder.iterdir()):
         return
-    if folder.is_dir() and any((folder / index).is_file() for index in INDICES):
+    if folder.is_dir() and has_index(folder):
         if "output_overwrite" not in bound:
             raise fail("file-failed", f"`{folder}` holds a model already", span, "replace it with `--output-overwrite`")
     elif folder.exists():

@@ -13,7 +13,7 @@ from dgen.complete.candidates import Candidate, Signature, first_sentence
 from dgen.complete.models import cached_models, schedulers_of
 from dgen.detectors import DETECTORS, DetectorText
 from dgen.families.definitions import Parameter
-from dgen.families.indices import INDICES
+from dgen.families.indices import has_index
 from dgen.families.rows import FAMILIES
 from dgen.families.samplers import sampler_named
 from dgen.families.signatures import parameters, scheduler_names, summary
@@ -259,6 +259,6 @@ def files(typed: str, *, folders_only: bool = False) -> Iterator[Candidate]:
         is_folder = entry.is_dir()
         if (entry.name.startswith(".") and not name.startswith(".")) or (folders_only and not is_folder):
             continue
-        is_model = is_folder and any(Path(entry.path, index).is_file() for index in INDICES)
+        is_model = is_folder and has_index(Path(entry.path))
         yield Candidate(folder + slash + entry.name + ("/" if is_folder and not is_model else ""),
                         "a model" if is_model else "", is_folder and not is_model)  # fmt: skip

@@ -7,10 +7,12 @@ import json
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from dgen.engine.adapters.layers import standing_in
 from dgen.families.modular import LEFT_OUT, inputs_of_blocks, parts_of_blocks
 
 OnStepEnd = Callable[[Any, int, Any, dict[str, Any]], Any]
@@ -103,22 +105,20 @@ def _hush(blocks: Any) -> None:
 @contextmanager
 def _telling(self: Any, told: OnStepEnd | None) -> Generator[None]:
     """Tell of each step of the scheduler: blocks do not."""
-    before, original, count = vars(self.scheduler).get("step"), self.scheduler.step, iter(range(10**9))
 
-    @wraps(original)  # blocks read the signature
-    def step(model_output: Any, timestep: Any, *rest: Any, **more: Any) -> Any:
-        answer = original(model_output, timestep, *rest, **more)
-        if told is not None:
-            told(self, next(count), timestep, {})
-        return answer
+    def telling(original: Callable[..., Any]) -> Callable[..., Any]:
+        calls = count()
 
-    self.scheduler.step = step
-    try:
+        def step(model_output: Any, timestep: Any, *rest: Any, **more: Any) -> Any:
+            answer = original(model_output, timestep, *rest, **more)
+            if told is not None:
+                told(self, next(calls), timestep, {})
+            return answer
+
+        return step
+
+    with standing_in(self.scheduler, "step", telling):
         yield
-    finally:
-        del self.scheduler.step
-        if before is not None:
-            self.scheduler.step = before
 
 
 def _save(self: Any, save_directory: Any, **named: Any) -> None:

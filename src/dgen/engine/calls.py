@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import cache
 from itertools import count
 from typing import Any
 
+from dgen.engine.adapters.layers import standing_in
 from dgen.engine.latents import Window
 from dgen.engine.particular import function_at
 from dgen.engine.protocol import Inputs, OnStep
@@ -179,20 +180,19 @@ class Steps:
         if "callback_on_step_end" in taken or "callback" in taken or scheduler is None:
             yield
             return
-        order, original, calls = getattr(scheduler, "order", 1), scheduler.step, count()
+        order, calls = getattr(scheduler, "order", 1), count()
 
-        @wraps(original)  # pipelines read the signature
-        def step(*given: Any, **named: Any) -> Any:
-            answer, number = original(*given, **named), next(calls)
-            if number % order == 0:
-                self._tell(number // order, pipeline)
-            return answer
+        def counting(original: Callable[..., Any]) -> Callable[..., Any]:
+            def step(*given: Any, **named: Any) -> Any:
+                answer, number = original(*given, **named), next(calls)
+                if number % order == 0:
+                    self._tell(number // order, pipeline)
+                return answer
 
-        scheduler.step = step
-        try:
+            return step
+
+        with standing_in(scheduler, "step", counting):
             yield
-        finally:
-            del scheduler.step
 
     def _tell(self, step: int, pipeline: Any) -> None:
         steps = self.window.steps(int(getattr(pipeline, "num_timesteps", None) or self.steps))

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import wraps
 from typing import Any
+
+from dgen.engine.adapters.layers import standing_in
 
 Key = tuple[Any, ...]
 
@@ -38,21 +39,12 @@ class Memo:
         `key` tells everything that determines the answer besides the arguments: the component and the state of
         its adapters. What is given out is a copy, so that a caller may change it.
         """
-        own = vars(module).get(method)
-        original = getattr(module, method)
 
-        @wraps(original)  # whoever lets a language model write reads the signature
-        def answered(*args: Any, **named: Any) -> Any:
-            return self._answer((*key, method), original, args, named)
+        def answering(original: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *args, **named: self._answer((*key, method), original, args, named)
 
-        setattr(module, method, answered)
-        try:
+        with standing_in(module, method, answering):
             yield
-        finally:
-            if own is None:
-                delattr(module, method)
-            else:
-                setattr(module, method, own)
 
     def _answer(self, key: Key, original: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         try:

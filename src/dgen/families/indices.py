@@ -37,6 +37,11 @@ class Index:
     places: Mapping[str, Place] = field(default_factory=dict[str, Place])
 
 
+def has_index(folder: Path) -> bool:
+    """Whether a folder is a model's."""
+    return any((folder / index).is_file() for index in INDICES)
+
+
 def is_part(entry: object) -> bool:
     """Whether an entry of an index names the library and the class of a part: others may be lists as well."""
     pair = cast("list[object]", entry) if isinstance(entry, list) else []

@@ -54,9 +54,8 @@ def check_attached(hub: Hub, request: Request, layout: Layout, sees: Callable[[S
 
 
 def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
-    model = (
-        layout.path if request.unet is None and request.transformer is None else None
-    )  # what fits another UNet is told when it is there
+    is_replaced = request.unet is not None or request.transformer is not None
+    model = None if is_replaced else layout.path  # what fits another denoiser is told when it is there
     yield from check_replaced(hub, request, layout)
     for option in ADAPTERS:
         for source in attached_sources(request, option):

@@ -40,10 +40,10 @@ def _tables(module: Any) -> dict[str, dict[Any, Any]]:
 
 @contextmanager
 def standing_in(holder: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Generator[None]:
-    """Let what `make` returns for a method of an object answer in its place; it may be read like the method."""
+    """Let what `make` returns for a method of an object answer in its place; its signature reads like the method's."""
     own = vars(holder).get(name)
     original = getattr(holder, name)
-    setattr(holder, name, wraps(original)(make(original)))  # pipelines read the signature
+    setattr(holder, name, wraps(original)(make(original)))
     try:
         yield
     finally:
