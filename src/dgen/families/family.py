@@ -31,9 +31,9 @@ TRANSFORMER_CACHES = (STEP_CACHE, BLOCK_CACHE)
 """What families have for step caches, by what denoises."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Family:
-    """A model family: what its pipelines are called and what their signatures do not say."""
+    """A model family: what its pipelines are called and what their signatures do not say; each row is itself alone."""
 
     name: str
     label: str

@@ -17,6 +17,7 @@ _NEEDS_AN_IMAGE = ("Img2Img", "ImageToImage", "Upscal", "SuperResolution", "Inst
 
 
 @cache
+@cache
 def generic(pipeline: str) -> Family:
     """Make the row of a pipeline: what it starts from, and the defaults of its own signature."""
     pipelines = _pipelines(pipeline)

@@ -40,6 +40,10 @@ class Line:
         start = len(self.text) - len(self.text.lstrip())
         return self.cut(start, max(start, len(self.text.rstrip())))
 
+    def is_exact(self, start: int, end: int) -> bool:
+        """Say whether `text[start:end]` stands in the source, character by character, in one stretch."""
+        return any(p.exact and p.start <= start and end <= p.end for p in self.pieces)
+
     def at(self, start: int, end: int) -> Span:
         """Return the span in the source of `text[start:end]`."""
         touched = [p for p in self.pieces if p.start < max(end, start + 1) and p.end > start]

@@ -207,6 +207,10 @@ def _glob_part(part: _Part) -> str:
 
 def _pieces(parts: list[_Part], line: Line, span: Span) -> tuple[Piece, ...]:
     """Map the text of a word to the source; nothing when it stands there as it is, or between its quotes."""
+    text = "".join(part.text for part in parts)
+    stands_there = span.text in (text, f'"{text}"', f"'{text}'")
+    if stands_there and line.is_exact(parts[0].start, parts[-1].end):
+        return ()
     pieces: list[Piece] = []
     place = 0
     for part in parts:
@@ -216,10 +220,7 @@ def _pieces(parts: list[_Part], line: Line, span: Span) -> tuple[Piece, ...]:
         else:
             pieces += _moved(line.cut(part.start, part.end), place)
         place += len(part.text)
-    text = "".join(part.text for part in parts)
-    if all(piece.exact for piece in pieces) and span.text in (text, f'"{text}"', f"'{text}'"):
-        return ()
-    return tuple(pieces)
+    return () if stands_there and all(piece.exact for piece in pieces) else tuple(pieces)
 
 
 def _moved(line: Line, place: int) -> list[Piece]:

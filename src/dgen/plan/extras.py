@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from dgen.diagnostic import Diagnostic, did_you_mean
@@ -35,6 +36,7 @@ def extras_of(request: Request, pipeline: str, package: str) -> dict[str, Any]:
     return {each.name: read_literal(taken[each.name], each.text) for each in request.call if each.name in taken}
 
 
+@lru_cache(maxsize=64)  # of each statement of a script it is asked anew
 def free_parameters(pipeline: str, family: Family) -> tuple[Parameter, ...]:
     """List the parameters of a pipeline's call that no option says and that can be written in a word."""
     found = (p for p in parameters(pipeline, "__call__", family.package) if _instead_of(p.name, family) is None)
