@@ -28,7 +28,7 @@ def make_anima(folder: Path) -> Path:
         text_embed_dim=WIDTH, adaln_lora_dim=4, max_size=(4, 16, 16), extra_pos_embed_type=None,
     )  # fmt: skip
     stir(transformer)
-    return _saved(
+    return saved(
         AnimaModularPipeline(), folder, **parts, text_conditioner=conditioner, transformer=transformer,
         text_encoder=qwen3(), tokenizer=qwen_tokenizer(), t5_tokenizer=t5_tokenizer(), scheduler=_flow(),
     )  # fmt: skip
@@ -48,7 +48,7 @@ def make_flux3(folder: Path, is_distilled: bool = False) -> Path:
     name = "Flux3DistilledModularPipeline" if is_distilled else "Flux3ModularPipeline"
     pipeline = getattr(diffusers, name)()
     vae = flux2_parts(is_told=False)["vae"]
-    _saved(pipeline, folder, text_encoder=qwen3_vl(32), transformer=transformer, vae=vae)
+    saved(pipeline, folder, text_encoder=qwen3_vl(32), transformer=transformer, vae=vae)
     save_qwen_reader(folder / "tokenizer")
     index = folder / "modular_model_index.json"
     named = ["transformers", "Qwen3VLProcessor"]
@@ -63,7 +63,7 @@ def make_modular_z_image(folder: Path) -> Path:
     from diffusers import ZImageModularPipeline, ZImagePipeline
 
     whole = ZImagePipeline.from_pretrained(make_z_image(folder.with_name(folder.name + "-plain")))
-    return _saved(ZImageModularPipeline(), folder, **whole.components)
+    return saved(ZImageModularPipeline(), folder, **whole.components)
 
 
 def _flow() -> Any:
@@ -72,7 +72,8 @@ def _flow() -> Any:
     return FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 
-def _saved(pipeline: Any, folder: Path, **parts: Any) -> Path:
+def saved(pipeline: Any, folder: Path, **parts: Any) -> Path:
+    """Write the parts of a modular pipeline into a folder."""
     pipeline.update_components(**parts)
     pipeline.save_pretrained(str(folder))
     return folder

@@ -52,12 +52,11 @@ def _ltx2_ears() -> dict[str, Any]:
     return {"audio_vae": audio_vae, "vocoder": vocoder}
 
 
-def make_ltx2(folder: Path) -> Path:
-    """Make an LTX-2 model, which makes sound with its videos."""
+def ltx2_parts() -> dict[str, Any]:
+    """Make the parts of an LTX-2 model, but for its scheduler."""
     import diffusers
     from diffusers.pipelines.ltx2 import LTX2TextConnectors
 
-    seeded(71)
     transformer = diffusers.LTX2VideoTransformer3DModel(
         in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=8, cross_attention_dim=16,
         audio_in_channels=4, audio_out_channels=4, audio_num_attention_heads=2, audio_attention_head_dim=4,
@@ -70,11 +69,19 @@ def make_ltx2(folder: Path) -> Path:
         audio_connector_attention_head_dim=8, audio_connector_num_layers=1,
         audio_connector_num_learnable_registers=None, connector_rope_base_seq_len=32,
     )  # fmt: skip
+    return {
+        "transformer": transformer, "connectors": connectors, "vae": _ltx2_vae(), "text_encoder": gemma_reader(),
+        "tokenizer": gemma_tokenizer(), **_ltx2_ears(),
+    }  # fmt: skip
+
+
+def make_ltx2(folder: Path) -> Path:
+    """Make an LTX-2 model, which makes sound with its videos."""
+    import diffusers
+
+    seeded(71)
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05)
-    diffusers.LTX2Pipeline(
-        transformer=transformer, connectors=connectors, vae=_ltx2_vae(), text_encoder=gemma_reader(),
-        tokenizer=gemma_tokenizer(), scheduler=scheduler, **_ltx2_ears(),
-    ).save_pretrained(folder)  # fmt: skip
+    diffusers.LTX2Pipeline(**ltx2_parts(), scheduler=scheduler).save_pretrained(folder)
     return folder
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dgen.engine.adapters.layers import standing_in
@@ -42,7 +43,14 @@ def as_pipeline(modular: Any) -> Any:
     return type(modular.__name__, (DiffusionPipeline, *loaders[:1]), named)
 
 
-_IN_TURN = ("text_encoder", "text_conditioner", "transformer", "vae")
+def is_of_blocks(pipeline: Any) -> bool:
+    """Whether a pipeline runs blocks."""
+    return hasattr(pipeline, "_modular")
+
+
+_IN_TURN = (
+    "text_encoder", "text_conditioner", "connectors", "image_encoder", "transformer", "vae", "audio_vae", "vocoder",
+)  # fmt: skip
 """The order in which parts are computed with."""
 
 
@@ -53,7 +61,12 @@ def _keep(self: Any, **parts: Any) -> None:
 
 def _steps(self: Any) -> int:
     """How many steps the call takes."""
-    return len(self.scheduler.timesteps) - (self.scheduler.begin_index or 0)
+    scheduler = getattr(self, "scheduler", None)
+    return len(scheduler.timesteps) - (scheduler.begin_index or 0) if scheduler is not None else vars(self)[_STEPS]
+
+
+_STEPS = "_dgen_steps"
+"""The attribute with the number of steps of a pipeline without a scheduler."""
 
 
 def _call_of(name: str) -> Callable[..., Any]:
@@ -61,16 +74,26 @@ def _call_of(name: str) -> Callable[..., Any]:
 
     def call(self: Any, callback_on_step_end: OnStepEnd | None = None, **named: Any) -> Any:
         made = _assembled(self, named.pop("guidance_scale", None))
-        wanted = "latents" if named.get("output_type") == "latent" else "images"
+        films = [each.name for each in made.blocks.outputs if each.name in _OF_FILMS]
+        wanted = "latents" if named.get("output_type") == "latent" else films or "images"
         given = {k: _in_time(self, k, v) for k, v in named.items() if (k, v) != ("output_type", "latent")}
+        if getattr(self, "scheduler", None) is None:
+            levels = given.get("sigmas") or next(each.default for each in made.blocks.inputs if each.name == "sigmas")
+            vars(self)[_STEPS] = len(levels) - 1  # the last one is 0
         with _telling(self, callback_on_step_end):
             found = made(**given, output=wanted)
+        if films:
+            return SimpleNamespace(**{_OF_FILMS[name]: found[name] for name in films})
         return ImagePipelineOutput(images=found[:, :, 0] if getattr(found, "ndim", 0) == 5 else found)
 
     kinds = [inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY) for p in inputs_of_blocks(name)]
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     call.__signature__ = inspect.Signature([own, *kinds])  # type: ignore[attr-defined]
     return call
+
+
+_OF_FILMS = {"videos": "frames", "audio": "audio", "sampling_rate": "sampling_rate"}
+"""What blocks that make videos put out, and how ordinary pipelines call it."""
 
 
 def _in_time(self: Any, name: str, value: Any) -> Any:
@@ -104,20 +127,21 @@ def _hush(blocks: Any) -> None:
 
 @contextmanager
 def _telling(self: Any, told: OnStepEnd | None) -> Generator[None]:
-    """Tell of each step of the scheduler: blocks do not."""
+    """Tell of each step of the scheduler, or each call of the transformer where there is none: blocks do not."""
 
     def telling(original: Callable[..., Any]) -> Callable[..., Any]:
         calls = count()
 
-        def step(model_output: Any, timestep: Any, *rest: Any, **more: Any) -> Any:
-            answer = original(model_output, timestep, *rest, **more)
+        def step(*given: Any, **more: Any) -> Any:
+            answer = original(*given, **more)
             if told is not None:
-                told(self, next(calls), timestep, {})
+                told(self, next(calls), None, {})
             return answer
 
         return step
 
-    with standing_in(self.scheduler, "step", telling):
+    scheduler = getattr(self, "scheduler", None)
+    with standing_in(*((self.transformer, "forward") if scheduler is None else (scheduler, "step")), telling):
         yield
 
 

@@ -71,6 +71,8 @@ def _video(job: Job, inputs: Inputs) -> dict[str, Any]:
     if inputs.last is not None:
         found[family_of(job).ends] = inputs.last
     found |= {"video": list(inputs.video) or None, "mask": list(inputs.video_mask) or None}
+    if (references := family_of(job).references) and inputs.adapters:
+        found[references] = [each for group in inputs.adapters for each in group]
     return found | (_filled(job, inputs) if family_of(job).fills else {})
 
 
@@ -84,15 +86,14 @@ def _filled(job: Job, inputs: Inputs) -> dict[str, Any]:
     """Return a video of which what is not known is grey, and white in its mask; and pictures of what it shows."""
     from PIL import Image
 
-    found: dict[str, Any] = {"reference_images": [each for group in inputs.adapters for each in group] or None}
     if inputs.image is None or job.frames is None:
-        return found
+        return {}
     grey = Image.new("RGB", job.size, (128, 128, 128))
     white, black = (Image.new("L", job.size, value) for value in (255, 0))
     ends = [] if inputs.last is None else [inputs.last]
     between = max(0, job.frames - 1 - len(ends))
     known = [black] * len(ends)
-    return found | {"video": [inputs.image, *[grey] * between, *ends], "mask": [black, *[white] * between, *known]}
+    return {"video": [inputs.image, *[grey] * between, *ends], "mask": [black, *[white] * between, *known]}
 
 
 def _control(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:

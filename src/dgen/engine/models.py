@@ -131,7 +131,9 @@ def wanted_family(request: Request) -> Family | None:
 
 
 def schedulers_for(layout: Layout) -> tuple[str, ...]:
-    """List the schedulers that fit a model, its own first."""
+    """List the schedulers that fit a model, its own first; () when it has none."""
+    if layout.index and "scheduler" not in layout.index:
+        return ()
     entry = layout.index.get("scheduler")
     declared = str(entry[1]) if isinstance(entry, list) and entry[1] else ""
     known = scheduler_names()

@@ -9,7 +9,7 @@ from typing import Any
 
 from dgen.engine import latents
 from dgen.engine.batching import together
-from dgen.engine.blocks import as_pipeline
+from dgen.engine.blocks import as_pipeline, is_of_blocks
 from dgen.engine.calls import Steps, generators, keywords, taken_by
 from dgen.engine.chunks import taken_from
 from dgen.engine.failures import first_line, is_short_of_memory
@@ -110,9 +110,9 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     steps = Steps(on_step, job.request.num_inference_steps or 0, latents.window(pipeline, job))
     seed = job.request.seed or 0
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
-    named = prepared(pipeline, job, named | schedule(pipeline.scheduler, job))
+    named = prepared(pipeline, job, named | schedule(getattr(pipeline, "scheduler", None), job))
     try:
-        vae = getattr(pipeline, "vae", None) if job.frames is not None else None
+        vae = getattr(pipeline, "vae", None) if job.frames is not None and not is_of_blocks(pipeline) else None
         with inference(leg.may_move, pipeline), torch.random.fork_rng(devices=[]), taken_from(vae, job.begun) as films:
             _seed_devices(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))

@@ -185,7 +185,9 @@ class LocalEngine:
             components = self._components(job, layout, stack, wanted, {} if leg.is_second else self._used)
             adapters = self._adapters(job.request, stack)
             values = {k: c.value for k, c in components.items()}
-            values["scheduler"] = schedulers.make(values["scheduler"], job.request.scheduler, schedulers_for(layout))
+            if "scheduler" in values:
+                chosen = job.request.scheduler, schedulers_for(layout)
+                values["scheduler"] = schedulers.make(values["scheduler"], *chosen)
             offload = self._place(job.request, components, device)
             attach_steering(stack, job, values)
             states = attach_words(stack, job.request, values, adapters["textual_inversion"])
@@ -195,9 +197,9 @@ class LocalEngine:
             change_denoiser(stack, job, pipeline)
             states = {k: (*states.get(k, ()), *changes.get(k, ())) for k in components}
             if not leg.is_second:
-                self._remember(components, values["scheduler"])
+                self._remember(components, values.get("scheduler"))
             if preview is not None:
-                on_step = self._showing(stack, (components.get("vae"), values["scheduler"]), preview, on_step)
+                on_step = self._showing(stack, (components.get("vae"), values.get("scheduler")), preview, on_step)
             if offload.is_on:
                 attach_offload(stack, pipeline, offload.mode, device)
             else:
@@ -246,7 +248,7 @@ class LocalEngine:
         """Return what shows pictures beside telling the steps; `parts` are the VAE and the scheduler of the job."""
         vae, scheduler = parts
         colours = self.previews.colours(vae)
-        if colours is None:
+        if colours is None or scheduler is None:
             return on_step
         watched = Watched(scheduler)
         stack.enter_context(watched.steps())
@@ -401,8 +403,9 @@ class LocalEngine:
     def _remember(self, components: dict[str, Component], scheduler: Any) -> None:
         """Keep in mind what the last pipeline consisted of, without keeping it alive."""
         self._last = {k: weakref.ref(c) for k, c in components.items()}
-        own = Component(kind="scheduler", source="", value=scheduler, bytes=0)
-        self._last["scheduler"] = lambda: own
+        if scheduler is not None:
+            own = Component(kind="scheduler", source="", value=scheduler, bytes=0)
+            self._last["scheduler"] = lambda: own
 
     def save_modules(self, names: Sequence[str]) -> dict[str, Component]:
         """Keep modules of the last pipeline.

@@ -39,7 +39,9 @@ def check_schedule(request: Request, family: Family, scheduler: str, legal: Sequ
         said = getattr(request, option)
         if said is None:
             continue
-        if option not in _taken(scheduler):
+        if not scheduler and option == "sigmas":
+            _plain(said, family)
+        elif option not in _taken(scheduler):
             able = ", ".join(f"`{name}`" for name in legal if option in _taken(name))
             raise EngineError(
                 "unsupported-option", f"{scheduler} takes no {option}", option,
@@ -47,6 +49,13 @@ def check_schedule(request: Request, family: Family, scheduler: str, legal: Sequ
             )  # fmt: skip
         if said.preset:
             _preset(family, option)
+
+
+def _plain(said: Sigmas, family: Family) -> None:
+    """Refuse what has to be computed from the levels of a scheduler where a model has none."""
+    if not said.levels:
+        message = f"{family.label} has no scheduler from whose sigmas these could come"
+        raise EngineError("unsupported-option", message, "sigmas", help="write them out, as in `1,0.5`")
 
 
 def _preset(family: Family, option: str) -> str:
@@ -68,6 +77,8 @@ def schedule(scheduler: Any, job: Job) -> dict[str, Any]:
         EngineError: `bad-value`: the expression fails, or the scheduler refuses the values.
     """
     request, option = job.request, "timesteps"
+    if scheduler is None:
+        return {} if request.sigmas is None else {"sigmas": [*request.sigmas.levels, 0.0]}
     if request.sigmas is not None:
         option = "sigmas"
         values: Any = _levels(scheduler, request.sigmas, job)

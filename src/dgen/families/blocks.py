@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.family import IMG2IMG, TXT2IMG, Family
+from dgen.families.family import IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, Family
+from dgen.families.video import Video
 
 ANIMA = Family(
     name="anima",
@@ -51,4 +52,19 @@ FLUX3_DISTILLED = _Flux3(
     defaults={"num_inference_steps": 16},
 )
 
-ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED)
+ECHO = Video(
+    name="echo",
+    label="Echo",
+    pipelines=dict.fromkeys((TXT2VID, IMG2VID), "EchoModularPipeline"),
+    packs=False,
+    multiple_of=32,
+    default_size=704,
+    default_height=512,
+    frame_group=8,
+    frame_rest=1,
+    references="memory_images",
+    sounds=True,
+    defaults={"num_frames": 241, "fps": 25.0},
+)
+
+ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO)

@@ -15,6 +15,9 @@ MODULAR = "ModularPipeline"
 LEFT_OUT: Mapping[str, tuple[str, ...]] = {"prompt_upsampler": ("boxes", "max_new_tokens")}
 """Blocks that are not run, since dgen has its own way for what they do, and what only they are given."""
 
+UNSAID = ("memory_audio_waveforms", "memory_audio_sample_rates")
+"""Inputs that are sound, of which dgen reads none."""
+
 _PART = re.compile(r"(\w+)\s+\(`(\w+)`\)")
 _INPUT = re.compile(r"^ *(\w+) \(`([^`]+)`(?:, (\*optional\*)(?:, defaults to ([^)]*))?)?\):$", re.MULTILINE)
 _MORE = (Parameter("callback_on_step_end", "Callable", "None"),)
@@ -32,7 +35,7 @@ def parts_of_blocks(pipeline: str) -> tuple[Parameter, ...]:
 @cache
 def inputs_of_blocks(pipeline: str) -> tuple[Parameter, ...]:
     """List the inputs of a modular pipeline, and what dgen's own call of it takes besides."""
-    skipped = {name for names in LEFT_OUT.values() for name in names}
+    skipped = {name for names in (*LEFT_OUT.values(), UNSAID) for name in names}
     found = _INPUT.findall(_section(pipeline, "Inputs"))
     read = (Parameter(n, kind, (default or "None") if optional else None) for n, kind, optional, default in found)
     guided = (_GUIDER,) if "guider" in dict(_PART.findall(_section(pipeline, "Components"))) else ()

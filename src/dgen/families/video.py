@@ -8,12 +8,13 @@ from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, LAST_FRAME, SIGNE
 
 _OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
 _PER_PROMPT = {"num_images_per_prompt": "num_videos_per_prompt"}
-_Video = partial(
+Video = partial(
     Family, capabilities=("video",), accelerated_dtype="bfloat16", lacks=_OF_PICTURES, multiple_of=16,
     as_signed=SIGNED, keywords=_PER_PROMPT,
 )  # fmt: skip
+"""A row of a family that makes videos."""
 
-WAN = _Video(
+WAN = Video(
     name="wan",
     label="Wan 2.1 and 2.2",
     denoiser_keys=("patch_embedding.weight", "condition_embedder.time_proj.weight", "blocks.0.attn1.norm_q.weight"),
@@ -41,7 +42,7 @@ WAN = _Video(
     defaults={"num_frames": 81, "fps": 16.0},
 )
 
-WAN_VACE = _Video(
+WAN_VACE = Video(
     name="wan-vace",
     label="Wan VACE",
     denoiser_keys=(
@@ -59,11 +60,12 @@ WAN_VACE = _Video(
     frame_group=4,
     frame_rest=1,
     fills=True,
+    references="reference_images",
     ends="video",
     defaults={"num_frames": 81, "fps": 16.0},
 )
 
-LTX = _Video(
+LTX = Video(
     name="ltx",
     label="LTX-Video",
     denoiser_keys=(
@@ -94,7 +96,7 @@ LTX = _Video(
     defaults={"num_frames": 161, "fps": 25.0},
 )
 
-LTX2 = _Video(
+LTX2 = Video(
     name="ltx2",
     denoiser_keys=(
         "proj_in.weight",
@@ -125,7 +127,7 @@ LTX2 = _Video(
     defaults={"num_frames": 121, "fps": 24.0},
 )
 
-COGVIDEOX = _Video(
+COGVIDEOX = Video(
     name="cogvideox",
     label="CogVideoX",
     checkpoint_keys=("mixins.patch_embed.proj.weight", "transformer.layers.0.attention.query_key_value.weight"),
@@ -149,7 +151,7 @@ COGVIDEOX = _Video(
     defaults={"num_frames": 49, "fps": 8.0},
 )
 
-SVD = _Video(
+SVD = Video(
     name="svd",
     label="Stable Video Diffusion",
     denoiser_keys=(
@@ -169,7 +171,7 @@ SVD = _Video(
     defaults={"num_frames": 25, "fps": 7.0},
 )
 
-HUNYUAN_VIDEO = _Video(
+HUNYUAN_VIDEO = Video(
     name="hunyuan-video",
     denoiser_keys=("context_embedder.token_refiner.", "x_embedder.proj.weight", "time_text_embed.text_embedder."),
     label="HunyuanVideo",
@@ -183,7 +185,7 @@ HUNYUAN_VIDEO = _Video(
     defaults={"num_frames": 129, "fps": 24.0},
 )
 
-HUNYUAN_VIDEO_I2V = _Video(
+HUNYUAN_VIDEO_I2V = Video(
     name="hunyuan-video-i2v",
     label="HunyuanVideo I2V",
     package="hunyuan_video",
@@ -197,7 +199,7 @@ HUNYUAN_VIDEO_I2V = _Video(
 )
 
 _HunyuanVideo15 = partial(
-    _Video, package="hunyuan_video1_5", default_size=848, default_height=480, frame_group=4, frame_rest=1,
+    Video, package="hunyuan_video1_5", default_size=848, default_height=480, frame_group=4, frame_rest=1,
     adds=("guidance_scale",), as_signed=("num_inference_steps",),
     prepares="dgen.engine.particular:in_hunyuan_video_15",
     defaults={"num_frames": 121, "fps": 24.0, "guidance_scale": None},  # the model's own guider knows
@@ -222,7 +224,7 @@ HUNYUAN_VIDEO_15_I2V = _HunyuanVideo15(
     pipelines={IMG2VID: "HunyuanVideo15ImageToVideoPipeline"},
 )
 
-MOCHI = _Video(
+MOCHI = Video(
     name="mochi",
     label="Mochi 1",
     denoiser_keys=("pos_frequencies", "time_embed.pooler."),
@@ -236,7 +238,7 @@ MOCHI = _Video(
     defaults={"num_frames": 19, "fps": 30.0},
 )
 
-ALLEGRO = _Video(
+ALLEGRO = Video(
     name="allegro",
     label="Allegro",
     package="allegro",
@@ -255,7 +257,7 @@ ALLEGRO = _Video(
 
 _OF_UNETS = ("deep_cache", "deep_cache_interval", "deep_cache_branch_id", "quantizer", "quantizer_map")
 
-ANIMATEDIFF = _Video(
+ANIMATEDIFF = Video(
     name="animatediff",
     label="AnimateDiff",
     denoiser_keys=(
@@ -281,7 +283,7 @@ ANIMATEDIFF = _Video(
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
-ANIMATEDIFF_SDXL = _Video(
+ANIMATEDIFF_SDXL = Video(
     name="animatediff-sdxl",
     label="AnimateDiff for SDXL",
     denoiser_keys=(
@@ -302,7 +304,7 @@ ANIMATEDIFF_SDXL = _Video(
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
-SKYREELS_V2 = _Video(
+SKYREELS_V2 = Video(
     name="skyreels-v2",
     label="SkyReels V2",
     package="skyreels_v2",
@@ -318,7 +320,7 @@ SKYREELS_V2 = _Video(
 )
 
 _Kandinsky5Video = partial(
-    _Video, package="kandinsky5", default_size=768, default_height=512, frame_group=4, frame_rest=1,
+    Video, package="kandinsky5", default_size=768, default_height=512, frame_group=4, frame_rest=1,
     defaults={"num_frames": 121, "fps": 24.0},
 )  # fmt: skip
 
@@ -329,7 +331,7 @@ KANDINSKY5_VIDEO_I2V = _Kandinsky5Video(
     name="kandinsky5-video-i2v", label="Kandinsky 5 Video I2V", pipelines={IMG2VID: "Kandinsky5I2VPipeline"}
 )
 
-SANA_VIDEO = _Video(
+SANA_VIDEO = Video(
     name="sana-video",
     label="Sana Video",
     package="sana_video",

@@ -165,7 +165,7 @@ def _groups(bound: Bound, index: int, seed: ImageSeed) -> Iterator[Diagnostic]:
 
 def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterator[Diagnostic]:
     """Find parts of an image seed that nothing takes."""
-    if seed.adapter and "ip_adapters" not in bound and not family.fills:
+    if seed.adapter and "ip_adapters" not in bound and not family.references:
         first = seed.adapter[0][0].path
         yield Diagnostic(
             code="missing-option", message="adapter images need `--ip-adapters`", help="add `--ip-adapters`",

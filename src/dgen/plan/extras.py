@@ -88,10 +88,14 @@ def _check(extra: Any, pipeline: str, family: Family) -> None:
 
 def _instead_of(name: str, family: Family) -> str | None:
     """Say what to write in the place of a parameter that dgen fills in itself; None for all others."""
-    if name in _PICTURES or name.endswith(("_embeds", "_embeds_mask")):
-        return "use `--image-seeds`" if name in _PICTURES else "use `--prompts`"
+    if name in (*_PICTURES, family.references):
+        return "use `--image-seeds`"
+    if name.endswith(("_embeds", "_embeds_mask")):
+        return "use `--prompts`"
     if name in ("width", "height", "max_area"):
         return "use `--output-size`"
+    if name in ("fps", "frame_rate") and family.makes_video:
+        return "use `--fps`"
     row = next((r for r in ROWS.values() if r.keyword and family.keyword(r.name, r.keyword) == name), None)
     if row is not None:
         return f"use `{row.flag}`"

@@ -367,7 +367,8 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
         given["num_images_per_prompt"] = len(seed.latents)
     if family.makes_video:
         given |= numbers_of(request, facts, clip)
-    if (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
+    is_counted = takes(family, pipeline, ROWS["num_inference_steps"])
+    if is_counted and (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
         given["num_inference_steps"] = schedule.steps
     decided = Request(**given)
     return Job(

@@ -1,0 +1,253 @@
+"""Families of videos that diffusers has as blocks alone make what a plain call of the blocks makes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from toybench import Bench
+
+from dgen.diagnostic import Source, Word
+from dgen.engine.protocol import Inputs, Result
+from dgen.events import Event, FileSaved, Printed
+from dgen.families.inspection import inspect_folder
+from dgen.media.metadata import read_config
+from dgen.media.video import Clip
+from dgen.options.request import Request
+from dgen.plan.resolve import resolve
+from dgen.planning import plan_script
+from dgen.session import Session
+from dgen.values.image_seed import AdapterImage, ImageSeed
+from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
+from dgen.values.schedule import Sigmas
+
+INDEX = "modular_model_index.json"
+
+
+def picture(side: int, number: int = 0) -> Image.Image:
+    """A picture in which every pixel differs from its neighbours."""
+    made = Image.new("RGB", (side, side))
+    made.putdata([(x * 3 % 256, (y * 5 + number * 40) % 256, x * y % 256) for y in range(side) for x in range(side)])
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A job of a family, and what a plain call of its blocks is given."""
+
+    toy: str
+    mode: str
+    pipeline: str
+    said: dict[str, Any] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs)
+    call: Callable[[], dict[str, Any]] = dict
+    side: int = 64
+    frames: int = 9
+    steps: int = 2
+
+    def __str__(self) -> str:
+        return f"{self.toy}-{self.mode}-{'-'.join(self.said)}"
+
+
+LEVELS = {"sigmas": Sigmas(levels=(1.0, 0.5))}
+REFERENCE = AdapterImage("x")
+
+
+def of_echo(**more: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {"num_frames": 9, "frame_rate": 12.0, "sigmas": [1.0, 0.5, 0.0], **more}
+
+
+ECHO = "EchoModularPipeline"
+CELLS = (
+    Cell("echo", "txt2vid", ECHO, LEVELS, call=of_echo()),
+    Cell(
+        "echo", "txt2vid", ECHO, {}, call=lambda: {"num_frames": 9, "frame_rate": 12.0}, steps=8,
+    ),
+    Cell(
+        "echo", "txt2vid", ECHO, {**LEVELS, "image_seed": ImageSeed(adapter=((REFERENCE, REFERENCE),))},
+        Inputs(adapters=((picture(64, 1), picture(32, 2)),)),
+        of_echo(memory_images=[picture(64, 1), picture(32, 2)]),
+    ),
+    Cell(
+        "echo", "img2vid", ECHO, {**LEVELS, "image_seed": ImageSeed("seed", adapter=((REFERENCE,),))},
+        Inputs(picture(64), adapters=((picture(64, 1),),)),
+        of_echo(image=picture(64), memory_images=[picture(64, 1)]),
+    ),
+)  # fmt: skip
+
+
+class Sources:
+    """A picture, and a video of nine frames."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def size(self, path: str) -> Size:
+        return Size(self.side, self.side)
+
+    def clip(self, path: str) -> Clip | None:
+        return Clip(size=self.size(path), frames=9, rate=Fraction(12)) if path == "video" else None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the toys of this file, moved since they were written."""
+    import toy_film_blocks
+
+    made = tmp_path_factory.mktemp("film-blocks")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in toy_film_blocks.FILM_BLOCKS.items():
+            make(made / "written" / name)
+    return (made / "written").rename(made / "moved")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench()
+
+
+def job_of(bench: Bench, folder: Path, cell: Cell) -> Any:
+    """Resolve the job of a cell: in its size, with its frames, at twelve of them a second."""
+    usual = {"num_frames": cell.frames, "fps": 12.0, "seed": 7, "prompt": Prompt("a red circle")}
+    size = {} if "image_seed" in cell.said and cell.said["image_seed"].image else {
+        "output_size": Size(cell.side, cell.side)
+    }  # fmt: skip
+    request = Request(model=str(folder / cell.toy), **{**usual, **size, **cell.said})
+    facts = bench.engine.inspect(request)
+    bench.engine.check(request, facts)
+    return resolve(request, facts, "cpu", Sources(cell.side))
+
+
+def plainly(model: Path, cell: Cell, seed: int = 7) -> dict[str, Any]:
+    """Run the blocks of a modular pipeline as diffusers' documentation says."""
+    import diffusers
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = getattr(diffusers, cell.pipeline)(pretrained_model_name_or_path=str(model))
+        pipe.load_components(pretrained_model_name_or_path=str(model))
+        given = {"prompt": "a red circle", "height": cell.side, "width": cell.side, "output_type": "pt", **cell.call()}
+        outputs = [each.name for each in pipe.blocks.outputs]
+        return pipe(generator=torch.Generator("cpu").manual_seed(seed), **given, output=outputs)
+
+
+def told(videos: Any) -> list[bytes]:
+    """The pixels of each frame of the first of videos, (videos, n, 3, h, w) in [0, 1], as diffusers rounds them."""
+    first = np.asarray(videos[0].float()).transpose(0, 2, 3, 1)
+    return [(frame * 255).round().astype("uint8").tobytes() for frame in first]
+
+
+def frames(result: Result, number: int = 0) -> list[bytes]:
+    """The pixels of each frame of a video."""
+    return [image.tobytes() for image in result.films[number]]
+
+
+def heard(audio: Any, number: int = 0) -> bytes:
+    """The samples of the sound of a video, (videos, channels, n) in [-1, 1], in 16 bits."""
+    return (np.asarray(audio[number].float()).clip(-1, 1) * 32767).round().astype("<i2").T.tobytes()
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_blocks_make_the_video_and_the_sound_of_a_plain_call(folder: Path, bench: Bench, cell: Cell) -> None:
+    job = job_of(bench, folder, cell)
+    steps: list[tuple[int, int]] = []
+    made = bench.engine.render(job, cell.inputs, lambda step, of: steps.append((step, of)))
+    plain = plainly(folder / cell.toy, cell)
+    assert (job.family, job.mode, job.pipeline) == (cell.toy, cell.mode, cell.pipeline)
+    assert frames(made) == told(plain["videos"])
+    assert len(made.films[0]) == job.frames
+    assert {image.size for image in made.films[0]} == {tuple(job.size)}
+    assert [sound.samples for sound in made.sounds] == ([heard(plain["audio"])] if "audio" in plain else [])
+    assert steps == [(n, cell.steps) for n in range(1, cell.steps + 1)]
+
+
+def test_videos_of_a_batch_are_those_of_the_seeds_that_follow(folder: Path, bench: Bench) -> None:
+    cell = Cell("echo", "txt2vid", ECHO, {**LEVELS, "num_images_per_prompt": 2}, call=of_echo())
+    made = bench.engine.render(job_of(bench, folder, cell), Inputs(), lambda step, of: None)
+    for number, seed in enumerate((7, 8)):
+        plain = plainly(folder / "echo", cell, seed)
+        assert frames(made, number) == told(plain["videos"])
+        assert made.sounds[number].samples == heard(plain["audio"])
+
+
+@pytest.mark.parametrize(("name", "family"), [("echo", "echo")])
+def test_family_is_told_from_either_index(folder: Path, tmp_path: Path, name: str, family: str) -> None:
+    text = (folder / name / INDEX).read_text(encoding="utf-8")
+    (tmp_path / "model_index.json").write_text(text, encoding="utf-8")
+    for place in (folder / name, tmp_path):
+        facts = inspect_folder(place)
+        assert (facts.family.name, facts.pipeline) == (family, json.loads(text)["_class_name"])
+
+
+class Runs:
+    """A session, and what it told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.session = Session(Bench().engine, self.events.append)
+
+    def run(self, text: str) -> list[Path]:
+        """Run a script; return the files that it says it saved."""
+        self.events.clear()
+        self.session.run(Source("test", text))
+        return [Path(e.path) for e in self.events if isinstance(e, FileSaved)]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Runs]:
+    runs = Runs()
+    yield runs
+    runs.session.close()
+
+
+@pytest.fixture
+def runs(shared: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    for toy in folder.iterdir():
+        (tmp_path / toy.name).symlink_to(toy)
+    picture(64).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    return shared
+
+
+SAID = "--prompts 'a red circle' --seeds 7 --no-frames"
+SCRIPTS = {
+    "echo": f"echo {SAID} --frames 9 --fps 12 --sigmas 1,0.5 --image-seeds 'a.png;adapter=a.png'",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_video_of_blocks_has_the_file_of_its_plan_and_replays_to_the_same_bytes(runs: Runs, name: str) -> None:
+    (planned,) = plan_script(Source("test", f"{SCRIPTS[name]}\n")).jobs
+    (path,) = runs.run(f"{SCRIPTS[name]}\n")
+    assert [path.name] == [animation.name for animation in planned.animations]
+    text = read_config(path)
+    config = Source(str(path), text)
+    runs.session.inject((Word("--output-path", config.span(0, 1)), Word("again", config.span(0, 1))))
+    runs.session.replay(config)
+    runs.session.inject(())
+    (again,) = (each for each in Path("again").iterdir() if each.suffix == ".mp4")
+    assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "modes", "kinds"),
+    [("echo", "704x512", ["img2vid", "txt2vid"], {"connectors", "audio_vae", "vocoder", "transformer", "vae"})],
+)
+def test_model_page_knows_a_model_of_blocks(
+    runs: Runs, name: str, size: str, modes: list[str], kinds: set[str]
+) -> None:
+    runs.run(f"\\model {name} --json\n")
+    page = json.loads("".join(e.text for e in runs.events if isinstance(e, Printed)))
+    assert (page["family"], page["size"], sorted(page["modes"])) == (name, size, modes)
+    assert {part["kind"] for part in page["parts"]} >= kinds
