@@ -31,9 +31,9 @@ SANA = {
 FLUX = "double_blocks.0.img_attn.norm.key_norm.scale"
 
 
-def checkpoint(path: Path, tensors: dict[str, list[int]]) -> Path:
+def checkpoint(path: Path, tensors: dict[str, list[int]], metadata: object = None) -> Path:
     """Write a file of zeros: tensors of one byte a number."""
-    end, header = 0, dict[str, object]()
+    end, header = 0, dict[str, object]({} if metadata is None else {"__metadata__": metadata})
     for name, shape in tensors.items():
         size = 1
         for side in shape:
@@ -94,6 +94,84 @@ def test_tensor_names_tell_the_family(
     if modes is not None:
         assert {mode for mode in facts.family.pipelines if facts.has_mode(mode)} == modes
         assert facts.pipeline in {facts.family.pipelines[mode] for mode in modes}
+
+
+DEV = {FLUX: [2], "img_in.weight": [2, 64], "guidance_in.in_layer.weight": [1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "wanted", "why"),
+    [
+        ("flux1-kontext-dev.safetensors", {}, "flux-kontext", "`kontext` in its name"),
+        ("flux1-kontextual.safetensors", {}, "flux", "its tensors, which `flux-kontext` can have as well"),
+        ("flux1_Kontext_dev-fp8.safetensors", {}, "flux-kontext", "`kontext` in its name"),
+        ("flux1-fill-dev.safetensors", {}, "flux", "its tensors, which `flux-kontext` can have as well"),
+        (
+            "x.safetensors", {"modelspec.architecture": "Flux.1-kontext"}, "flux-kontext",
+            "`kontext` in the `modelspec.architecture` of its metadata",
+        ),
+        (
+            "x.safetensors", {"modelspec.title": "My Kontext", "format": "pt"}, "flux-kontext",
+            "`kontext` in the `modelspec.title` of its metadata",
+        ),
+        ("x.safetensors", {"modelspec.title": "Fill"}, "flux", "its tensors, which `flux-kontext` can have as well"),
+    ],
+)  # fmt: skip
+def test_names_choose_among_families_with_the_same_tensors_and_never_against_those(
+    tmp_path: Path, name: str, metadata: dict[str, str], wanted: str, why: str
+) -> None:
+    facts = inspect_file(checkpoint(tmp_path / name, DEV, metadata))
+    assert (facts.family.name, facts.told_by) == (wanted, why)
+    assert inspect_file(tmp_path / name, FAMILIES["flux"]).family.name == "flux"
+
+
+@pytest.mark.parametrize(
+    ("source", "family"),
+    [
+        ("x/flux-kontext/transformer/diffusion_pytorch_model.safetensors", "flux-kontext"),
+        ("x/models--a--flux-kontext/snapshots/0a/transformer/diffusion_pytorch_model.safetensors", "flux-kontext"),
+        ("https://huggingface.co/a/FLUX.1-Kontext-dev/blob/main/transformer/model-00001.safetensors", "flux-kontext"),
+        ("https://huggingface.co/a/FLUX.1-Kontext-dev/blob/main/x.safetensors", "flux"),
+        ("https://civitai.com/api/download/models/7?type=kontext", "flux"),
+        ("x/kontext/flux.safetensors", "flux"),
+    ],
+)
+def test_file_called_as_any_part_has_the_name_of_its_model(tmp_path: Path, source: str, family: str) -> None:
+    file = checkpoint(tmp_path / "0a1b.safetensors", DEV)
+    assert inspect_file(file, source=source).family.name == family
+
+
+@pytest.mark.parametrize("said", ["[1]", '{"modelspec.title": 3}', '{"modelspec.architecture": null}', "7"])
+def test_strange_metadata_is_passed_over(tmp_path: Path, said: str) -> None:
+    assert inspect_file(checkpoint(tmp_path / "x.safetensors", DEV, json.loads(said))).family.name == "flux"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "channels", "family"),
+    [
+        ("StableDiffusion3Pipeline", 16, "sd3"),
+        ("StableDiffusion3Pipeline", 32, "sd3-pix2pix"),
+        ("StableDiffusion3Pipeline", 33, "sd3-pix2pix"),
+        ("StableDiffusion3Pipeline", 48, "sd3-pix2pix"),
+        ("StableDiffusion3InpaintPipeline", 33, "sd3"),
+        ("StableDiffusion3InstructPix2PixPipeline", 33, "sd3-pix2pix"),
+        ("WanPipeline", 36, "wan"),
+    ],
+)
+def test_channels_of_a_folder_tell_what_its_index_does_not(
+    tmp_path: Path, pipeline: str, channels: int, family: str
+) -> None:
+    from dgen.families.inspection import inspect_folder
+
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text(json.dumps({"in_channels": channels}))
+    facts = inspect_folder(tmp_path)
+    is_named = pipeline in FAMILIES[family].classes
+    assert (facts.family.name, facts.told_by) == (
+        family, "its index" if is_named else "the channels of its denoiser",
+    )  # fmt: skip
+    assert inspect_folder(tmp_path, FAMILIES["sd3"]).family.name == "sd3"
 
 
 def test_file_of_no_family_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from dgen.plan.abilities import implied
 SCHEDULER, UNET, TRANSFORMER = "scheduler/scheduler_config.json", "unet/config.json", "transformer/config.json"
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": False}
 ANCESTRAL = {"_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"}
+EULER = {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "trailing", "prediction_type": "epsilon"}
 LIGHTNING = {**FLOW, "base_shift": 1.0986122886681098, "max_shift": 1.0986122886681098, "shift_terminal": None}
 LCM = {SCHEDULER: {"_class_name": "LCMScheduler"}}
 
@@ -55,6 +56,8 @@ def defaults(facts: Any) -> tuple[Any, ...]:
         ("StableDiffusionXLPipeline", {**LCM, UNET: {"time_cond_proj_dim": None}}, {}, (4, 1.0)),
         ("StableDiffusionPipeline", {SCHEDULER: {"_class_name": "TCDScheduler"}}, {}, (4, 0.0)),
         ("StableDiffusionPipeline", {SCHEDULER: {"_class_name": "PNDMScheduler"}}, {}, (30, 5.0)),
+        ("StableDiffusionPipeline", {SCHEDULER: EULER, UNET: {"cross_attention_dim": 1024}}, {}, (1, 0.0)),
+        ("StableDiffusionPipeline", {SCHEDULER: EULER, UNET: {"cross_attention_dim": 768}}, {}, (30, 5.0)),
         ("PixArtAlphaPipeline", LCM, {}, (4, 1.0)),
         ("LatentConsistencyModelPipeline", LCM, {}, (4, 8.5)),
         ("SanaSprintPipeline", {SCHEDULER: {"_class_name": "SCMScheduler"}}, {}, (2, 4.5)),
@@ -79,15 +82,76 @@ def test_modular_index_tells_it_too(tmp_path: Path, told: dict[str, Any], wanted
     assert defaults(inspect_folder(tmp_path)) == wanted
 
 
-@pytest.mark.parametrize(("more", "wanted"), [((), (4, 0.0)), (("guidance_in.in_layer.weight",), (30, 3.5))])
-def test_checkpoint_of_flux_without_guidance_is_schnell(
+def file_of(path: Path, family: str, more: tuple[str, ...], *, is_own: bool = False) -> Path:
+    """Write a file with the tensors of a family, in the names of diffusers or in those that were published."""
+    keys = FAMILIES[family].denoiser_keys if is_own else FAMILIES[family].checkpoint_keys
+    held = {n: {"dtype": "F32", "shape": [1, 64], "data_offsets": [0, 256]} for n in ("img_in.weight", *keys, *more)}
+    header = json.dumps(held).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(256))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "more", "wanted", "why"),
+    [
+        ("flux", "x", (), (4, 0.0), "its tensors"),
+        ("flux", "schnell", ("guidance_in.in_layer.weight",), (30, 3.5), ""),
+        ("sdxl", "sd_xl_turbo_1.0_fp16", (), (1, 0.0), "`sd-xl-turbo` in its name"),
+        ("sdxl", "DreamShaperXL_Turbo", (), (30, 5.0), ""),
+        ("sdxl", "x", ("time_embedding.cond_proj.weight",), (4, 8.0), "its tensors"),
+        ("sd", "sd-turbo", (), (1, 0.0), "`sd-turbo` in its name"),
+        ("sd3", "sd3.5_large_turbo", (), (4, 0.0), "`large-turbo` in its name"),
+        ("sd3", "sd3.5_large", (), (30, 5.0), ""),
+        ("z-image", "z_image_turbo_bf16", (), (9, 0.0), "`z-image-turbo` in its name"),
+        ("flux2-klein", "flux-2-klein-4b-fp8", (), (4, 1.0), "`klein-4b` in its name"),
+        ("flux2-klein", "flux-2-klein-base-4b", (), (50, 4.0), ""),
+        ("krea2", "krea2_turbo_bf16", (), (8, 0.0), "`krea2-turbo` in its name"),
+        ("hidream", "hidream_i1_fast_fp8", (), (16, 0.0), "`hidream-i1-fast` in its name"),
+        ("hidream", "hidream_i1_dev_bf16", (), (28, 0.0), "`hidream-i1-dev` in its name"),
+        ("ltx", "ltxv-13b-0.9.8-distilled", (), (8, 1.0), "`distilled` in its name"),
+        ("hunyuan-image", "x", ("guidance_in.mlp.0.weight",), (8, None), "its tensors"),
+    ],
+)
+def test_distilled_file_is_told_by_its_tensors_or_else_by_its_name(
+    tmp_path: Path, family: str, name: str, more: tuple[str, ...], wanted: tuple[Any, ...], why: str
+) -> None:
+    facts = inspect_file(file_of(tmp_path / f"{name}.safetensors", family, more))
+    assert (facts.family.name, defaults(facts), facts.distilled_by) == (family, wanted, why)
+
+
+@pytest.mark.parametrize(("more", "wanted"), [((), (4, 0.0)), (("time_text_embed.guidance_embedder.x",), (30, 3.5))])
+def test_file_of_flux_in_the_names_of_diffusers_is_schnell_without_guidance(
     tmp_path: Path, more: tuple[str, ...], wanted: tuple[Any, ...]
 ) -> None:
-    names = ("img_in.weight", *FAMILIES["flux"].checkpoint_keys, *more)
-    held = {n: {"dtype": "F32", "shape": [1, 64], "data_offsets": [0, 256]} for n in names}
-    header = json.dumps(held).encode()
-    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(256))
-    assert defaults(inspect_file(tmp_path / "x.safetensors")) == wanted
+    assert defaults(inspect_file(file_of(tmp_path / "x.safetensors", "flux", more, is_own=True))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "told", "source", "wanted", "why"),
+    [
+        ("StableDiffusion3Pipeline", {}, "stabilityai/stable-diffusion-3.5-large-turbo", (4, 0.0), "its name"),
+        ("StableDiffusion3Pipeline", {}, "stabilityai/stable-diffusion-3.5-large", (30, 5.0), ""),
+        ("HiDreamImagePipeline", {}, "HiDream-ai/HiDream-I1-Fast", (16, 0.0), "its name"),
+        ("StableDiffusionPipeline", {}, "stabilityai/sd-turbo", (30, 5.0), ""),
+    ],
+)
+def test_name_of_a_folder_tells_what_no_setting_can(
+    tmp_path: Path, pipeline: str, told: dict[str, Any], source: str, wanted: tuple[Any, ...], why: str
+) -> None:
+    facts = inspect_folder(folder_of(tmp_path, pipeline, told), source=source)
+    assert defaults(facts) == wanted
+    assert facts.distilled_by.endswith(why)
+    assert bool(facts.distilled_by) == bool(why)
+
+
+def test_name_that_an_index_gives_tells_it_too(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "StableDiffusion3Pipeline", {}, _name_or_path="stabilityai/sd3.5-large-turbo")
+    assert inspect_folder(folder).distilled_by == "`large-turbo` in the `_name_or_path` of its index"
+
+
+def test_file_of_turbo_is_made_for_512_pixels(tmp_path: Path) -> None:
+    facts = inspect_file(file_of(tmp_path / "sdxl-turbo.safetensors", "sdxl", ()))
+    assert str(facts.default_size) == "512x512"
 
 
 def test_turbo_takes_two_steps_from_a_picture_and_the_model_page_says_one(

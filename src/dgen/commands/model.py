@@ -47,6 +47,7 @@ def as_object(request: Request, facts: ModelFacts, seen: tuple[Sequence[PartFact
     }
     return {
         "model": request.model, "family": family.name, "label": family.label, "pipeline": facts.pipeline,
+        "told_by": facts.told_by, "distilled_by": facts.distilled_by,
         "size": str(facts.default_size), "parts": [asdict(part) for part in seen[0]], "modes": modes,
         "attached": {name: variant for name, variant in attached.items() if variant},
         "options": {row.flag: told for row in ROWS.values() if (told := _option(row, facts, modes)) is not None},
@@ -76,6 +77,10 @@ def _parameters(facts: ModelFacts, modes: dict[str, str]) -> Iterator[Parameter]
 def as_lines(told: dict[str, Any]) -> Iterator[str]:
     """Write what is told about a model for a reader."""
     yield f"{told['model']}: {told['label']} ({told['family']}), {told['pipeline']}, {told['size']} pixels"
+    if told["told_by"]:
+        yield f"told by {told['told_by']}"
+    if told["distilled_by"]:
+        yield f"distilled, told by {told['distilled_by']}: its defaults are those of its card"
     yield from _titled("parts", map(_part, told["parts"]))
     yield from _titled("modes", (f"{mode:<12} {pipeline}" for mode, pipeline in told["modes"].items()))
     attached = (

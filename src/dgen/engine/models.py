@@ -54,7 +54,7 @@ class Models:
         wanted = wanted_family(request)
         path = self.hub.index(source_of(request))
         try:
-            facts = inspect_folder(path, wanted) if path.is_dir() else self._inspect_file(request, path, wanted)
+            facts = self._look(request, path, wanted)
         except BadValue as error:
             raise EngineError(error.code, error.message, help=error.help) from None
         own = family_of_class(facts.pipeline)
@@ -71,12 +71,16 @@ class Models:
             )  # fmt: skip
         return facts
 
-    def _inspect_file(self, request: Request, path: Path, wanted: Family | None) -> ModelFacts:
-        facts = inspect_file(path, wanted)
-        config = config_source(request)
+    def _look(self, request: Request, path: Path, wanted: Family | None) -> ModelFacts:
+        if path.is_dir():
+            return inspect_folder(path, wanted, request.model)
+        facts, config = inspect_file(path, wanted, request.model), config_source(request)
         if config is None:
             return facts
-        described = inspect_folder(self.hub.index(config), facts.family)
+        described = inspect_folder(self.hub.index(config), wanted)
+        sibling = described.family
+        if wanted is None and sibling.like and sibling.like in (facts.family.name, facts.family.like):
+            facts = replace(inspect_file(path, sibling, request.model), told_by="the index of its `--model-config`")
         return replace(facts, default_size=described.default_size, parts=described.parts)
 
     def schedulers(self, request: Request) -> tuple[str, ...]:

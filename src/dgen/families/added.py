@@ -79,6 +79,8 @@ def _refuse_pipelines(family: Family) -> None:
     whose = f"the model family `{family.name}`"
     if not family.pipelines:
         raise ValueError(f"{whose} has no pipelines")
+    if family.like and family.like not in FAMILIES:
+        raise ValueError(f"{whose} is like `{family.like}`, which is no family")
     strange = next((mode for mode in family.pipelines if mode not in MODES), None)
     if strange is not None:
         raise ValueError(f"{whose} has a mode `{strange}`; modes are {', '.join(f'`{m}`' for m in MODES)}")

@@ -19,36 +19,74 @@ class Distilled:
     """Parts, or "" for the index -> settings -> their values."""
 
     started: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the same where pictures are started from
-    lacks: str = ""  # how a tensor begins that a checkpoint file of it lacks
+    lacks: tuple[str, ...] = ()  # parts of names of tensors of which a checkpoint file of it has none
+    holds: tuple[str, ...] = ()  # and one of which it has
+    named: tuple[str, ...] = ()
+    """Words in the names of its models, in lower case and joined by `-`, where nothing above tells it."""
+
+    size: int | None = None  # pixels each way that its checkpoint files are made for, where it is another size
 
 
 SCHNELL = Distilled(
     says={"transformer": {"guidance_embeds": False}},
-    lacks="guidance_in.",
+    lacks=("guidance_in.", "guidance_embedder."),
     defaults={"num_inference_steps": 4, "guidance_scale": 0.0, "max_sequence_length": 256},
 )
-FLUX2_KLEIN = Distilled(says={"": {"is_distilled": True}}, defaults={"num_inference_steps": 4, "guidance_scale": 1.0})
-KREA_TURBO = Distilled(says={"": {"is_distilled": True}}, defaults={"num_inference_steps": 8, "guidance_scale": 0.0})
+FLUX2_KLEIN = Distilled(
+    says={"": {"is_distilled": True}},
+    named=("klein-4b", "klein-9b"),  # the others are called `klein-base-4b`
+    defaults={"num_inference_steps": 4, "guidance_scale": 1.0},
+)
+KREA_TURBO = Distilled(
+    says={"": {"is_distilled": True}},
+    named=("krea-2-turbo", "krea2-turbo"),
+    defaults={"num_inference_steps": 8, "guidance_scale": 0.0},
+)
 Z_TURBO = Distilled(
     says={"scheduler": {"shift": 3.0, "use_dynamic_shifting": False}},  # the other one's shift is 6
+    named=("z-image-turbo", "zimage-turbo", "zimageturbo"),
     defaults={"num_inference_steps": 9, "guidance_scale": 0.0},
 )
 LIGHTNING = Distilled(
     says={"scheduler": {"base_shift": 1.0986122886681098, "max_shift": 1.0986122886681098, "shift_terminal": None}},
     defaults={"num_inference_steps": 8, "guidance_scale": 1.0},
 )
-HUNYUAN = Distilled(says={"transformer": {"guidance_embeds": True}}, defaults={"num_inference_steps": 8})
+HUNYUAN = Distilled(
+    says={"transformer": {"guidance_embeds": True}},
+    holds=("guidance_in.", "guidance_embedder."),
+    defaults={"num_inference_steps": 8},
+)
+SD_TURBO = Distilled(
+    says={
+        "scheduler": {
+            "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "trailing", "prediction_type": "epsilon",
+        },
+        "unet": {"cross_attention_dim": 1024},
+    },
+    named=("sd-turbo",),
+    defaults={"num_inference_steps": 1, "guidance_scale": 0.0, "strength": 0.5},
+    started={"num_inference_steps": 2},
+)  # fmt: skip
+SD35_TURBO = Distilled(named=("large-turbo",), defaults={"num_inference_steps": 4, "guidance_scale": 0.0})
+HIDREAM_DISTILLED = (
+    Distilled(named=("hidream-i1-dev",), defaults={"num_inference_steps": 28, "guidance_scale": 0.0}),
+    Distilled(named=("hidream-i1-fast",), defaults={"num_inference_steps": 16, "guidance_scale": 0.0}),
+)
+LTX_DISTILLED = Distilled(named=("distilled",), defaults={"num_inference_steps": 8, "guidance_scale": 1.0})
 SDXL_TURBO = Distilled(
     says={
         "scheduler": {"_class_name": "EulerAncestralDiscreteScheduler", "timestep_spacing": "trailing"},
         "unet": {"sample_size": 64},
     },
+    named=("sdxl-turbo", "sd-xl-turbo"),
+    size=512,
     defaults={"num_inference_steps": 1, "guidance_scale": 0.0, "strength": 0.5},
     started={"num_inference_steps": 2},
 )
 CONSISTENT = (
     Distilled(
         says={"unet": {"time_cond_proj_dim": SOMETHING}, "scheduler": {"_class_name": "LCMScheduler"}},
+        holds=("time_embedding.cond_proj.",),
         defaults={"num_inference_steps": 4, "guidance_scale": 8.0},
     ),
     Distilled(

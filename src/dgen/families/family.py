@@ -54,6 +54,13 @@ class Family:
     """The same of a file with nothing but its UNet or transformer, in the names of diffusers."""
 
     checkpoint_inputs: tuple[int, ...] = ()  # the input channels of its denoiser there, where they tell it from others
+    sight: str = ""
+    """Whether its denoiser is given `more` of each cell than it gives, `less` or the `same`, where that tells it."""
+
+    like: str = ""  # the family whose tensors it can have as well
+    named: tuple[str, ...] = ()
+    """Words in the names of its models that tell it from others with the same tensors: in lower case, joined by `-`."""
+
     single_file: bool = False  # whether checkpoint files can be loaded
     also: tuple[str, ...] = ()  # further classes a model's index may name
     modular: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -46,14 +46,9 @@ FLUX = Family(
 
 FLUX_FILL = Family(
     name="flux-fill",
+    like="flux",
+    named=("fill",),
     label="FLUX.1 Fill",
-    denoiser_keys=(
-        "x_embedder.weight",
-        "context_embedder.weight",
-        "time_text_embed.text_embedder.linear_1.weight",
-        "single_transformer_blocks.0.proj_mlp.weight",
-    ),
-    checkpoint_keys=("double_blocks.0.img_attn.norm.key_norm.scale",),
     checkpoint_inputs=(384,),
     package="flux",
     pipelines={INPAINT: "FluxFillPipeline"},
@@ -68,6 +63,9 @@ FLUX_FILL = Family(
 
 FLUX_KONTEXT = Family(
     name="flux-kontext",
+    like="flux",
+    named=("kontext",),
+    checkpoint_inputs=(64,),
     label="FLUX.1 Kontext",
     modular={"FluxKontextModularPipeline": "FluxKontextPipeline"},
     package="flux",

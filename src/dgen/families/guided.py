@@ -89,6 +89,8 @@ IFS = Family(
 
 IFS_IMG2IMG = Family(
     name="ifs-img2img",
+    like="ifs",
+    named=("ifs-img2img",),
     label="the second stage of DeepFloyd IF for pictures",
     package="deepfloyd_if",
     pipelines={IMG2IMG: "IFImg2ImgSuperResolutionPipeline", INPAINT: "IFInpaintingSuperResolutionPipeline"},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from dgen.families.defaults import as_folder_says, as_tensors_say
 from dgen.families.indices import INDEX, is_part, read_index, read_json
+from dgen.families.names import names_of_file, names_of_folder
+from dgen.families.recognition import recognise
 from dgen.families.rows import FAMILIES, Family, family_of_class, family_of_model
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
@@ -19,6 +21,7 @@ _HEADER_LIMIT = 100_000_000
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
 GGUF_SUFFIX = ".gguf"
+_SAID = "`--model-type`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class ModelFacts:
     default_frames: int | None = None  # of its videos; None: as the family says
     targets: int = 1  # how many pictures it takes each one apart into
     skips: int | None = None  # how many skip connections its UNet has; None when unknown
+    told_by: str = ""  # what decided about the family; "" when nobody looked
+    distilled_by: str = ""  # what tells that it was distilled; "" when nothing does
 
     def has_mode(self, mode: str) -> bool:
         """Whether the model's denoiser can run a mode of its family."""
@@ -41,8 +46,8 @@ class ModelFacts:
         return fitting is None or self.denoiser_channels is None or self.denoiser_channels in fitting
 
 
-def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
-    """Read a folder in diffusers layout; `wanted` is the family that the user named.
+def inspect_folder(folder: Path, wanted: Family | None = None, source: str = "") -> ModelFacts:
+    """Read a folder in diffusers layout; `wanted` is the family that the user named, `source` what they called it.
 
     Raises:
         BadValue: `bad-model`: it is no such folder.
@@ -57,8 +62,9 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
         raise BadValue(f"`{folder / INDEX}` names no pipeline class", code="bad-model")
-    family = wanted or family_of_model(pipeline, _denoiser(folder, family_of_class(pipeline))[1])
-    family = as_folder_says(family, folder)
+    own = family_of_model(pipeline, _denoiser(folder, family_of_class(pipeline))[1])
+    family, why = as_folder_says(wanted or own, folder, names_of_folder(source or str(folder), folder, index))
+    by_index = "its index" if pipeline in own.classes else "the channels of its denoiser"
     parts = tuple(k for k, v in index.items() if is_part(v) and v[0] is not None and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
     if isinstance(told := index.get("default_sample_size"), int):
@@ -67,11 +73,12 @@ def inspect_folder(folder: Path, wanted: Family | None = None) -> ModelFacts:
         family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
         targets=_targets(index), default_frames=_frames(folder), ends=_ends(folder, family),
         skips=_skips(read_json(folder / "unet" / "config.json") or {}),
+        told_by=_SAID if wanted else by_index, distilled_by=why,
     )  # fmt: skip
 
 
-def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
-    """Read the header of a checkpoint file.
+def inspect_file(path: Path, wanted: Family | None = None, source: str = "") -> ModelFacts:
+    """Read the header of a checkpoint file; `wanted` is the family that the user named, `source` what they called it.
 
     Raises:
         BadValue: `bad-model` or `bad-weights`: its family cannot be told, or it is damaged.
@@ -81,22 +88,22 @@ def inspect_file(path: Path, wanted: Family | None = None) -> ModelFacts:
             f"`{path.name}` holds one part of a model: a `{GGUF_SUFFIX}` file is never a whole one", code="bad-model",
             help="name a model, and the file beside it: `MODEL --unet FILE.gguf`, or `--transformer FILE.gguf`",
         )  # fmt: skip
-    family, channels = wanted, None
-    if path.suffix.lower() in SAFETENSORS_SUFFIXES:
-        header = safetensors_header(path)
-        found, channels = _recognised(header)
-        family = wanted or found
-        family = family and as_tensors_say(family, header)
+    is_safe = path.suffix.lower() in SAFETENSORS_SUFFIXES
+    header = safetensors_header(path) if is_safe else {}
+    names = names_of_file(source or str(path), path, header)
+    found = recognise(header, names)
+    family, channels = wanted or found.family, found.channels
     if family is None:
         raise BadValue(
             f"the family of `{path.name}` cannot be told from the file", code="bad-model",
             help="say it with `--model-type`: " + ", ".join(f"`{n}`" for n in FAMILIES),
         )  # fmt: skip
+    family, why = as_tensors_say(family, header, names) if is_safe else (family, "")
     fitting = {mode for mode, fit in family.denoiser_channels.items() if channels in fit}
     pipeline = next((p for mode, p in family.pipelines.items() if mode in fitting), family.pipeline)
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=Size(*family.usual_size),
-        denoiser_channels=channels if fitting else None,
+        denoiser_channels=channels if fitting else None, told_by=_SAID if wanted else found.told_by, distilled_by=why,
     )  # fmt: skip
 
 
@@ -121,26 +128,6 @@ _REFINER_INDEX: dict[str, Any] = {
     "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"], "tokenizer_2": ["transformers", "CLIPTokenizer"],
     "vae": ["diffusers", "AutoencoderKL"],
 }  # fmt: skip
-
-
-_FIRST_LAYERS = ("input_blocks.0.0.weight", "img_in.weight", "conv_in.weight", "x_embedder.weight")
-_DENOISER = "model.diffusion_model."
-
-
-def _recognised(header: dict[str, Any]) -> tuple[Family | None, int | None]:
-    """Return the family whose tensors a checkpoint file has, the most particular one, and its denoiser's channels."""
-    names = {name.removeprefix(_DENOISER): tensor for name, tensor in header.items() if name != "__metadata__"}
-    channels = next((names[layer]["shape"][1] for layer in _FIRST_LAYERS if layer in names), None)
-    found = {name: count for name, family in FAMILIES.items() if (count := _likeness(family, names))}
-    fitting = [n for n in found if channels in (None, *(FAMILIES[n].checkpoint_inputs or (channels,)))]
-    best = max(fitting or found, key=found.__getitem__, default=None)
-    return (None if best is None else FAMILIES[best]), channels
-
-
-def _likeness(family: Family, names: Iterable[str]) -> int:
-    """Return how many beginnings of names tell that a file is of a family; 0 when it is not."""
-    each = (family.checkpoint_keys, family.denoiser_keys)
-    return max(len(keys) if all(any(n.startswith(key) for n in names) for key in keys) else 0 for keys in each)
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:

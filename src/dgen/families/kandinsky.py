@@ -51,6 +51,7 @@ _SIZES = ((1024, 1024), (640, 1408), (1408, 640), (768, 1280), (1280, 768), (896
 
 KANDINSKY5 = Family(
     name="kandinsky5",
+    sight="same",
     packs=False,
     label="Kandinsky 5 Image",
     denoiser_keys=("visual_transformer_blocks.", "text_transformer_blocks.", "pooled_text_embeddings."),
@@ -66,6 +67,9 @@ KANDINSKY5 = Family(
 
 KANDINSKY5_EDIT = Family(
     name="kandinsky5-edit",
+    like="kandinsky5",
+    sight="more",
+    named=("i2i", "edit"),
     packs=False,
     label="Kandinsky 5 Image Editing",
     package="kandinsky5",

@@ -12,6 +12,7 @@ _Family = partial(Family, packs=False, default_size=1024, accelerated_dtype="bfl
 
 OVIS_IMAGE = _Family(
     name="ovis-image",
+    denoiser_keys=("context_embedder_norm.weight", "timestep_embedder.linear_1.weight", "x_embedder.weight"),
     label="Ovis-Image",
     package="ovis_image",
     pipelines={TXT2IMG: "OvisImagePipeline"},
@@ -20,6 +21,8 @@ OVIS_IMAGE = _Family(
 
 LONGCAT_IMAGE = _Family(
     name="longcat-image",
+    like="bria",
+    named=("longcat",),
     label="LongCat-Image",
     package="longcat_image",
     pipelines={TXT2IMG: "LongCatImagePipeline"},
@@ -28,6 +31,8 @@ LONGCAT_IMAGE = _Family(
 
 LONGCAT_IMAGE_EDIT = _Family(
     name="longcat-image-edit",
+    like="bria",
+    named=("longcat-image-edit", "longcat-edit"),
     label="LongCat-Image-Edit",
     package="longcat_image",
     pipelines={IMG2IMG: "LongCatImageEditPipeline"},
@@ -37,6 +42,7 @@ LONGCAT_IMAGE_EDIT = _Family(
 
 ERNIE_IMAGE = _Family(
     name="ernie-image",
+    denoiser_keys=("layers.0.adaLN_sa_ln.weight", "text_proj.weight", "x_embedder.proj.weight"),
     label="ERNIE-Image",
     package="ernie_image",
     pipelines={TXT2IMG: "ErnieImagePipeline"},
@@ -46,6 +52,8 @@ ERNIE_IMAGE = _Family(
 
 KREA2 = _Family(
     name="krea2",
+    checkpoint_keys=("txtfusion.projector.weight",),
+    denoiser_keys=("text_fusion.projector.weight", "img_in.weight"),
     label="Krea 2",
     distilled=(KREA_TURBO,),
     package="krea2",
@@ -57,6 +65,12 @@ KREA2 = _Family(
 
 NUCLEUSMOE_IMAGE = _Family(
     name="nucleusmoe-image",
+    denoiser_keys=(
+        "img_in.weight",
+        "txt_norm.weight",
+        "time_text_embed.norm.weight",
+        "transformer_blocks.0.encoder_proj.weight",
+    ),
     label="NucleusMoE-Image",
     package="nucleusmoe_image",
     pipelines={TXT2IMG: "NucleusMoEImagePipeline"},
@@ -65,6 +79,7 @@ NUCLEUSMOE_IMAGE = _Family(
 
 QWEN_IMAGE_21 = _Family(
     name="qwen-image-21",
+    denoiser_keys=("txt_in.text_norm.weight", "img_in.weight"),
     gathers=True,
     label="Qwen-Image 2.1",
     package="qwenimage21",
@@ -77,6 +92,13 @@ QWEN_IMAGE_21 = _Family(
 
 BRIA_FIBO = _Family(
     name="bria-fibo",
+    denoiser_keys=(
+        "x_embedder.weight",
+        "context_embedder.weight",
+        "time_embed.timestep_embedder.linear_1.weight",
+        "single_transformer_blocks.0.proj_mlp.weight",
+        "caption_projection.0.linear.weight",
+    ),
     label="Bria FIBO",
     package="bria_fibo",
     pipelines={TXT2IMG: "BriaFiboPipeline"},
@@ -85,6 +107,7 @@ BRIA_FIBO = _Family(
 
 IDEOGRAM4 = Family(
     name="ideogram4",
+    denoiser_keys=("llm_cond_proj.weight", "embed_image_indicator.weight"),
     packs=False,
     label="Ideogram 4",
     package="ideogram4",
@@ -100,6 +123,7 @@ IDEOGRAM4 = Family(
 
 GLM_IMAGE = _Family(
     name="glm-image",
+    denoiser_keys=("prior_token_embedding.weight", "image_projector.proj.weight"),
     label="GLM-Image",
     package="glm_image",
     pipelines={TXT2IMG: "GlmImagePipeline"},  # with pictures, diffusers 0.42 and transformers 5 misunderstand another
@@ -111,6 +135,13 @@ _WORDS = ("textual_inversions",)  # their base spells them out for CLIP's tokeni
 
 DREAMLITE = _Family(
     name="dreamlite",
+    denoiser_keys=(
+        "conv_in.weight",
+        "time_embedding.linear_1.weight",
+        "mid_block.attentions.0.transformer_blocks.0.attn2.",
+        "add_embedding.linear_1.weight",
+        "down_blocks.0.resnets.0.conv1.depthwise.weight",
+    ),
     label="DreamLite",
     package="dreamlite",
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "DreamLitePipeline"),
@@ -121,6 +152,8 @@ DREAMLITE = _Family(
 
 DREAMLITE_MOBILE = _Family(
     name="dreamlite-mobile",
+    like="dreamlite",
+    named=("mobile",),
     label="DreamLite Mobile",
     package="dreamlite",
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "DreamLiteMobilePipeline"),

@@ -9,6 +9,9 @@ _OWN_STEPS = {"num_inference_steps": None}
 
 DEPTH = Family(
     name="marigold-depth",
+    like="pix2pix",
+    checkpoint_inputs=(8,),
+    named=("marigold",),
     packs=False,
     label="Marigold Depth",
     package="marigold",
@@ -21,6 +24,9 @@ DEPTH = Family(
 
 NORMALS = Family(
     name="marigold-normals",
+    like="pix2pix",
+    checkpoint_inputs=(8,),
+    named=("marigold-normals", "marigold-normals-lcm"),
     packs=False,
     label="Marigold Normals",
     package="marigold",
@@ -33,6 +39,8 @@ NORMALS = Family(
 
 INTRINSICS = Family(
     name="marigold-intrinsics",
+    like="pix2pix",
+    checkpoint_inputs=(12, 16),
     packs=False,
     label="Marigold Intrinsics",
     package="marigold",

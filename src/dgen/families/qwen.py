@@ -38,6 +38,8 @@ QWEN_IMAGE = _Qwen(
 
 QWEN_IMAGE_EDIT = _Qwen(
     name="qwen-image-edit",
+    like="qwen-image",
+    named=("edit",),
     packs=False,
     label="Qwen-Image-Edit",
     distilled=(LIGHTNING,),
@@ -50,6 +52,8 @@ QWEN_IMAGE_EDIT = _Qwen(
 
 QWEN_IMAGE_EDIT_PLUS = _Qwen(
     name="qwen-image-edit-plus",
+    like="qwen-image",
+    named=("edit-2509", "edit-2511", "edit-plus"),
     gathers=True,
     packs=False,
     label="Qwen-Image-Edit 2509",

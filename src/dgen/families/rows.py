@@ -20,7 +20,7 @@ from dgen.families import (
     today,
     video,
 )
-from dgen.families.distilled import CONSISTENT, SDXL_TURBO
+from dgen.families.distilled import CONSISTENT, SD_TURBO, SDXL_TURBO
 from dgen.families.family import (
     CONTROLNET,
     CONTROLNET_UNION,
@@ -55,7 +55,7 @@ _LATENT_4 = {TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (4, 9)}
 SD = Family(
     name="sd",
     label="Stable Diffusion 1.x and 2.x",
-    distilled=CONSISTENT,
+    distilled=(*CONSISTENT, SD_TURBO),
     denoiser_keys=(
         "conv_in.weight",
         "time_embedding.linear_1.weight",
@@ -208,8 +208,11 @@ def family_of_class(pipeline: str) -> Family:
 def family_of_model(pipeline: str, channels: int | None) -> Family:
     """Return the family of a model: that of its pipeline, or the one beside it that its denoiser is made for."""
     declared = family_of_class(pipeline)
-    beside = (f for f in FAMILIES.values() if f.package == declared.package and declared.package)
-    fitting = (f for f in (declared, *beside) if any(channels in fit for fit in f.denoiser_channels.values()))
+    own = [fit for mode, fit in declared.denoiser_channels.items() if declared.pipelines.get(mode) == pipeline]
+    first = (declared,) if any(channels in fit for fit in own) else ()
+    beside = (f for f in FAMILIES.values() if f.package == declared.package and f is not declared and declared.package)
+    every = (*first, *beside, declared)
+    fitting = (f for f in every if any(channels in fit for fit in f.denoiser_channels.values()))
     is_odd = channels is not None and declared.denoiser_channels
     return next(fitting, declared) if is_odd else declared
 

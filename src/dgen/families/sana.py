@@ -52,6 +52,13 @@ SANA_SPRINT = Family(
 
 PIXART_SIGMA = Family(
     name="pixart-sigma",
+    denoiser_keys=(
+        "pos_embed.proj.weight",
+        "adaln_single.emb.timestep_embedder.",
+        "caption_projection.",
+        "transformer_blocks.0.attn2.to_k.weight",
+    ),
+    sight="less",
     packs=False,
     label="PixArt-Σ",
     distilled=CONSISTENT,
@@ -70,6 +77,9 @@ PIXART_SIGMA = Family(
 
 PIXART_ALPHA = Family(
     name="pixart-alpha",
+    like="pixart-sigma",
+    sight="less",
+    named=("pixart-alpha", "pixart-xl-2", "pixart-lcm"),
     packs=False,
     label="PixArt-α",
     distilled=CONSISTENT,
@@ -80,7 +90,13 @@ PIXART_ALPHA = Family(
         "blocks.0.mlp.fc1.weight",
         "csize_embedder.mlp.0.weight",
     ),
-    denoiser_keys=("pos_embed.proj.weight", "adaln_single.emb.resolution_embedder."),
+    denoiser_keys=(
+        "pos_embed.proj.weight",
+        "adaln_single.emb.timestep_embedder.",
+        "adaln_single.emb.resolution_embedder.",
+        "caption_projection.",
+        "transformer_blocks.0.attn2.to_k.weight",
+    ),
     package="pixart_alpha",
     pipelines={TXT2IMG: "PixArtAlphaPipeline"},
     default_size=1024,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dgen.families.distilled import SD35_TURBO
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, PAG, TRANSFORMER_CACHES, TXT2IMG, UNET_CACHES, Family
 from dgen.values.step_cache import BATCHED_GUIDANCE
 
@@ -65,6 +66,7 @@ UPSCALER_X4 = Family(
 
 SD3 = Family(
     name="sd3",
+    distilled=(SD35_TURBO,),
     label="Stable Diffusion 3 and 3.5",
     denoiser_keys=(
         "pos_embed.proj.weight",
@@ -74,6 +76,7 @@ SD3 = Family(
     ),
     modular={"StableDiffusion3ModularPipeline": "StableDiffusion3Pipeline"},
     checkpoint_keys=("joint_blocks.0.context_block.adaLN_modulation.1.bias",),
+    checkpoint_inputs=(16,),
     package="stable_diffusion_3",
     pipelines={
         TXT2IMG: "StableDiffusion3Pipeline",
@@ -106,12 +109,14 @@ SD3_PIX2PIX = replace(
     SD3,
     name="sd3-pix2pix",
     label="UltraEdit",
-    checkpoint_keys=(),
+    checkpoint_inputs=_SEEING,
     pipelines={
         IMG2IMG: "StableDiffusion3InstructPix2PixPipeline",
         INPAINT: "StableDiffusion3InstructPix2PixInpaintPipeline",
     },
     variants={},
+    modular={},
+    distilled=(),
     default_size=512,
     denoiser_channels={IMG2IMG: _SEEING, INPAINT: _SEEING},
     built_on=("sd3",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dgen.families.distilled import Z_TURBO
+from dgen.families.distilled import HIDREAM_DISTILLED, Z_TURBO
 from dgen.families.family import CONTROLNET, IMG2IMG, INPAINT, MIXING, SIGNED, TXT2IMG, UNET_CACHES, Family
 from dgen.families.sizes import of_area
 
@@ -112,6 +112,7 @@ AURAFLOW = Family(
 
 COGVIEW4 = Family(
     name="cogview4",
+    sight="same",
     packs=False,
     label="CogView 4",
     denoiser_keys=("patch_embed.text_proj.weight", "time_condition_embed.condition_embedder."),
@@ -125,6 +126,8 @@ COGVIEW4 = Family(
 
 COGVIEW4_CONTROL = Family(
     name="cogview4-control",
+    like="cogview4",
+    sight="more",
     packs=False,
     label="CogView 4 Control",
     package="cogview4",
@@ -155,6 +158,7 @@ OMNIGEN = Family(
 
 HIDREAM = Family(
     name="hidream",
+    distilled=HIDREAM_DISTILLED,
     packs=False,
     label="HiDream-I1",
     checkpoint_keys=("double_stream_blocks.0.block.adaLN_modulation.1.bias",),
@@ -187,6 +191,8 @@ BRIA = Family(
 
 CHRONOEDIT = Family(
     name="chronoedit",
+    like="wan",
+    named=("chronoedit",),
     packs=False,
     label="ChronoEdit",
     package="chronoedit",

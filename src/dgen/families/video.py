@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from dgen.families.distilled import LTX_DISTILLED
 from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, LAST_FRAME, SIGNED, TXT2VID, VID2VID, Family
 
 _OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
@@ -67,6 +68,7 @@ WAN_VACE = Video(
 
 LTX = Video(
     name="ltx",
+    distilled=(LTX_DISTILLED,),
     label="LTX-Video",
     denoiser_keys=(
         "proj_in.weight",
@@ -98,6 +100,7 @@ LTX = Video(
 
 LTX2 = Video(
     name="ltx2",
+    distilled=(LTX_DISTILLED,),
     denoiser_keys=(
         "proj_in.weight",
         "audio_proj_in.weight",
@@ -173,6 +176,7 @@ SVD = Video(
 
 HUNYUAN_VIDEO = Video(
     name="hunyuan-video",
+    sight="same",
     denoiser_keys=("context_embedder.token_refiner.", "x_embedder.proj.weight", "time_text_embed.text_embedder."),
     label="HunyuanVideo",
     checkpoint_keys=("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",),
@@ -187,6 +191,8 @@ HUNYUAN_VIDEO = Video(
 
 HUNYUAN_VIDEO_I2V = Video(
     name="hunyuan-video-i2v",
+    like="hunyuan-video",
+    named=("i2v",),
     label="HunyuanVideo I2V",
     package="hunyuan_video",
     pipelines={IMG2VID: "HunyuanVideoImageToVideoPipeline"},
@@ -220,6 +226,8 @@ HUNYUAN_VIDEO_15 = _HunyuanVideo15(
 )
 HUNYUAN_VIDEO_15_I2V = _HunyuanVideo15(
     name="hunyuan-video-1.5-i2v",
+    like="hunyuan-video-1.5",
+    named=("i2v",),
     label="HunyuanVideo 1.5 I2V",
     pipelines={IMG2VID: "HunyuanVideo15ImageToVideoPipeline"},
 )
@@ -240,6 +248,13 @@ MOCHI = Video(
 
 ALLEGRO = Video(
     name="allegro",
+    denoiser_keys=(
+        "pos_embed.proj.weight",
+        "adaln_single.emb.timestep_embedder.",
+        "caption_projection.",
+        "transformer_blocks.0.attn2.to_k.weight",
+    ),
+    sight="same",
     label="Allegro",
     package="allegro",
     pipelines={TXT2VID: "AllegroPipeline"},
@@ -306,6 +321,8 @@ ANIMATEDIFF_SDXL = Video(
 
 SKYREELS_V2 = Video(
     name="skyreels-v2",
+    like="wan",
+    named=("skyreels",),
     label="SkyReels V2",
     package="skyreels_v2",
     pipelines={TXT2VID: "SkyReelsV2Pipeline", IMG2VID: "SkyReelsV2ImageToVideoPipeline"},
@@ -325,14 +342,28 @@ _Kandinsky5Video = partial(
 )  # fmt: skip
 
 KANDINSKY5_VIDEO = _Kandinsky5Video(
-    name="kandinsky5-video", label="Kandinsky 5 Video", pipelines={TXT2VID: "Kandinsky5T2VPipeline"}
+    name="kandinsky5-video",
+    label="Kandinsky 5 Video",
+    pipelines={TXT2VID: "Kandinsky5T2VPipeline"},
+    like="kandinsky5",
+    sight="more",
 )
 KANDINSKY5_VIDEO_I2V = _Kandinsky5Video(
-    name="kandinsky5-video-i2v", label="Kandinsky 5 Video I2V", pipelines={IMG2VID: "Kandinsky5I2VPipeline"}
+    name="kandinsky5-video-i2v",
+    label="Kandinsky 5 Video I2V",
+    pipelines={IMG2VID: "Kandinsky5I2VPipeline"},
+    like="kandinsky5",
+    sight="more",
+    named=("i2v",),
 )
 
 SANA_VIDEO = Video(
     name="sana-video",
+    denoiser_keys=(
+        "caption_norm.weight",
+        "transformer_blocks.0.ff.conv_depth.weight",
+        "transformer_blocks.0.ff.conv_temp.weight",
+    ),
     label="Sana Video",
     package="sana_video",
     pipelines={TXT2VID: "SanaVideoPipeline", IMG2VID: "SanaImageToVideoPipeline"},

@@ -1,0 +1,126 @@
+"""Every family is told as itself: by an index, a modular index, the tensors of a file, or the name of one."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from published_names import PUBLISHED, write_published
+
+from dgen.families.checkpoints import DENOISERS
+from dgen.families.inspection import inspect_file, inspect_folder
+from dgen.families.rows import FAMILIES
+
+PUBLISHED_AS: Mapping[str, tuple[str, str]] = {
+    "flux-fill": ("flux1-fill-dev.safetensors", "flux"),
+    "flux-kontext": ("flux1-kontext-dev.safetensors", "flux"),
+    "qwen-image-edit": ("qwen_image_edit_fp8_e4m3fn.safetensors", "qwen-image"),
+    "qwen-image-edit-plus": ("Qwen-Image-Edit-2509-Q4.safetensors", "qwen-image"),
+    "pixart-alpha": ("PixArt-XL-2-512x512.safetensors", "pixart-sigma"),
+    "chronoedit": ("chronoedit_14B_fp16.safetensors", "wan"),
+    "skyreels-v2": ("Wan2_1-SkyReels-V2-T2V-14B-540P.safetensors", "wan"),
+    "longcat-image": ("longcat_image_bf16.safetensors", "bria"),
+    "longcat-image-edit": ("longcat-image-edit-bf16.safetensors", "bria"),
+    "dreamlite-mobile": ("DreamLite-Mobile.safetensors", "dreamlite"),
+    "kandinsky5-edit": ("kandinsky5lite_i2i.safetensors", "kandinsky5-video"),
+    "kandinsky5-video-i2v": ("kandinsky5lite_i2v_5s.safetensors", "kandinsky5-video"),
+    "marigold-depth": ("marigold-depth-v1-1.safetensors", "pix2pix"),
+    "marigold-normals": ("marigold-normals-v1-1.safetensors", "pix2pix"),
+    "hunyuan-video-i2v": ("hunyuan_video_I2V_fp8.safetensors", "hunyuan-video"),
+    "hunyuan-video-1.5-i2v": ("hunyuanvideo1.5_720p_i2v_fp16.safetensors", "hunyuan-video-1.5"),
+}
+"""Families whose denoisers have the tensors of another one's: how their files are called, and that other family.
+
+FLUX.1 Fill has more input channels, but not as a toy; PixArt-α has further tensors where it draws 1024 pixels; the
+first HunyuanVideo I2V has more input channels.
+"""
+
+SHARED = {"ifs-img2img": "ifs"}
+"""Families whose pipeline is that of another one, whose index therefore tells that one."""
+
+
+@pytest.fixture(scope="module")
+def denoisers(every_toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The file with the denoiser of a toy of each family."""
+    import toy_families
+    import toy_films
+    import toy_further
+    import toy_guided
+    import toy_makers
+    import toy_models
+
+    made = tmp_path_factory.mktemp("further")
+    more = {**toy_further.FURTHER, **toy_makers.MAKERS, **toy_films.FILM_TOYS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folders = {n: make(made / n) and made / n for n, make in more.items() if n in FAMILIES}
+        folders["pix2pix"] = toy_models.make_sd(made / "pix2pix", in_channels=8)
+        folders["s-cascade"] = toy_guided.make_cascade(made / "s-cascade")
+        folders["sd3-pix2pix"] = toy_families.make_sd3_pix2pix(made / "sd3-pix2pix", channels=33)
+    folders |= {toy.name: toy for toy in every_toy.iterdir() if toy.name in FAMILIES}
+    kinds = (*DENOISERS, "prior")
+    return {n: next(f for k in kinds for f in sorted((toy / k).glob("*.safetensors"))) for n, toy in folders.items()}
+
+
+WITHOUT_A_FILE = {
+    "ifs-img2img": "another way to use the models of `ifs`",
+    "animatediff-sdxl": "published as a motion adapter alone, which `--motion-adapter` takes beside a model of `sdxl`",
+}
+"""Families of which no file has a denoiser, and why."""
+
+
+def test_every_family_has_a_toy_here(denoisers: dict[str, Path]) -> None:
+    assert set(FAMILIES) - set(denoisers) == set(WITHOUT_A_FILE)
+
+
+def test_tensors_tell_every_family_or_the_one_that_they_are_those_of(
+    denoisers: dict[str, Path], tmp_path: Path
+) -> None:
+    found = {}
+    for name, file in denoisers.items():
+        (tmp_path / f"{len(found)}.safetensors").symlink_to(file)
+        found[name] = inspect_file(tmp_path / f"{len(found)}.safetensors")
+    plain = {name: PUBLISHED_AS[name][1] if name in PUBLISHED_AS else name for name in found}
+    assert {name: facts.family.name for name, facts in found.items()} == plain
+    assert all(facts.told_by.startswith("its tensors") for facts in found.values())
+    assert all(f"`{name}`" in found[name].told_by for name in PUBLISHED_AS)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED_AS))
+def test_name_tells_a_family_from_the_one_with_the_same_tensors(
+    denoisers: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / PUBLISHED_AS[name][0]
+    file.symlink_to(denoisers[name])
+    facts = inspect_file(file)
+    assert facts.family.name == name
+    assert facts.told_by.endswith(" in its name")
+    other = inspect_file(file, FAMILIES[PUBLISHED_AS[name][1]])
+    assert (other.family.name, other.told_by) == (PUBLISHED_AS[name][1], "`--model-type`")
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_published_names_tell_the_family(every_toy: Path, tmp_path: Path, name: str) -> None:
+    for is_prefixed in (False, True):
+        file = write_published(every_toy / name, name, tmp_path / f"{is_prefixed}.safetensors", is_prefixed=is_prefixed)
+        facts = inspect_file(file)
+        assert facts.family.name == ("wan" if name == "wan-image" else name)
+        assert facts.told_by.startswith("its tensors")
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_index_tells_the_family(name: str, tmp_path: Path) -> None:
+    for pipeline in FAMILIES[name].pipelines.values():
+        (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+        facts = inspect_folder(tmp_path)
+        assert (facts.family.name, facts.told_by) == (SHARED.get(name, name), "its index")
+
+
+@pytest.mark.parametrize(("name", "pipeline"), [(n, p) for n, f in FAMILIES.items() for p in f.modular])
+def test_modular_index_tells_the_family(name: str, pipeline: str, tmp_path: Path) -> None:
+    (tmp_path / "modular_model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    facts = inspect_folder(tmp_path)
+    assert (facts.family.name, facts.told_by) == (name, "its index")
