@@ -13,7 +13,7 @@ from toybench import INPUTS, Bench, Pictures, picture
 
 from dgen.engine.protocol import EngineError, Inputs
 from dgen.engine.trace import Traced, TraceEngine
-from dgen.events import ComponentLoaded, ComponentReused
+from dgen.events import ComponentLoaded, ComponentReused, FileRead
 from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.options.request import Request
 from dgen.options.submodels import VaeUri
@@ -66,6 +66,30 @@ def test_trace_says_which_controlnets_the_real_engine_loads_and_finds(bench: Ben
         t.rsplit(" ", 1)[0] for t in lines(replace(job.request, image_seed=seed)) if not t.startswith("job")
     ] == done
     assert done.count("load controlnet sd-net") == done.count("hit controlnet sd-net") == 1
+
+
+def test_model_is_loaded_once_by_whichever_path_it_is_called(bench: Bench, toys: Path, tmp_path: Path) -> None:
+    for name in ("sd", "vae", "sd-net", "sd-lora.safetensors"):
+        (tmp_path / name).symlink_to(toys / name)
+    (tmp_path / "again").symlink_to(tmp_path / "sd")
+    models = (toys / "sd", tmp_path / "sd", tmp_path / "again")
+    requests: list[Request] = []
+    for folder, model in zip((toys, tmp_path, toys), models, strict=True):
+        vae = VaeUri(class_name="AutoencoderKL", model=str(folder / "vae"))
+        nets = (ControlNetUri(model=str(folder / "sd-net")),)
+        loras = (LoraUri(model=str(folder / "sd-lora.safetensors")),)
+        job = bench.job(model, vae=vae, control_nets=nets, loras=loras, image_seed=ImageSeed("seed"))
+        bench.engine.render(job, Inputs(controls=(picture(),)), lambda step, steps: None)
+        requests.append(replace(job.request, image_seed=ImageSeed("seed")))
+    assert [r.model for r in requests] == list(map(str, models))
+    word = {ComponentLoaded: "load", ComponentReused: "hit"}
+    done = [f"{word[type(e)]} {e.kind} {Path(e.source).name}" for e in bench.events if type(e) in word]
+    traced = [t.rsplit(" ", 1)[0] for t in lines(*requests) if not t.startswith("job")]
+    assert traced == done
+    assert [line.split()[0] for line in done] == ["load"] * (len(done) // 3) + ["hit"] * (2 * len(done) // 3)
+    read = [e.path for e in bench.of(FileRead)]
+    assert len(read) == len({str(Path(path).resolve()) for path in read})
+    assert {line.split()[2] for line in done if line.startswith("hit unet")} == {"sd", "again"}  # as each was called
 
 
 def test_job_line_gives_what_determines_the_picture(toys: Path) -> None:

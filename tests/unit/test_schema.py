@@ -241,12 +241,16 @@ def _other(row: Option) -> Any:
         scalars.FileEnding: "other.png", extras.ExtraText: extras.Extra("eta", "0.5"),
         scalars.ModelSource: "other", scalars.SizeText: scalars.Size(8, 16), scalars.PointText: scalars.Point(1, 2),
         prompt.PromptText: prompt.Prompt("other"), image_seed.ImageSeedText: image_seed.ImageSeed("other"),
-        uri.Uri: VaeUri(class_name="AutoencoderKL", model="other"), uri.OpenUri: uri.NamedUri("other"),
+        uri.OpenUri: uri.NamedUri("other"),
             processors.ProcessorText: uri.NamedUri("other"), detectors.DetectorText: uri.NamedUri("other"),
         steps.StepsText: (3, 7),
         schedule.SigmasText: schedule.Sigmas(preset="AYS"), schedule.TimestepsText: schedule.Timesteps(preset="AYS"),
     }  # fmt: skip
-    other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
+    if isinstance(row.value, uri.Uri):
+        own = rows_of(row.value.cls).values()
+        other = row.value.cls(**{each.name: "other" for each in own if each.default is ...})
+    else:
+        other = row.value.names[-1] if isinstance(row.value, scalars.Choice) else samples[type(row.value)]
     return (other,) if row.many else other
 
 

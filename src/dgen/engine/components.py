@@ -66,7 +66,7 @@ class Store:
             component = self._load(need)
         else:
             self.hits += 1
-            self.emit(ComponentReused(kind=component.kind, source=component.source))
+            self.emit(ComponentReused(kind=component.kind, source=need.source))
         self._clock += 1
         component.uses += 1
         component.last_use = self._clock

@@ -75,8 +75,8 @@ def _needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
     yield from _model_needs(lens, source, loader)
 
 
-def _key(lens: Lens, *more: str) -> tuple[Any, ...]:
-    return (_MODEL, lens.noun, lens.model, lens.revision, lens.subfolder, lens.file, lens.dtype, *more)
+def _key(lens: Lens, source: Source, *more: str) -> tuple[Any, ...]:
+    return (_MODEL, lens.noun, source, lens.dtype, *more)
 
 
 # ---- models of transformers -----------------------------------------------------------------------------------------
@@ -85,11 +85,11 @@ def _key(lens: Lens, *more: str) -> tuple[Any, ...]:
 def _model_needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
     folder = loader.hub.folders(source, [""])
     class_name = _fitting(lens, source, named_class(folder, source, lens.noun))
-    part = Part(kind=_MODEL, key=_key(lens, class_name), source=source, dtype=lens.dtype, library="transformers",
+    part = Part(kind=_MODEL, key=_key(lens, source, class_name), source=source, dtype=lens.dtype, library="transformers",
                 class_name=class_name)  # fmt: skip
     yield _need(part, partial(loader.load_from, part, folder), footprint(loader.hub, part).bytes or 0)
     if lens.preparing:
-        key = (_PREPARING, lens.model, lens.revision, lens.subfolder, lens.preparing)
+        key = (_PREPARING, source, lens.preparing)
         part = Part(kind=_PREPARING, key=key, source=source, dtype=lens.dtype, library="transformers",
                     class_name=lens.preparing)  # fmt: skip
         yield _need(part, partial(loader.load_from, part, folder))
@@ -141,7 +141,7 @@ def _pipeline_need(lens: Lens, source: Source, loader: Loader) -> Need:
         return Whole(pipeline, sum(p.numel() * p.element_size() for m in modules for p in m.parameters()))
 
     return Need(
-        key=_key(lens, class_name), kind=_MODEL, source=source.shown, load=load,
+        key=_key(lens, source, class_name), kind=_MODEL, source=source.shown, load=load,
         bytes=sum(file.stat().st_size for file in files),
     )  # fmt: skip
 
@@ -212,7 +212,7 @@ def _file_need(lens: Lens, source: Source, loader: Loader) -> Need:
         return Tensors(held, f"`{path.name}` is no {lens.noun}")
 
     return Need(
-        key=_key(lens, str(path)), kind=_MODEL, source=source.shown, load=load, bytes=path.stat().st_size
+        key=_key(lens, source, str(path.resolve())), kind=_MODEL, source=source.shown, load=load, bytes=path.stat().st_size
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.resolve import Job, component_key, family_of
 from dgen.plan.second import prior_request
 from dgen.values.encoders import NONE
-from dgen.values.scalars import is_local, is_url
+from dgen.values.scalars import is_local, is_url, real_place
 
 ASKED_BY: dict[str, str | None] = {
     "safety_checker": "safety_checker",
@@ -38,7 +38,7 @@ ADAPTERS = {"loras": "lora", "textual_inversions": "textual_inversion", "ip_adap
 class Source:
     """Where a model, or one part of a model, is found."""
 
-    model: str
+    model: str = field(compare=False)  # as it is called; what it is called does not make it another one
     revision: str | None = None
     variant: str | None = None
     subfolder: str | None = None
@@ -47,6 +47,11 @@ class Source:
     index: int = field(default=0, compare=False)  # which value of the option
     token: str | None = field(default=None, repr=False, compare=False)
     offline: bool = field(default=False, compare=False)
+    place: str = field(init=False, repr=False)  # where the model is, whichever link leads there
+
+    def __post_init__(self) -> None:
+        """Follow the links of this machine."""
+        object.__setattr__(self, "place", real_place(self.model))
 
     @property
     def shown(self) -> str:

@@ -51,9 +51,9 @@ def continue_texts(order: TextOrder, store: Store, loader: Loader, where: tuple[
 def _needs(order: TextOrder, source: Source, loader: Loader) -> tuple[Need, Need]:
     folder = loader.hub.folders(source, [""])
     class_name = named_class(folder, source, "language model")
-    key = (order.model, order.dtype, order.quantizer)
+    key = (source, order.dtype, order.quantizer)
     parts = (
-        Part(kind=_TOKENIZER, key=(_TOKENIZER, order.model), source=source, dtype=order.dtype,
+        Part(kind=_TOKENIZER, key=(_TOKENIZER, source), source=source, dtype=order.dtype,
              library="transformers", class_name="AutoTokenizer"),
         Part(kind=_MODEL, key=(_MODEL, *key), source=source, dtype=order.dtype, library="transformers",
              class_name=class_name, quantizer=order.quantizer),

@@ -28,7 +28,7 @@ from dgen.plan.video import Moves, mode_for, numbers_of, seems_to_move, video_mi
 from dgen.schema import BadValue, Option, Stage
 from dgen.values.encoders import KEEP
 from dgen.values.image_seed import ImageSeed
-from dgen.values.scalars import Size
+from dgen.values.scalars import Size, real_place
 from dgen.values.uri import Uri
 
 
@@ -419,12 +419,18 @@ def component_key(request: Request, kind: str) -> tuple[Any, ...]:
     """
     own = [r for r in ROWS.values() if r.stage is Stage.LOAD and kind in r.parts]
     for row in own:
-        value = _replacing(row, getattr(request, row.name), kind)
+        value = _replacing(row, _identity(request, row), kind)
         if value is not None:
             return (kind, value, request.dtype, request.variant)
     shared = [r for r in ROWS.values() if r.stage is Stage.LOAD and not r.parts]
     plain = [r for r in own if not (r.replaces and r.many)]  # of what is replaced in part, the rest stays what it is
-    return (kind, *(getattr(request, r.name) for r in (*shared, *plain)))
+    return (kind, *(_identity(request, r) for r in (*shared, *plain)))
+
+
+def _identity(request: Request, row: Option) -> Any:
+    """Return a value of a row with every link followed: one model is one, by whichever path."""
+    value = getattr(request, row.name)
+    return value if value is None else row.map_paths(value, real_place)
 
 
 def _replacing(row: Option, value: Any, kind: str) -> Any:

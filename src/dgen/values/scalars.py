@@ -277,3 +277,8 @@ def is_local(source: str) -> bool:
     if source.startswith((".", "~", "/", "\\")) or os.path.isabs(source):
         return True
     return os.path.exists(source) or source.lower().endswith(_WEIGHTS)
+
+
+def real_place(source: str) -> str:
+    """Return where a model source of this machine leads, through links; any other one as it is."""
+    return os.path.realpath(os.path.expanduser(source)) if is_local(source) else source
