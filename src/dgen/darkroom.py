@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ _KEPT = 24
 
 Repaint = Callable[["Image", Any], "Image"]
 """Takes a picture and what a `Repainting` says; returns the picture with some parts painted again."""
+
+RepaintOne = Callable[[int, "Image", Any], "Image"]
+"""A `Repaint` that is told first which picture of its job it is, counted from 0."""
 
 
 class Darkroom:
@@ -328,13 +332,14 @@ class Darkroom:
         aspect = image.aspect if image.aspect is not None else True
         return brought_to(picture, fit(_size(picture), image.resize, aspect, image.align or 1))
 
-    def finished(self, job: Job, images: tuple[Image, ...], repaint: Repaint) -> tuple[Image, ...]:
+    def finished(self, job: Job, images: tuple[Image, ...], repaint: RepaintOne) -> tuple[Image, ...]:
         """Return the pictures of a job, put back where they were cut out, after `--post-processors`.
 
         `repaint` paints parts of one with the job's pipeline.
         """
         chain = _chain(job.request, "post_processors")
-        return tuple(self.develop(image, chain, repaint) for image in self._put_back(job, images))
+        numbered = enumerate(self._put_back(job, images))
+        return tuple(self.develop(image, chain, partial(repaint, number)) for number, image in numbered)
 
     def _put_back(self, job: Job, images: tuple[Image, ...]) -> tuple[Image, ...]:
         r = job.request

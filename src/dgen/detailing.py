@@ -273,6 +273,12 @@ def _said_of_painting(said: Any, request: Request) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def said_of_picture(said: Any, job: Job, number: int) -> Any:
+    """Return what a `Repainting` says of a picture of a job, counted from 0: each is painted with a seed of its own."""
+    first = (job.request.seed or 0) if said.seed is None else said.seed
+    return replace(said, seed=first + number)
+
+
 def _own_prompts(said: Any, request: Request) -> dict[str, Any]:
     """Return the prompts of a detector, for every encoder; nothing when it has none of its own."""
     if said.prompt is None and said.negative_prompt is None:

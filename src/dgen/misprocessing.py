@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from dgen.diagnostic import Diagnostic, Word
@@ -12,7 +12,7 @@ from dgen.media.write import FORMATS
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_in
 from dgen.plan.resolve import no_mode, pipeline_of
-from dgen.processors import NEXT, PROCESSORS, ProcessorText, local_models_in, surplus
+from dgen.processors import NEXT, PROCESSORS, ProcessorText, links_in, surplus
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import HUB_NAMES
@@ -46,13 +46,22 @@ def processor_mistakes(bound: Bound) -> Iterator[Diagnostic]:
             yield from _too_many(bound, held, option)
 
 
-def missing_models(bound: Bound) -> Iterator[Diagnostic]:
-    """Yield the models of image processors that are not there, so that no picture is made in vain."""
-    for word, uri in _processors_in(bound, OPTIONS):
-        for model in local_models_in(uri):
-            if not Path(model).expanduser().exists():
-                message = f"`{uri.name}`: there is no file or folder `{model}`"
-                yield Diagnostic(code="missing-file", message=message, span=word.span, help=HUB_NAMES)
+def missing_models(bound: Bound, is_expected: Callable[[str], bool] = lambda path: False) -> Iterator[Diagnostic]:
+    """Yield the models of image processors that are not there, but for expected ones: no picture is made in vain."""
+    for option in OPTIONS:
+        if option in bound:
+            yield from models_not_here(bound.given[option], is_expected)
+
+
+def models_not_here(held: Given, is_expected: Callable[[str], bool] = lambda path: False) -> Iterator[Diagnostic]:
+    """Yield the models that the processors of an option name and that are not there, but for expected ones."""
+    for word, uri in zip(held.words, held.values, strict=True):
+        for written, meant in zip(links_in(word.text), links_in(str(uri)), strict=True):
+            for argument, model in meant.local_models():
+                if not Path(model).expanduser().exists() and not is_expected(model):
+                    message = f"`{meant.uri.name}`: there is no file or folder `{model}`"
+                    span = word.at(*written.place_of(argument, model))
+                    yield Diagnostic(code="missing-file", message=message, span=span, help=HUB_NAMES)
 
 
 def unpainted(bound: Bound, facts: ModelFacts) -> Iterator[Diagnostic]:
@@ -70,10 +79,11 @@ def _processors_in(bound: Bound, options: Sequence[str]) -> Iterator[tuple[Word,
             yield from zip(held.words, held.values, strict=True)
 
 
-def out_of_place(name: str) -> BadValue:
+def out_of_place(name: str, start: int = 0, end: int | None = None) -> BadValue:
     """Make the error for a processor that works on finished pictures, and is given another one."""
     message = f"{name} paints with the pipeline that made a picture, and none made this one"
-    return BadValue(message, code="processor-place", help="use it in `--post-processors`")
+    help = "make it a word of its own in `--post-processors`"
+    return BadValue(message, start, end, code="processor-place", help=help)
 
 
 def wrong_processors(held: Given, *, of_a_job: bool) -> Iterator[Diagnostic]:
@@ -85,8 +95,9 @@ def wrong_processors(held: Given, *, of_a_job: bool) -> Iterator[Diagnostic]:
             chosen = PROCESSORS.read(word.text)
             if chosen.said.output_file is not None:
                 ending_of(Path(chosen.said.output_file))
-            if chosen.row.repaints and not of_a_job:
-                raise out_of_place(f"`{chosen.row.name}`")
+            for number, link in enumerate(links_in(word.text)):
+                if PROCESSORS.find(link.uri.name).repaints and (number or not of_a_job):
+                    raise out_of_place(f"`{link.uri.name}`", link.start, link.end)
         except BadValue as error:
             yield value_error(error, word, held.flag.text)
 

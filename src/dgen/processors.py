@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dgen.registry import Chosen, PluginRow, Registry
 from dgen.schema import BadValue, NamesPaths, opt, options, record
 from dgen.values.scalars import FilePath, Flag, Integer, SizeText, Text, is_url
-from dgen.values.uri import NamedUri, OpenUri
+from dgen.values.uri import NamedUri, OpenUri, split_uri
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -353,14 +353,49 @@ def surplus(uris: Sequence[NamedUri], pictures: int) -> int | None:
     return places[pictures - 1] if len(places) >= pictures else None
 
 
-def local_models_in(uri: NamedUri) -> Iterator[str]:
-    """Yield the models of a processor that are files or folders of this machine."""
-    rows, found = _arguments(uri), list[str]()
-    for name, text in uri.arguments:
-        row = rows.get(name.replace("_", "-"))
-        if row is not None and getattr(row.value, "names_models", False):
-            _map_paths(row.value, text, lambda path: found.append(path) or path)
-    yield from found
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A processor that a word names, itself or in an argument of another, and where its text starts in the word."""
+
+    uri: NamedUri
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Where its text ends in the word."""
+        return self.start + len(self.text)
+
+    def local_models(self) -> Iterator[tuple[str, str]]:
+        """Yield its models that are files or folders of this machine, each after the argument that names it."""
+        rows, found = _arguments(self.uri), list[tuple[str, str]]()
+        for name, text in self.uri.arguments:
+            row = rows.get(name.replace("_", "-"))
+            if row is not None and getattr(row.value, "names_models", False):
+                _map_paths(row.value, text, lambda path, name=name: found.append((name, path)) or path)
+        yield from found
+
+    def place_of(self, argument: str, held: str) -> tuple[int, int]:
+        """Return where in the word an argument says `held`: those characters, or else its whole value."""
+        part = next(p for p in split_uri(self.text) if p.name.replace("-", "_") == argument)
+        start = self.text.find(held, part.value_start, part.end)
+        first, length = (part.value_start, len(part.value)) if start < 0 else (start, len(held))
+        return self.start + first, self.start + first + length
+
+
+def links_in(text: str, start: int = 0) -> Iterator[Link]:
+    """Yield the processor that a word names and those in its arguments; what cannot be read is told of elsewhere."""
+    try:
+        uri, parts = OpenUri().parse(text), tuple(split_uri(text))
+    except BadValue:
+        return
+    yield Link(uri, text, start)
+    rows = _arguments(uri)
+    for part in parts[1:]:
+        row = rows.get(part.name.replace("_", "-"))
+        if row is not None and isinstance(row.value, ChainText):
+            for found in _LINKS.finditer(part.value):
+                yield from links_in(found[0], start + part.value_start + found.start())
 
 
 def _map_paths(kind: Any, text: str, change: Callable[[str], str]) -> str:

@@ -41,7 +41,10 @@ class Repainting(Processing):
     weight_name: str | None = same_as(Looking, "weight_name")
     subfolder: str | None = same_as(Looking, "subfolder")
     revision: str | None = same_as(Looking, "revision")
-    seed: int | None = opt(None, value=Integer(0), help="The seed of the painting; by default that of the picture.")
+    seed: int | None = opt(
+        None, value=Integer(0),
+        help="The seed of the painting, counted up for each picture of a batch; by default that of the picture.",
+    )  # fmt: skip
     inference_steps: int = opt(30, value=Integer(1), help="The steps of the painting.")
     guidance_scale: float = opt(5.0, value=Real(0), help="How closely the painting follows the prompt.")
     pag_scale: float | None = opt(None, value=Real(0), help="Perturbed attention in the painting, this strong.")

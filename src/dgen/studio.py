@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from dgen import config as configs
 from dgen.contact import Desk
 from dgen.darkroom import Darkroom
-from dgen.detailing import Detailing
+from dgen.detailing import Detailing, said_of_picture
 from dgen.detailing import Telling as Watching
 from dgen.diagnostic import DgenError, Diagnostic
 from dgen.engine.protocol import Engine, Result
@@ -226,7 +225,11 @@ class Studio:
 
     def finished(self, job: Job, images: tuple[Any, ...], facts: ModelFacts, watching: Watching) -> tuple[Any, ...]:
         """Return the pictures of a job after its `--post-processors`, which may paint parts of them once more."""
-        return self.darkroom.finished(job, images, partial(self.detailing.repaint, job, facts, watching))
+
+        def repainted(number: int, image: Any, said: Any) -> Any:
+            return self.detailing.repaint(job, facts, watching, image, said_of_picture(said, job, number))
+
+        return self.darkroom.finished(job, images, repainted)
 
     def _write_films(
         self, job: Job, made: Result, shot: Shot, finish: Callable[[tuple[Any, ...]], tuple[Any, ...]]

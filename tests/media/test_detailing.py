@@ -252,6 +252,19 @@ def test_each_picture_of_a_batch_and_of_a_program_is_processed(here: Path) -> No
     assert (np.asarray(drawn.image).astype(int) == pixels(path)).all()
 
 
+@pytest.mark.parametrize(("of_first", "of_second"), [("", ""), (";seed=40", ";seed=41")], ids=["own-seed", "said-seed"])
+def test_pictures_of_a_batch_are_painted_with_seeds_that_count_up(here: Path, of_first: str, of_second: str) -> None:
+    painting = ADETAILER.replace("inference-steps=20", "inference-steps=5")
+    words = [*RUN, "--prompts", DRAWN]
+    both = made("both", *words, "--seeds", "1", "--batch-size", "2", "--post-processors", painting + of_first)
+    apart = [
+        made(f"{seed}", *words, "--seeds", seed, "--post-processors", painting + said)[0]
+        for seed, said in (("1", of_first), ("2", of_second))
+    ]
+    for one, alone in zip(both, apart, strict=True):  # a batch of two rounds otherwise than one picture alone
+        assert abs(pixels(one) - pixels(alone)).max() <= 3
+
+
 def test_program_details_what_its_engine_draws(here: Path) -> None:
     words = {"prompts": GREEN, "seeds": 1, "inference_steps": 20, "guidance_scales": 2, "image_seed_strengths": 1}
     (drawn,) = Engine().draw("builtin:shapes", **words, image_seeds="base.png", adetailer_detectors=RED)

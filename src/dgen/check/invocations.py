@@ -19,7 +19,7 @@ from dgen.engine.trace import TraceEngine
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import family_named
 from dgen.media.read import PictureFiles
-from dgen.misprocessing import processor_mistakes, unpainted
+from dgen.misprocessing import missing_models, processor_mistakes, unpainted
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, Given, Table, bind, is_flag, request_table, value_error
 from dgen.plan.control import STEERING
@@ -116,6 +116,7 @@ class Invocations:
         self.last = self._last(bound, expansion, unknown)
         yield from self._missing_inputs(bound)
         found = (*upscaler_mistakes(bound), *processor_mistakes(bound), *plugin_mistakes(bound))
+        yield from missing_models(bound, self._is_pending)
         unfit = self._unfit(bound, next(iter(expansion)), unknown)
         yield from (d for d in chain(found, unfit) if not (d.code in _FROM_PLUGINS and self._made.anything))
 

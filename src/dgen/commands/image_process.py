@@ -15,7 +15,7 @@ from dgen.lang.modules import load_plugins
 from dgen.media.record import FORMATS as FILM_FORMATS
 from dgen.media.video import ENDINGS, Clip
 from dgen.media.write import FORMATS
-from dgen.misprocessing import chains_left_over, ending_of, wrong_processors
+from dgen.misprocessing import chains_left_over, ending_of, models_not_here, wrong_processors
 from dgen.options.animation import WITH_SOUND
 from dgen.plan.bind import Bound, value_error
 from dgen.processors import chain_of, chains, surplus
@@ -34,7 +34,7 @@ def run(host: CommandHost, bound: Bound) -> None:
     for word in bound.given["plugin_modules"].words if "plugin_modules" in bound else ():
         host.permissions.require("plugins", word.span, "load plugins")
         load_plugins(word)
-    _refuse(list(_mistakes(bound)))
+    _refuse([*_mistakes(bound), *models_not_here(bound.given["processors"])])
     host.pictures.offline = "offline_mode" in bound or not host.permissions.network
     works = _works(bound)
     _refuse_surplus(bound, len(works))

@@ -85,8 +85,8 @@ def _key(lens: Lens, source: Source, *more: str) -> tuple[Any, ...]:
 def _model_needs(lens: Lens, source: Source, loader: Loader) -> Iterator[Need]:
     folder = loader.hub.folders(source, [""])
     class_name = _fitting(lens, source, named_class(folder, source, lens.noun))
-    part = Part(kind=_MODEL, key=_key(lens, source, class_name), source=source, dtype=lens.dtype, library="transformers",
-                class_name=class_name)  # fmt: skip
+    part = Part(kind=_MODEL, key=_key(lens, source, class_name), source=source, dtype=lens.dtype,
+                library="transformers", class_name=class_name)  # fmt: skip
     yield _need(part, partial(loader.load_from, part, folder), footprint(loader.hub, part).bytes or 0)
     if lens.preparing:
         key = (_PREPARING, source, lens.preparing)
@@ -212,7 +212,8 @@ def _file_need(lens: Lens, source: Source, loader: Loader) -> Need:
         return Tensors(held, f"`{path.name}` is no {lens.noun}")
 
     return Need(
-        key=_key(lens, source, str(path.resolve())), kind=_MODEL, source=source.shown, load=load, bytes=path.stat().st_size
+        key=_key(lens, source, str(path.resolve())), kind=_MODEL, source=source.shown, load=load,
+        bytes=path.stat().st_size,
     )  # fmt: skip
 
 
