@@ -12,7 +12,7 @@ from dgen.media.write import FORMATS
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_in
 from dgen.plan.resolve import no_mode, pipeline_of
-from dgen.processors import NEXT, PROCESSORS, ProcessorText, links_in, surplus
+from dgen.processors import NEXT, PROCESSORS, Link, ProcessorText, links_in, surplus
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import HUB_NAMES
@@ -55,13 +55,22 @@ def missing_models(bound: Bound, is_expected: Callable[[str], bool] = lambda pat
 
 def models_not_here(held: Given, is_expected: Callable[[str], bool] = lambda path: False) -> Iterator[Diagnostic]:
     """Yield the models that the processors of an option name and that are not there, but for expected ones."""
+    for word, written, argument, model in _local_models(held):
+        if not Path(model).expanduser().exists() and not is_expected(model):
+            message = f"`{written.uri.name}`: there is no file or folder `{model}`"
+            span = word.at(*written.place_of(argument, model))
+            yield Diagnostic(code="missing-file", message=message, span=span, help=HUB_NAMES)
+
+
+def _local_models(held: Given) -> Iterator[tuple[Word, Link, str, str]]:
+    """Yield the models of this machine that an option's processors name: the word, the processor, its argument, a path.
+
+    The path is that of the value, which may be relative to something else than what is written.
+    """
     for word, uri in zip(held.words, held.values, strict=True):
         for written, meant in zip(links_in(word.text), links_in(str(uri)), strict=True):
             for argument, model in meant.local_models():
-                if not Path(model).expanduser().exists() and not is_expected(model):
-                    message = f"`{meant.uri.name}`: there is no file or folder `{model}`"
-                    span = word.at(*written.place_of(argument, model))
-                    yield Diagnostic(code="missing-file", message=message, span=span, help=HUB_NAMES)
+                yield word, written, argument, model
 
 
 def unpainted(bound: Bound, facts: ModelFacts) -> Iterator[Diagnostic]:
