@@ -104,11 +104,16 @@ def wrong_processors(held: Given, *, of_a_job: bool) -> Iterator[Diagnostic]:
             chosen = PROCESSORS.read(word.text)
             if chosen.said.output_file is not None:
                 ending_of(Path(chosen.said.output_file))
-            for number, link in enumerate(links_in(word.text)):
-                if PROCESSORS.find(link.uri.name).repaints and (number or not of_a_job):
-                    raise out_of_place(f"`{link.uri.name}`", link.start, link.end)
+            _check_places(word.text, of_a_job)
         except BadValue as error:
             yield value_error(error, word, held.flag.text)
+
+
+def _check_places(text: str, of_a_job: bool) -> None:
+    """Refuse processors that work on finished pictures alone, within another one in any case."""
+    for number, link in enumerate(links_in(text)):
+        if PROCESSORS.find(link.uri.name).repaints and (number or not of_a_job):
+            raise out_of_place(f"`{link.uri.name}`", link.start, link.end)
 
 
 def _too_many(bound: Bound, held: Given, option: str) -> Iterator[Diagnostic]:
