@@ -67,6 +67,14 @@ def test_tools_import_no_model_library(command: str, at_work: Path) -> None:
     assert modules & {*MODELS, "numpy", "rich", "httpx", "huggingface_hub"} == set()
 
 
+@pytest.mark.parametrize("said", ["echo --frames 9", 'wan-animate --image-seeds "seed.png;control=moving.gif"'])
+def test_models_of_blocks_are_checked_without_a_model_library(at_work: Path, said: str) -> None:
+    script = at_work / "s.dgen"
+    script.write_text(f"{said} --prompts x --seeds 1 --device cpu\n")
+    code, modules, text = loaded_by("check", str(script))
+    assert (code, modules & MODELS) == (0, set()), text
+
+
 def test_look_at_a_model_imports_no_model_library(at_work: Path) -> None:
     code, modules, text = loaded_by("model", "toy-xl")
     assert code == 0, text

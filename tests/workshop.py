@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import struct
@@ -34,8 +35,40 @@ def furnish(folder: Path) -> None:
     (folder / "cut.gguf").write_bytes((folder / "unet.gguf").read_bytes()[:5000])
     _adapters(folder)
     _bad_models(folder)
+    _models_of_blocks(folder)
     _inpainting_model(folder)
     _transformers(folder)
+
+
+def _models_of_blocks(folder: Path) -> None:
+    """Models with the index of a modular pipeline: what can be told of them before anything is loaded."""
+    own = {"auto_map": {"ModularPipelineBlocks": "block.Own"}}
+    elsewhere = {"pretrained_model_name_or_path": "someone/else"}
+    here = {"pretrained_model_name_or_path": None, "subfolder": "vae"}
+    vae = ["diffusers", "AutoencoderKL"]
+    echo = {
+        "text_encoder": ["transformers", "Gemma3ForConditionalGeneration"], "tokenizer": [None, None],
+        "connectors": ["ltx2", "LTX2TextConnectors"], "vae": ["diffusers", "AutoencoderKLLTX2Video"],
+        "audio_vae": ["diffusers", "AutoencoderKLLTX2Audio"], "vocoder": ["ltx2", "LTX2Vocoder"],
+        "transformer": ["diffusers", "LTX2VideoTransformer3DModel"],
+    }  # fmt: skip
+    placed = {kind: [*named, elsewhere | {"subfolder": kind}] for kind, named in echo.items()}
+    indices = {
+        "blocks-of-code": {"_class_name": "ZImageModularPipeline", **own},
+        "blocks-unknown": {"_class_name": "MiniMaxMusic3ModularPipeline"},
+        "blocks-nameless": {},
+        "blocks-without-a-part": {"_class_name": "ZImageModularPipeline", "vae": [*vae, here]},
+        "blocks-elsewhere": {"_class_name": "EchoModularPipeline", **placed},
+        "blocks-configured": {"_class_name": "ZImageModularPipeline"},
+        "wan-animate": {"_class_name": "WanAnimate2ModularPipeline"},
+        "echo": {"_class_name": "EchoModularPipeline"},
+    }
+    for name, index in indices.items():
+        (folder / name).mkdir()
+        (folder / name / "modular_model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / "blocks-configured" / "modular_config.json").write_text(json.dumps(own), encoding="utf-8")
+    (folder / "blocks-damaged").mkdir()
+    (folder / "blocks-damaged" / "modular_model_index.json").write_text('{"_class_name": "ZImage', encoding="utf-8")
 
 
 def _inpainting_model(folder: Path) -> None:

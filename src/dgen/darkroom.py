@@ -314,17 +314,24 @@ class Darkroom:
     def _video(self, job: Job, path: str, chain: Chain) -> tuple[Image, ...]:
         """Return the frames of a video that a job starts from or follows, processed, at its size; stills repeat.
 
+        Those after which a picture moves keep a size of their own: what they show is not to be stretched.
+
         Raises:
             BadValue: `bad-image-seed`: it is too short.
         """
         clip = self.pictures.clip(path)
-        seed = job.request.image_seed
+        seed, size = job.request.image_seed, None if family_of(job).follows else job.size
         if clip is None or seed is None or seed.frame is not None:
             still = self.pictures.picture(path, seed.frame if seed is not None else None)
-            return (brought_to(self._brought(still, chain, job.size), job.size),) * (job.frames or 1)
+            return (self._at(still, chain, size),) * (job.frames or 1)
         take = take_of(job.request, family_of(job), clip)
         frames = (self.pictures.picture(path, take.first + n) for n in range(take.count))
-        return tuple(brought_to(self._brought(each, chain, job.size), job.size) for each in frames)
+        return tuple(self._at(each, chain, size) for each in frames)
+
+    def _at(self, picture: Image, chain: Chain, size: Size | None) -> Image:
+        """Return a picture after a chain, at a size or at its own."""
+        wanted = size or Size(*picture.size)
+        return brought_to(self._brought(picture, chain, wanted), wanted)
 
     def _looked_at(self, image: AdapterImage, seed: ImageSeed) -> Image:
         """Return a picture for an adapter: of its own size, or of the one that is said for it alone."""

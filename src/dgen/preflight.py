@@ -21,6 +21,7 @@ from dgen.media.read import PictureFiles
 from dgen.misprocessing import missing_models, unpainted
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, relative_to, root, value_error
+from dgen.plan.control import STEERING
 from dgen.plan.embedded import said_in
 from dgen.plan.expand import Expansion
 from dgen.plan.latents import latents_mistakes
@@ -33,6 +34,7 @@ from dgen.registry import Registry
 from dgen.retouching import retouching_mistakes
 from dgen.schema import BadValue
 from dgen.values.encoders import HELP
+from dgen.values.image_seed import CONTROL_IMAGE
 from dgen.values.scalars import is_url
 from dgen.weighters import WEIGHTERS
 
@@ -90,7 +92,8 @@ def missing_files(bound: Bound, pictures: PictureFiles) -> Iterator[Diagnostic]:
             and keeps_aspect
             and not any(option in bound for option in _PROCESSORS)
         ):
-            checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in seed.beside)
+            beside = [b for b in seed.beside if b[0] != CONTROL_IMAGE or any(option in bound for option in STEERING)]
+            checks += ((partial(pictures.check_aspect, p, seed.image, what), p) for what, p in beside)
         if any(map(is_url, seed.paths)):
             continue
         checks += ((partial(pictures.find, p), p) for p in seed.latent_files)

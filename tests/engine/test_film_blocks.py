@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from dgen.options.request import Request
 from dgen.plan.resolve import resolve
 from dgen.planning import plan_script
 from dgen.session import Session
+from dgen.values.extras import Extra
 from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
@@ -53,11 +56,13 @@ class Cell:
     side: int = 64
     frames: int = 9
     steps: int = 2
+    guidance: float | None = None  # of its guider
 
     def __str__(self) -> str:
         return f"{self.toy}-{self.mode}-{'-'.join(self.said)}"
 
 
+TEXT = {"wan-animate-2": Prompt("a red circle", "blurry")}
 LEVELS = {"sigmas": Sigmas(levels=(1.0, 0.5))}
 REFERENCE = AdapterImage("x")
 
@@ -81,6 +86,41 @@ CELLS = (
         "echo", "img2vid", ECHO, {**LEVELS, "image_seed": ImageSeed("seed", adapter=((REFERENCE,),))},
         Inputs(picture(64), adapters=((picture(64, 1),),)),
         of_echo(image=picture(64), memory_images=[picture(64, 1)]),
+    ),
+)  # fmt: skip
+
+
+def moving(count: int, side: int = 48) -> tuple[Image.Image, ...]:
+    """The frames of a video that is wider than high."""
+    return tuple(picture(side, number).crop((0, 0, side, side // 2)) for number in range(count))
+
+
+def of_wan(count: int, **more: Any) -> Callable[[], dict[str, Any]]:
+    """What the documentation gives a call that animates a picture after a video of so many frames."""
+    given = {"negative_prompt": "blurry", "num_inference_steps": 2, "segment_frame_length": 5, **more}
+    return lambda: {"image": picture(32), "driving_video": list(moving(count)), **given}
+
+
+DANCE = ImageSeed("seed", control=("video",))
+WAN_ANIMATE = Cell(
+    "wan-animate-2", "img2vid", "WanAnimate2ModularPipeline", {"image_seed": DANCE},
+    Inputs(picture(32), control_videos=(moving(5),)), of_wan(5), side=32, frames=5,
+)  # fmt: skip
+FEW = {"num_inference_steps": 2}
+CELLS = (
+    *CELLS,
+    replace(WAN_ANIMATE, said={"image_seed": DANCE, **FEW}),
+    replace(
+        WAN_ANIMATE, said={"image_seed": DANCE, **FEW, "call": (Extra("segment_frame_length", "5"),)}, steps=4,
+        inputs=Inputs(picture(32), control_videos=(moving(7),)), call=of_wan(7), frames=7,
+    ),
+    replace(
+        WAN_ANIMATE, said={"image_seed": DANCE, **FEW, "guidance_scale": 2.0, "prompt": Prompt("a red circle")},
+        call=of_wan(5, negative_prompt=None), guidance=2.0,
+    ),
+    replace(
+        WAN_ANIMATE, toy="wan-animate-2-distilled", pipeline="WanAnimate2DistilledModularPipeline",
+        said={"image_seed": DANCE, **FEW, "prompt": Prompt("a red circle")}, call=of_wan(5, negative_prompt=None),
     ),
 )  # fmt: skip
 
@@ -118,7 +158,7 @@ def bench() -> Bench:
 
 def job_of(bench: Bench, folder: Path, cell: Cell) -> Any:
     """Resolve the job of a cell: in its size, with its frames, at twelve of them a second."""
-    usual = {"num_frames": cell.frames, "fps": 12.0, "seed": 7, "prompt": Prompt("a red circle")}
+    usual = {"num_frames": cell.frames, "fps": 12.0, "seed": 7, "prompt": TEXT.get(cell.toy, Prompt("a red circle"))}
     size = {} if "image_seed" in cell.said and cell.said["image_seed"].image else {
         "output_size": Size(cell.side, cell.side)
     }  # fmt: skip
@@ -137,6 +177,8 @@ def plainly(model: Path, cell: Cell, seed: int = 7) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         pipe = getattr(diffusers, cell.pipeline)(pretrained_model_name_or_path=str(model))
         pipe.load_components(pretrained_model_name_or_path=str(model))
+        if cell.guidance is not None:
+            pipe.update_components(guider=pipe.guider.new(guidance_scale=cell.guidance))
         given = {"prompt": "a red circle", "height": cell.side, "width": cell.side, "output_type": "pt", **cell.call()}
         outputs = [each.name for each in pipe.blocks.outputs]
         return pipe(generator=torch.Generator("cpu").manual_seed(seed), **given, output=outputs)
@@ -181,13 +223,13 @@ def test_videos_of_a_batch_are_those_of_the_seeds_that_follow(folder: Path, benc
         assert made.sounds[number].samples == heard(plain["audio"])
 
 
-@pytest.mark.parametrize(("name", "family"), [("echo", "echo")])
-def test_family_is_told_from_either_index(folder: Path, tmp_path: Path, name: str, family: str) -> None:
+@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "wan-animate-2-distilled"])
+def test_family_is_told_from_either_index(folder: Path, tmp_path: Path, name: str) -> None:
     text = (folder / name / INDEX).read_text(encoding="utf-8")
     (tmp_path / "model_index.json").write_text(text, encoding="utf-8")
     for place in (folder / name, tmp_path):
         facts = inspect_folder(place)
-        assert (facts.family.name, facts.pipeline) == (family, json.loads(text)["_class_name"])
+        assert (facts.family.name, facts.pipeline) == (name, json.loads(text)["_class_name"])
 
 
 class Runs:
@@ -216,6 +258,8 @@ def runs(shared: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for toy in folder.iterdir():
         (tmp_path / toy.name).symlink_to(toy)
     picture(64).save(tmp_path / "a.png")
+    first, *rest = moving(5)
+    first.save(tmp_path / "b.gif", save_all=True, append_images=rest, duration=100)
     monkeypatch.chdir(tmp_path)
     return shared
 
@@ -223,6 +267,7 @@ def runs(shared: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 SAID = "--prompts 'a red circle' --seeds 7 --no-frames"
 SCRIPTS = {
     "echo": f"echo {SAID} --frames 9 --fps 12 --sigmas 1,0.5 --image-seeds 'a.png;adapter=a.png'",
+    "wan-animate-2": f"wan-animate-2 {SAID} --inference-steps 1 --image-seeds 'a.png;32x32;control=b.gif'",
 }
 
 
@@ -240,9 +285,25 @@ def test_video_of_blocks_has_the_file_of_its_plan_and_replays_to_the_same_bytes(
     assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_plan_of_a_model_of_blocks_imports_no_model_library(runs: Runs, name: str) -> None:
+    Path("s.dgen").write_text(f"{SCRIPTS[name]} --device cpu\n", encoding="utf-8")
+    program = (
+        "import sys; from dgen.cli.main import main; code = main(['plan', 's.dgen']);"
+        "sys.exit(code or bool({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "total: 1 job" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "size", "modes", "kinds"),
-    [("echo", "704x512", ["img2vid", "txt2vid"], {"connectors", "audio_vae", "vocoder", "transformer", "vae"})],
+    [
+        ("echo", "704x512", ["img2vid", "txt2vid"], {"connectors", "audio_vae", "vocoder", "transformer", "vae"}),
+        ("wan-animate-2", "640x800", ["img2vid"], {"image_encoder", "scheduler", "transformer", "vae"}),
+        ("wan-animate-2-distilled", "640x800", ["img2vid"], {"image_encoder", "scheduler", "transformer", "vae"}),
+    ],
 )
 def test_model_page_knows_a_model_of_blocks(
     runs: Runs, name: str, size: str, modes: list[str], kinds: set[str]

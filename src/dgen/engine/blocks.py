@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from functools import cache
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,12 +62,17 @@ def _keep(self: Any, **parts: Any) -> None:
 
 def _steps(self: Any) -> int:
     """How many steps the call takes."""
-    scheduler = getattr(self, "scheduler", None)
-    return len(scheduler.timesteps) - (scheduler.begin_index or 0) if scheduler is not None else vars(self)[_STEPS]
+    if _STEPS in vars(self):
+        return vars(self)[_STEPS]
+    return len(self.scheduler.timesteps) - (self.scheduler.begin_index or 0)
+
+
+def foretell(pipeline: Any, steps: int) -> None:
+    """Tell a pipeline how many steps its next call takes, where its scheduler does not know."""
+    vars(pipeline)[_STEPS] = steps
 
 
 _STEPS = "_dgen_steps"
-"""The attribute with the number of steps of a pipeline without a scheduler."""
 
 
 def _call_of(name: str) -> Callable[..., Any]:
@@ -79,8 +85,8 @@ def _call_of(name: str) -> Callable[..., Any]:
         given = {k: _in_time(self, k, v) for k, v in named.items() if (k, v) != ("output_type", "latent")}
         if getattr(self, "scheduler", None) is None:
             levels = given.get("sigmas") or next(each.default for each in made.blocks.inputs if each.name == "sigmas")
-            vars(self)[_STEPS] = len(levels) - 1  # the last one is 0
-        with _telling(self, callback_on_step_end):
+            foretell(self, len(levels) - 1)  # the last one is 0
+        with _telling(self, callback_on_step_end), _silent(made.blocks):
             found = made(**given, output=wanted)
         if films:
             return SimpleNamespace(**{_OF_FILMS[name]: found[name] for name in films})
@@ -119,10 +125,27 @@ def _assembled(self: Any, guidance_scale: float | None = None) -> Any:
 
 def _hush(blocks: Any) -> None:
     """Let blocks draw no progress bar, wherever they stand in others."""
-    if hasattr(blocks, "progress_bar"):
-        blocks.set_progress_bar_config(disable=True)
+    for each in _every(blocks):
+        if hasattr(each, "progress_bar"):
+            each.set_progress_bar_config(disable=True)
+
+
+@contextmanager
+def _silent(blocks: Any) -> Generator[None]:
+    """Let the bars that some blocks draw by themselves stay away."""
+    modules = {sys.modules[type(each).__module__] for each in _every(blocks)}
+    with ExitStack() as stack:
+        for module in modules:
+            if hasattr(module, "tqdm"):
+                stack.enter_context(standing_in(module, "tqdm", lambda bar: partial(bar, disable=True)))
+        yield
+
+
+def _every(blocks: Any) -> Iterator[Any]:
+    """Yield blocks and those that stand in them."""
+    yield blocks
     for inner in blocks.sub_blocks.values():
-        _hush(inner)
+        yield from _every(inner)
 
 
 @contextmanager

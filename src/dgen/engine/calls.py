@@ -73,6 +73,8 @@ def _video(job: Job, inputs: Inputs) -> dict[str, Any]:
     found |= {"video": list(inputs.video) or None, "mask": list(inputs.video_mask) or None}
     if (references := family_of(job).references) and inputs.adapters:
         found[references] = [each for group in inputs.adapters for each in group]
+    if (follows := family_of(job).follows) and inputs.control_videos:
+        found[follows] = list(inputs.control_videos[0])
     return found | (_filled(job, inputs) if family_of(job).fills else {})
 
 

@@ -6,7 +6,9 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dgen.engine.blocks import foretell
 from dgen.engine.protocol import EngineError
+from dgen.families.signatures import default_of
 from dgen.plan.resolve import Job, family_of
 
 
@@ -86,6 +88,20 @@ def in_hunyuan_video_15(pipeline: Any, job: Job, named: Mapping[str, Any]) -> di
     size = (job.size.height, job.size.width)
     pipeline.video_processor.calculate_default_height_width = lambda height, width, target_size: size
     return in_hunyuan_image(pipeline, job, named)
+
+
+def in_wan_animate(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Make one part of a short video, for which the blocks would repeat frames, and the size of the job exactly.
+
+    The blocks find the sides anew from area and aspect, and cut the fraction off: floats may fall just short of them.
+    """
+    ratio, frames = 2 ** sum(pipeline.vae.temperal_downsample), job.frames or 1
+    usual = int(default_of(job.pipeline, "segment_frame_length"))
+    found = {"segment_frame_length": min(usual, -(-(frames - 1) // ratio) * ratio + 1), **named}
+    again = int(found.get("prev_segment_conditioning_frames", 1))
+    parts = max(1, -(-(frames - again) // (found["segment_frame_length"] - again)))
+    foretell(pipeline, parts * (job.request.num_inference_steps or 1))
+    return {**found, "height": named["height"] + 1e-6}
 
 
 def of_kandinsky5(pipeline: Any, made: Any) -> Any:

@@ -33,9 +33,9 @@ def check(request: Request, family: Family, legal: Sequence[str]) -> None:
     Raises:
         EngineError: `unknown-scheduler`, `bad-uri`, `missing-package`, `unsupported-option`.
     """
-    if request.scheduler is not None and not legal:
-        return  # a model without one cannot use the option, which is told where that was said
-    name, arguments = read(request.scheduler, legal) if request.scheduler is not None else (next(iter(legal), ""), {})
+    name, arguments = next(iter(legal), ""), dict[str, Any]()
+    if request.scheduler is not None and legal:  # a model without any cannot use the option, which is told elsewhere
+        name, arguments = read(request.scheduler, legal)
     package = "scipy" if arguments.get("use_beta_sigmas") else package_of(name)
     if package and importlib.util.find_spec(package) is None:
         raise missing(name, package)

@@ -67,4 +67,29 @@ ECHO = Video(
     defaults={"num_frames": 241, "fps": 25.0},
 )
 
-ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO)
+_WanAnimate2 = partial(
+    Video,
+    packs=False,
+    default_size=640,
+    default_height=800,
+    frame_least=3,
+    follows="driving_video",
+    as_signed=("num_inference_steps",),
+    prepares="dgen.engine.particular:in_wan_animate",
+)
+
+WAN_ANIMATE_2 = _WanAnimate2(
+    name="wan-animate-2",
+    label="Wan-Animate 2",
+    pipelines={IMG2VID: "WanAnimate2ModularPipeline"},
+    defaults={"num_frames": 81, "fps": 24.0, "guidance_scale": 3.0},
+)
+
+WAN_ANIMATE_2_DISTILLED = _WanAnimate2(
+    name="wan-animate-2-distilled",
+    label="Wan-Animate 2, distilled",
+    pipelines={IMG2VID: "WanAnimate2DistilledModularPipeline"},
+    defaults={"num_frames": 81, "fps": 24.0, "guidance_scale": 1.0},
+)
+
+ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED)

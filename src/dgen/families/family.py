@@ -139,6 +139,7 @@ class Family:
     group_frames: int = 1  # how many frames each of those stands for that its models name
     fills: bool = False  # whether a video starts from one of which frames, and parts of frames, are to be made
     references: str = ""  # the keyword for pictures of what the video is to show, which stand as `adapter=` in a seed
+    follows: str = ""  # the keyword for a video after which a picture moves, which stands as `control=` in its seed
     continues: bool = False  # whether a video goes on where its source ends, instead of showing it anew
     ends: str = ""  # the keyword for a picture that the video ends with
     ends_seen: tuple[str, str] | None = None

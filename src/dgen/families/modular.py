@@ -15,8 +15,8 @@ MODULAR = "ModularPipeline"
 LEFT_OUT: Mapping[str, tuple[str, ...]] = {"prompt_upsampler": ("boxes", "max_new_tokens")}
 """Blocks that are not run, since dgen has its own way for what they do, and what only they are given."""
 
-UNSAID = ("memory_audio_waveforms", "memory_audio_sample_rates")
-"""Inputs that are sound, of which dgen reads none."""
+UNSAID = ("memory_audio_waveforms", "memory_audio_sample_rates", "driving_video_fps")
+"""Inputs that are sound, of which dgen reads none, or that change how many frames come out."""
 
 _PART = re.compile(r"(\w+)\s+\(`(\w+)`\)")
 _INPUT = re.compile(r"^ *(\w+) \(`([^`]+)`(?:, (\*optional\*)(?:, defaults to ([^)]*))?)?\):$", re.MULTILINE)

@@ -135,7 +135,9 @@ def misfits(bound: Bound, family: Family) -> Iterator[Diagnostic]:
     for index, seed in enumerate(held.values if held else ()):
         found = control_images(seed, bool(nets))
         yield from _unused(bound, index, seed, family)
-        if not nets and (seed.control or seed.further):
+        if family.follows:
+            yield from _unled(bound, index, seed, family)
+        elif not nets and (seed.control or seed.further):
             yield Diagnostic(
                 code="missing-option", message="control images need `--control-nets`", help=_why(seed),
                 span=_span(bound, index, seed.control or seed.further),
@@ -148,6 +150,16 @@ def misfits(bound: Bound, family: Family) -> Iterator[Diagnostic]:
             )  # fmt: skip
         yield from _groups(bound, index, seed)
     yield from _modes(bound, nets if noun == "ControlNet" else (), family)
+
+
+def _unled(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterator[Diagnostic]:
+    """Find an image seed that doesn't name one video for its picture to follow."""
+    if seed.image is not None and (len(seed.control) != 1 or seed.further):
+        yield Diagnostic(
+            code="control-images", span=_span(bound, index, seed.control or seed.further),
+            message=f"in {family.label} a picture moves as a video does, found {_count(len(seed.control), 'video')}",
+            help="name it as in `a.png;control=b.mp4`",
+        )  # fmt: skip
 
 
 def _groups(bound: Bound, index: int, seed: ImageSeed) -> Iterator[Diagnostic]:

@@ -88,7 +88,7 @@ def _check(extra: Any, pipeline: str, family: Family) -> None:
 
 def _instead_of(name: str, family: Family) -> str | None:
     """Say what to write in the place of a parameter that dgen fills in itself; None for all others."""
-    if name in (*_PICTURES, family.references):
+    if name in (*_PICTURES, family.references, family.follows):
         return "use `--image-seeds`"
     if name.endswith(("_embeds", "_embeds_mask")):
         return "use `--prompts`"

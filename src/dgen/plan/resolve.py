@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dgen.diagnostic import Diagnostic, Span
 from dgen.families.inspection import ModelFacts
-from dgen.families.rows import FAMILIES, FLOYD, IMG2IMG, INPAINT, MODES, TXT2IMG, Family, generic, some_of
+from dgen.families.rows import FAMILIES, FLOYD, IMG2IMG, IMG2VID, INPAINT, MODES, TXT2IMG, Family, generic, some_of
 from dgen.families.signatures import accepts, components
 from dgen.options.output import TENSOR_FORMATS
 from dgen.options.refiner import RefinerUri
@@ -225,6 +225,7 @@ _ASKING_FOR: dict[tuple[str, ...], str] = {
     (IMG2IMG,): "give an image seed without a mask",
     (INPAINT,): "give an image seed with a mask",
     (IMG2IMG, INPAINT): "give an image seed",
+    (IMG2VID,): "give an image seed that does not move",
 }
 """What to type for a model that can do nothing else."""
 
@@ -366,7 +367,7 @@ def resolve(request: Request, facts: ModelFacts, device: str, pictures: Pictures
     if seed is not None and len(seed.latents) > 1 and request.num_images_per_prompt is None:
         given["num_images_per_prompt"] = len(seed.latents)
     if family.makes_video:
-        given |= numbers_of(request, facts, clip)
+        given |= numbers_of(request, facts, clip or _followed(request, family, pictures))
     is_counted = takes(family, pipeline, ROWS["num_inference_steps"])
     if is_counted and (schedule := given["sigmas"] or given["timesteps"]) is not None and schedule.steps is not None:
         given["num_inference_steps"] = schedule.steps
@@ -392,6 +393,14 @@ def _source(request: Request, family: Family, pictures: Pictures) -> Moving | No
     if not family.makes_video or seed is None or seed.image is None or seed.is_latent or seed.frame is not None:
         return None
     return pictures.clip(seed.image)
+
+
+def _followed(request: Request, family: Family, pictures: Pictures) -> Moving | None:
+    """Return the video after which the picture of a request moves."""
+    seed = request.image_seed
+    if not family.follows or seed is None or not seed.control or seed.frame is not None:
+        return None
+    return pictures.clip(seed.control[0])
 
 
 def _decided(row: Option, request: Request, family: Family, pipeline: str) -> Any:

@@ -64,6 +64,8 @@ def near_frames(family: Family, count: int) -> tuple[int, ...]:
 
 
 def _rule(family: Family) -> str:
+    if family.frame_group == 1:
+        return f"at least {family.frame_least}"
     return f"{family.frame_group}k{family.frame_rest:+}" if family.frame_rest else f"{family.frame_group}k"
 
 
@@ -174,7 +176,12 @@ def take_of(request: Request, family: Family, clip: Moving) -> Take:
     if wanted > found.count:
         message = f"the source has {found.count} frames from frame {found.first} on, and `--frames` wants {wanted}"
         raise BadValue(message, code="bad-image-seed")
-    return Take(found.first, max(1, min(near_frames(family, wanted))))
+    count = max(1, min(near_frames(family, wanted)))
+    if count > found.count:
+        held = f"{found.count} frame{'s' if found.count > 1 else ''}"
+        message = f"the source has {held}, and videos of {family.label} have at least {family.frame_least}"
+        raise BadValue(message, code="bad-image-seed")
+    return Take(found.first, count)
 
 
 def numbers_of(request: Request, facts: ModelFacts, clip: Moving | None) -> dict[str, Any]:

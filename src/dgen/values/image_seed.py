@@ -42,6 +42,10 @@ def is_latents(path: str) -> bool:
     return path.lower().endswith(LATENTS_ENDINGS)
 
 
+CONTROL_IMAGE = "control image"
+"""What errors call a picture that ControlNets follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterImage:
     """An image for an IP-adapter, with a size of its own; what is None was not said."""
@@ -90,7 +94,7 @@ class ImageSeed:
     @property
     def beside(self) -> tuple[tuple[str, str], ...]:
         """The files that are brought to the size of the first one, each after what it is called."""
-        controls = (("control image", path) for path in (*self.further, *self.control))
+        controls = ((CONTROL_IMAGE, path) for path in (*self.further, *self.control))
         masks, last = (("mask", path) for path in self.masks), (("last frame", path) for path in (self.last,) if path)
         return (*(("image", path) for path in self.batch), *masks, *last, *controls)
 
