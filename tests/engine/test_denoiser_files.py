@@ -16,6 +16,7 @@ from toybench import Bench, pixels
 from dgen.engine.protocol import EngineError, Inputs
 from dgen.families.checkpoints import DENOISERS
 from dgen.families.definitions import read_from_files
+from dgen.options.request import Request
 from dgen.options.submodels import TransformerUri
 from dgen.values.scalars import Size
 
@@ -78,7 +79,7 @@ def test_published_file_draws_what_its_folder_draws(
         return pixels(made) or [image.tobytes() for image in made.films[0]]
 
     plain = render()
-    file = write_published(every_toy / name, name, tmp_path / "model.safetensors")
+    file = write_published(every_toy / name, name, tmp_path / "prefixed.safetensors", is_prefixed=True)
     assert render(transformer=TransformerUri(model=str(file))) == plain
     tensors = load_file(file)
     for tensor in tensors.values():
@@ -86,7 +87,6 @@ def test_published_file_draws_what_its_folder_draws(
             tensor *= 0.9
     save_file(tensors, tmp_path / "other.safetensors")
     assert render(transformer=TransformerUri(model=str(tmp_path / "other.safetensors"))) != plain
-    assert render(transformer=TransformerUri(model=str(every_toy / name))) == plain
     assert render() == plain
 
 
@@ -116,18 +116,75 @@ def test_file_without_the_rest_of_its_model_is_told_where_it_belongs(
         assert caught.value.help == f"name a model, and the file beside it: `MODEL --{kind} {toy}.safetensors`"
 
 
-def test_family_without_a_converter_says_so(every_toy: Path, shared_bench: Bench) -> None:
-    refused = []
+SMALL: dict[str, Any] = {"output_size": Size(64, 64)}
+OWN = {"pixart-sigma": SMALL, "cogview4": SMALL, "allegro": {"num_frames": 24}}
+"""Toys whose transformers diffusers reads from folders alone."""
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_file_in_the_names_of_diffusers_needs_no_converter(
+    every_toy: Path, shared_bench: Bench, tmp_path: Path, name: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    said = {"num_inference_steps": 1, "image_seed": None, **OWN[name]}
+
+    def render(**more: Any) -> list[bytes]:
+        made = shared_bench.engine.render(
+            shared_bench.job(every_toy / name, **said, **more), Inputs(), lambda step, steps: None
+        )
+        return pixels(made) or [image.tobytes() for image in made.films[0]]
+
+    own = denoiser(every_toy / name)
+    assert own is not None
+    (tmp_path / "own.safetensors").symlink_to(own)
+    plain = render()
+    assert render(transformer=TransformerUri(model=str(tmp_path / "own.safetensors"))) == plain
+    tensors = {key: value * -4 for key, value in load_file(own).items()}
+    save_file(tensors, tmp_path / "other.safetensors")
+    assert render(transformer=TransformerUri(model=str(tmp_path / "other.safetensors"))) != plain
+    tensors.pop(next(key for key in tensors if "attn2.to_out" in key or "ff.net.2" in key))
+    save_file(tensors, tmp_path / "less.safetensors")
+    with pytest.raises(EngineError, match="lacks 1 tensors of"):
+        render(transformer=TransformerUri(model=str(tmp_path / "less.safetensors")))
+
+
+def test_every_family_takes_its_transformer_as_a_file_in_the_names_of_diffusers(
+    every_toy: Path, shared_bench: Bench
+) -> None:
+    taken = []
     for toy in sorted(every_toy.iterdir()):
         index = toy / "model_index.json"
         own = json.loads(index.read_text(encoding="utf-8")).get("transformer") if index.is_file() else None
         file = denoiser(toy)
-        if own is None or own[1] in read_from_files() or file is None or file.parent.name != "transformer":
-            continue
-        with pytest.raises(EngineError, match=f"diffusers reads no single files of a {own[1]}"):
-            shared_bench.job(toy, transformer=TransformerUri(model=str(file)))
-        refused.append(toy.name)
-    assert {"cogview4", "hunyuan-dit", "pixart-sigma", "cogvideox", "allegro", "hunyuan-image", "bria"} <= set(refused)
+        if own is not None and own[0] is not None and file is not None and file.parent.name == "transformer":
+            request = Request(model=str(toy), transformer=TransformerUri(model=str(file)))
+            shared_bench.engine.check(request, shared_bench.engine.inspect(request))
+            taken += [toy.name] if own[1] not in read_from_files() else []
+    assert {"cogview4", "hunyuan-dit", "pixart-sigma", "cogvideox", "allegro", "hunyuan-image", "bria"} <= set(taken)
+
+
+def test_published_names_that_diffusers_cannot_convert_are_refused(
+    every_toy: Path, shared_bench: Bench, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from dgen.families.rows import FAMILIES
+
+    for name, cls in (("pixart-sigma", "PixArtTransformer2DModel"), ("cogvideox", "CogVideoXTransformer3DModel")):
+        file = tmp_path / f"{name}.safetensors"
+        save_file({key: torch.zeros(1) for key in FAMILIES[name].checkpoint_keys}, file)
+        with pytest.raises(EngineError) as caught:
+            shared_bench.job(every_toy / name, transformer=TransformerUri(model=str(file)))
+        assert caught.value.code == "unsupported-option"
+        assert caught.value.message == f"diffusers converts no files of a {cls}, and `{file.name}` has names of its own"
+
+
+def test_file_with_the_transformer_of_another_family_is_refused(every_toy: Path, shared_bench: Bench) -> None:
+    file = denoiser(every_toy / "pixart-sigma")
+    with pytest.raises(EngineError, match=r"holds a transformer of PixArt-Σ, not of FLUX\.1"):
+        shared_bench.job(every_toy / "flux", transformer=TransformerUri(model=str(file)))
 
 
 def test_transformer_of_another_family_is_refused(every_toy: Path, shared_bench: Bench) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dgen.engine import deltas, text_files, weights
+from dgen.engine import deltas, denoiser_files, text_files, weights
 from dgen.engine.adapters import files as adapters
 from dgen.engine.adapters import lora
 from dgen.engine.failures import first_line, is_short_of_memory
@@ -20,6 +20,7 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.quantizers import configuration
 from dgen.engine.sources import Part, Source
 from dgen.events import FileRead, Listener
+from dgen.families.definitions import read_from_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ class Loader:
                 raise bad_weights(part, [path], error) from error
         described = _description(self.hub.index(base), part)
         try:
+            if part.kind == "transformer":
+                return self._transformer(part, cls, path, described)
             with quiet():
                 return cls.from_single_file(
                     str(path), torch_dtype=torch_dtype(part.dtype), local_files_only=part.source.offline,
@@ -124,6 +127,14 @@ class Loader:
                 ).eval()  # fmt: skip
         except Exception as error:
             raise bad_weights(part, [path], error) from error
+
+    def _transformer(self, part: Part, cls: Any, path: Path, described: dict[str, Any]) -> Any:
+        if part.class_name in read_from_files() or not described:
+            return denoiser_files.load(part, cls, path, described, _quantization(part, cls))
+        return denoiser_files.as_folder(
+            path, Path(described["config"]) / described["subfolder"],
+            lambda folder, file: _module(cls, folder, [file], (part, None)),
+        )  # fmt: skip
 
 
 def _class_of(part: Part) -> Any:

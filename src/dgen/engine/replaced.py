@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dgen.engine import denoiser_files
 from dgen.engine.adapters.controlnet import read_config
 from dgen.engine.hub import Hub
 from dgen.engine.models import check_weights, part_folder
@@ -15,7 +16,7 @@ from dgen.engine.sources import Layout, Part, Source, replaced_parts
 from dgen.engine.text_files import found_in, nowhere
 from dgen.engine.weights import check_files, is_safe_format
 from dgen.families.checkpoints import DENOISERS
-from dgen.families.definitions import read_from_files
+from dgen.families.indices import is_part
 from dgen.families.inspection import safetensors_header
 from dgen.families.rows import Family
 from dgen.options.request import ROWS, Request
@@ -49,13 +50,15 @@ def check_left_out(request: Request, family: Family) -> None:
             ).at(index)  # fmt: skip
 
 
-def check_replaced(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
-    """Yield the checks of the parts that replace parts of a request's model."""
+def check_replaced(
+    hub: Hub, request: Request, layout: Layout, family: Family
+) -> Iterator[tuple[Source, Callable[[], None]]]:
+    """Yield the checks of the parts that replace parts of a request's model, which is of a family."""
     for part in replaced_parts(request):
-        yield part.source, partial(_check, hub, part, layout)
+        yield part.source, partial(_check, hub, part, layout, family)
 
 
-def _check(hub: Hub, part: Part, layout: Layout) -> None:
+def _check(hub: Hub, part: Part, layout: Layout, family: Family) -> None:
     source, path = part.source, hub.index(part.source)
     own = layout.index.get(part.kind)
     if layout.index and not isinstance(own, list) and part.kind not in ADDED:
@@ -69,11 +72,8 @@ def _check(hub: Hub, part: Part, layout: Layout) -> None:
         if part.library == "transformers":
             _check_text_file(part, path, layout)
             return
-        if part.kind == "transformer" and isinstance(own, list) and str(own[1]) not in read_from_files():
-            raise EngineError(
-                "unsupported-option", f"diffusers reads no single files of a {own[1]}", source.option,
-                help="name the folder that has its `config.json`",
-            )  # fmt: skip
+        if part.kind == "transformer" and is_safe_format(path) and is_part(own) and isinstance(own, list):
+            denoiser_files.check(part, path, str(own[1]), family)
         return
     folder = part_folder(path, part.kind)
     config = read_config(folder) if folder is not None else None

@@ -11,7 +11,9 @@ from dgen.families.family import Family
 from dgen.families.names import word_in
 from dgen.families.rows import FAMILIES
 
-_PREFIX = "model.diffusion_model."
+PREFIX = "model.diffusion_model."
+"""What stands before the names of the denoiser's tensors in whole checkpoints, and in files for other programs."""
+
 _FIRST_LAYERS = (
     "input_blocks.0.0.weight", "img_in.weight", "conv_in.weight", "x_embedder.weight", "patch_embedding.weight",
     "x_embedder.proj.weight", "pos_embed.proj.weight", "patch_embed.proj.weight", "img_in.proj.weight",
@@ -38,7 +40,7 @@ def recognise(header: Mapping[str, Any], names: Mapping[str, str]) -> Recognised
     `names` are the texts that name the model, by where they stand. They choose among families with the same tensors,
     and never against those.
     """
-    tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in header.items() if name != "__metadata__"}
+    tensors = _tensors(header)
     first, last = (_first_of(layers, tensors) for layers in (_FIRST_LAYERS, _LAST_LAYERS))
     channels = first[1] if len(first) > 1 else None
     sight = _sight(math.prod(first[1:]), last[0]) if channels is not None and last else None
@@ -48,6 +50,21 @@ def recognise(header: Mapping[str, Any], names: Mapping[str, str]) -> Recognised
     most = max((found[n] for n in fitting), default=0)
     best = [FAMILIES[n] for n in fitting if found[n] == most]
     return Recognised(*_chosen(best, names, channels)) if best else Recognised(channels=channels)
+
+
+def is_like(family: Family, header: Mapping[str, Any]) -> bool:
+    """Whether a file has the tensors of a family, as far as its row says them."""
+    return not any(_keys(family)) or _likeness(family, _tensors(header)) > 0
+
+
+def is_own(family: Family, header: Mapping[str, Any]) -> bool:
+    """Whether a file has the denoiser of a family in the names of diffusers, as far as its row says them."""
+    keys = [family.denoiser_keys, *([FAMILIES[family.like].denoiser_keys] if family.like else [])]
+    return not any(keys) or any(each and _begin(each, header) for each in keys)
+
+
+def _tensors(header: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(PREFIX): tensor for name, tensor in header.items() if name != "__metadata__"}
 
 
 def _chosen(equal: list[Family], names: Mapping[str, str], channels: int | None) -> tuple[Family, int | None, str]:
@@ -77,7 +94,11 @@ def _sight(taken: int, given: int) -> str:
 
 def _likeness(family: Family, names: Mapping[str, Any]) -> int:
     """Return how many beginnings of names tell that a file is of a family; 0 when it is not."""
-    return max(len(keys) if all(any(n.startswith(key) for n in names) for key in keys) else 0 for keys in _keys(family))
+    return max(len(keys) if _begin(keys, names) else 0 for keys in _keys(family))
+
+
+def _begin(keys: tuple[str, ...], names: Mapping[str, Any]) -> bool:
+    return all(any(name.startswith(key) for name in names) for key in keys)
 
 
 def _keys(family: Family) -> Iterator[tuple[str, ...]]:

@@ -32,6 +32,8 @@ SANA = Family(
 
 SANA_SPRINT = Family(
     name="sana-sprint",
+    like="sana",
+    named=("sprint",),
     packs=False,
     label="Sana Sprint",
     denoiser_keys=(

@@ -26,6 +26,8 @@ Z_IMAGE = Family(
 
 Z_IMAGE_OMNI = Family(
     name="z-image-omni",
+    like="z-image",
+    named=("omni",),
     gathers=True,
     packs=False,
     label="Z-Image Omni",

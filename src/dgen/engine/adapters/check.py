@@ -56,13 +56,13 @@ def check_attached(hub: Hub, request: Request, layout: Layout, sees: Callable[[S
 def _checks(hub: Hub, request: Request, layout: Layout) -> Iterator[tuple[Source, Callable[[], None]]]:
     is_replaced = request.unet is not None or request.transformer is not None
     model = None if is_replaced else layout.path  # what fits another denoiser is told when it is there
-    yield from check_replaced(hub, request, layout)
+    family = _family(request, layout)
+    yield from check_replaced(hub, request, layout, family)
     for option in ADAPTERS:
         for source in attached_sources(request, option):
             yield source, partial(_check_adapter, hub, source, model)
     for uri, source in zip(request.loras, attached_sources(request, "loras"), strict=True):
         yield source, partial(_check_blocks, uri.blocks or (), model)
-    family = _family(request, layout)
     for uri, part in zip(request.control_nets, control_parts(request, family), strict=True):
         yield part.source, partial(_check_net, hub, part, model, has_mode=uri.mode is not None)
     for part in t2i_parts(request, family):
