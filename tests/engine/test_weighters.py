@@ -203,12 +203,6 @@ def test_weighter_leaves_the_next_job_alone(shared_bench: Bench, toys: Path) -> 
         assert pixels(shared_bench.render(toys / "sdxl")) == before
 
 
-def test_prompts_of_another_kind_of_encoder_cannot_be_weighed(shared_bench: Bench, toys: Path) -> None:
-    with pytest.raises(EngineError) as caught:
-        shared_bench.job(toys / "auraflow", prompt_weighter=NamedUri("compel"))
-    assert (caught.value.code, caught.value.option) == ("unsupported-option", "prompt_weighter")
-
-
 def test_refiner_has_a_weighter_of_its_own(shared_bench: Bench, toys: Path) -> None:
     from dgen.options.refiner import RefinerUri
 

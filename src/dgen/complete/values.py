@@ -234,7 +234,7 @@ def _schedulers(ask: Ask) -> Iterator[Candidate]:
 
 
 _BY_FIELD: dict[str, Callable[[Ask], Iterator[Candidate]]] = {
-    "model_type": _families, "device": _devices, "scheduler": _schedulers,
+    "model_type": _families, "families": _families, "device": _devices, "scheduler": _schedulers,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dgen.engine.calls import taken_by
 from dgen.engine.failures import first_line, is_short_of_memory
 from dgen.engine.protocol import EngineError
 from dgen.engine.readers import EncoderReader, WholeReader
+from dgen.families.family import WEIGHING
 from dgen.families.rows import FAMILIES, Family, some_of
 from dgen.families.signatures import default_of
 from dgen.options.request import Request
@@ -25,24 +26,18 @@ REPLACED = (*(side + name for side in ("", "negative_") for name in ("prompt", "
 
 
 def check_weighter(request: Request, family: Family) -> None:
-    """Check that the prompts of a family can be weighed.
+    """Check that a weighter reads what the prompts of a family are read with.
 
     Raises:
         EngineError: `unsupported-option`.
     """
     if request.prompt_weighter is None:
         return
-    if not family.weighs:
-        able = some_of([f.name for f in FAMILIES.values() if f.weighs])
-        raise EngineError(
-            "unsupported-option", f"the prompts of {family.label} cannot be weighed", OPTION,
-            help=f"these families can: {able}",
-        )  # fmt: skip
     name = request.prompt_weighter.name
     row = WEIGHTERS.rows().get(name)
     if family.whole_text and row is not None and not row.reads_whole:
         able = ", ".join(f"`{own}`" for own, other in WEIGHTERS.rows().items() if other.reads_whole)
-        others = some_of([f.name for f in FAMILIES.values() if f.weighs and not f.whole_text])
+        others = some_of([f.name for f in FAMILIES.values() if f.can(WEIGHING) and not f.whole_text])
         raise EngineError(
             "unsupported-option", f"`{name}` weighs no prompts for T5, which {family.label} reads with", OPTION,
             help=f"these do: {able}; with `{name}` these families can: {others}",

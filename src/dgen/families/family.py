@@ -18,6 +18,7 @@ SIGNED = ("num_inference_steps", "guidance_scale", "strength")
 
 CONTROLNET, CONTROLNET_UNION, T2I_ADAPTER = "controlnet", "controlnet-union", "t2i-adapter"
 DETAILING = "detailing"  # the ability of families that paint parts of a picture again
+WEIGHING = "weighing"  # that of families with text encoders for which the words of a prompt can weigh
 HI_DIFFUSION = "hi-diffusion"  # what `capabilities` of families with a UNet like that of the paper say
 FLOYD = "floyd"  # what an image seed with the picture of a first stage makes of a pipeline,
 LAST_FRAME = "last-frame"  # and what one with a last frame makes of it
@@ -161,6 +162,8 @@ class Family:
         """Whether its pipelines have what an option asks for."""
         if capability == DETAILING:
             return INPAINT in self.pipelines and not self.makes_video and FLOYD not in self.capabilities
+        if capability == WEIGHING:
+            return bool(self.text_layers or self.whole_text)
         return capability in self.capabilities
 
     @property
@@ -181,11 +184,6 @@ class Family:
     def keyword(self, option: str, usual: str) -> str:
         """Return the keyword by which its pipelines take an option."""
         return self.keywords.get(option, usual)
-
-    @property
-    def weighs(self) -> bool:
-        """Whether its prompts can be weighed."""
-        return bool(self.text_layers or self.whole_text)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -233,7 +233,7 @@ def family_named(name: str) -> Family:
         if wanted in (family.name, f"torch-{family.name}", *family.aliases):
             return family
     known = tuple(FAMILIES)
-    listed = "known are " + ", ".join(f"`{n}`" for n in known)
+    listed = "known are " + some_of([f"`{n}`" for n in known])
     raise BadValue(
         f"no model type named `{name}`", code="unknown-model-type",
         help=did_you_mean(wanted.removeprefix("torch-"), known, listed),

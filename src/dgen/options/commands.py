@@ -66,6 +66,9 @@ class ModelsOptions:
 class FamiliesOptions:
     """Options of `dgen families`."""
 
+    families: tuple[str, ...] = opt(
+        (), positional=True, many=True, value=Text(metavar="FAMILY"), help="Families to tell all about, not just list."
+    )
     json: bool = opt(False, flag="--json", help="Print the list as JSON objects.")
 
 
@@ -155,7 +158,8 @@ COMMANDS: dict[str, Command] = {
         Command("fmt", "SCRIPT...", "lay scripts out in one way, never changing what they do", "dgen.cli.tools:fmt",
                 LayoutOptions),
         Command("models", "", "list the models that come with dgen", "dgen.cli.models:run", ModelsOptions),
-        Command("families", "", "list the model families, their modes and what can be attached to their models",
+        Command("families", "[FAMILY...]",
+                "list the model families with their modes and what can be attached; tell all about those named",
                 "dgen.cli.families:run", FamiliesOptions),
         Command("plugins", "[FILE...]", "list the plugins that come with dgen, or those of plugin files",
                 "dgen.cli.plugins:run", PluginsOptions),

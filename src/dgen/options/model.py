@@ -45,7 +45,7 @@ class ModelOptions:
         help="The precision the model runs in; `auto` is float32 on a CPU and the family's own elsewhere.",
     )  # fmt: skip
     safety_checker: bool = opt(
-        False, flag="--safety-checker", short="-sc", stage=Stage.LOAD, parts=("safety_checker", "feature_extractor"),
+        False, flag="--safety-checker", short="-sc", stage=Stage.LOAD, parts=("safety_checker",),
         help="Load the model's safety checker; pictures that it flags come out black.",
     )  # fmt: skip
     device: str | None = opt(

@@ -27,7 +27,7 @@ class PromptOptions:
         keyword="prompt_3", help="The prompt for the third text encoder; by default the same.",
     )  # fmt: skip
     prompt_weighter: NamedUri | None = opt(
-        None, flag="--prompt-weighter", short="-pw", stage=Stage.CALL, value=OpenUri(), keyword="prompt_embeds",
+        None, flag="--prompt-weighter", short="-pw", stage=Stage.CALL, value=OpenUri(), capability="weighing",
         help="Read prompts of any length in which words weigh more or less, as in `(a red (star:1.3)) [circle]`; "
         "`--prompt-weighter-help` lists weighters.",
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from dgen.families.rows import MODES, Family
@@ -32,19 +31,9 @@ ADD_ONS = {
 
 def add_ons(family: Family) -> dict[str, list[str]]:
     """Return what can be attached to a model of a family, and in which modes."""
-    able = {name: modes_with(family, ROWS[option]) for name, option in ADD_ONS.items() if _is_told(family, name)}
+    of_clip = not family.whole_text  # compel weighs for CLIP alone
+    able = {name: modes_with(family, ROWS[option]) for name, option in ADD_ONS.items() if of_clip or name != "compel"}
     return {name: modes for name, modes in able.items() if modes}
-
-
-def _is_told(family: Family, name: str) -> bool:
-    """Whether signatures tell: every pipeline takes encoded prompts, but only known encoders can be made to weigh."""
-    return _ASKING.get(name, lambda family: True)(family)
-
-
-_ASKING: dict[str, Callable[[Family], bool]] = {
-    "weighted prompts": lambda family: family.weighs,
-    "compel": lambda family: family.weighs and not family.whole_text,  # it weighs for CLIP alone
-}
 
 
 def in_words(family: Family) -> str:

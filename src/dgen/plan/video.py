@@ -63,7 +63,8 @@ def near_frames(family: Family, count: int) -> tuple[int, ...]:
     return tuple(n for n in (below, below + group) if n >= least) or (least,)
 
 
-def _rule(family: Family) -> str:
+def frame_rule(family: Family) -> str:
+    """Say which numbers of frames a family can make, as `4k+1`."""
     if family.frame_group == 1:
         return f"at least {family.frame_least}"
     return f"{family.frame_group}k{family.frame_rest:+}" if family.frame_rest else f"{family.frame_group}k"
@@ -76,7 +77,7 @@ def video_mistakes(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Ite
     if said is not None and said not in near:
         yield Diagnostic(
             code="bad-value", span=bound.span_of("num_frames"), help=f"try {' or '.join(f'`{n}`' for n in near)}",
-            message=f"`--frames`: videos of {family.label} have {_rule(family)} frames, found `{said}`",
+            message=f"`--frames`: videos of {family.label} have {frame_rule(family)} frames, found `{said}`",
         )  # fmt: skip
     if family.makes_video and bound.value("image_format") in TENSOR_FORMATS:
         yield Diagnostic(
