@@ -102,6 +102,9 @@ def make_nucleusmoe_image(folder: Path) -> Path:
         joint_attention_dim=WIDTH, axes_dims_rope=(4, 6, 6), num_experts=4, moe_intermediate_dim=16,
         capacity_factors=2.0,
     )  # fmt: skip
+    for name, values in transformer.named_parameters():
+        if "experts." in name:
+            values.data.normal_(std=0.1)  # they are left as the memory was
     stir(transformer)
     QwenImagePipeline(  # which has the same parts but the one that needs torchvision
         scheduler=_flow(use_dynamic_shifting=True), vae=qwen_parts()["vae"], text_encoder=qwen3_vl(9),

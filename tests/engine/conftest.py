@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,40 @@ def _makers() -> dict[str, Any]:
     import toy_today
     import toy_videos
 
+    return _tables(toy_models, toy_families, toy_guided, toy_today, toy_looks, toy_blocks, toy_videos)
+
+
+def _tables(*modules: Any) -> dict[str, Any]:
+    """Join the tables of what makes toys in modules."""
     found: dict[str, Any] = {}
-    for module in (toy_models, toy_families, toy_guided, toy_today, toy_looks, toy_blocks, toy_videos):
+    for module in modules:
         for value in vars(module).values():
             found |= value if isinstance(value, dict) and all(map(callable, value.values())) else {}
     return found
+
+
+@pytest.fixture(scope="session")
+def toy_named(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes the toy of a name that a table has, once."""
+    import toy_families
+    import toy_films
+    import toy_further
+    import toy_makers
+    import toy_models
+    import toy_today
+
+    folder = tmp_path_factory.mktemp("named")
+    every = _makers() | _tables(toy_further, toy_makers, toy_films, toy_today)
+
+    def made(name: str) -> Path:
+        if not (folder / name).exists():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                every[name](folder / name)
+        return folder / name
+
+    every |= {"sd3-pix2pix@32": toy_families.make_sd3_pix2pix, "sd@8": partial(toy_models.make_sd, in_channels=8)}
+    return made
 
 
 @pytest.fixture(scope="session")

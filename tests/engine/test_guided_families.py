@@ -381,12 +381,6 @@ def test_cascade_draws_what_prior_and_decoder_draw_by_hand(
     assert made.images[0].size == BIG
 
 
-def test_cascade_makes_a_batch(folder: Path, bench: Bench) -> None:
-    decoder = RefinerUri(model=str(folder / "cascade-decoder"))
-    said = {"s_cascade_decoder": decoder, "output_size": Size(128, 128), "second_num_inference_steps": 1}
-    assert len(set(pixels(bench.render(folder / "cascade", num_images_per_prompt=2, **said)))) == 2
-
-
 def test_decoder_of_cascade_has_a_default_and_is_checked(folder: Path, bench: Bench, at_work: Path) -> None:
     job = bench.job(folder / "cascade", output_size=Size(128, 128))
     assert str(job.request.s_cascade_decoder.model) == "stabilityai/stable-cascade"

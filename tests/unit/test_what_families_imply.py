@@ -75,8 +75,6 @@ def test_every_class_of_a_family_means_it(name: str) -> None:
          "`--call`: `resolution` is said in another way", "resolution"),
         ("qwen-image-layered", ("--prompts", "a", "--image-seeds", "a.png", "--image-format", "safetensors"),
          "Qwen-Image-Layered has no latents that could be written", "safetensors"),
-        ("kandinsky22", ("--prompts", "a", "--batch-size", "2"),
-         "Kandinsky 2.2 cannot use `--batch-size` in txt2img", "--batch-size"),
         ("kandinsky3", ("--prompts", "a", "--layers", "2"), "Kandinsky 3 cannot use `--layers` in txt2img", "--layers"),
         ("pixart-sigma", ("--prompts", "a", "--image-seeds", "a.png"), "PixArt-Σ has no img2img", "a.png"),
     ],

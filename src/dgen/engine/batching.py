@@ -8,7 +8,7 @@ from typing import Any
 
 from dgen.engine.calls import generators, keywords
 from dgen.engine.failures import TooBig
-from dgen.engine.ladder import Hands, climb, joined
+from dgen.engine.ladder import Hands, climb, joined, one_by_one
 from dgen.engine.protocol import EngineError, Inputs, Result
 from dgen.events import MemoryShort
 from dgen.plan.resolve import Job, family_of
@@ -26,7 +26,7 @@ def in_parts(pack: Sequence[Job], inputs: Inputs, hands: Hands, draw: Draw) -> R
         alone = replace(inputs, pack=())
         hands = replace(hands, draw=lambda job: draw(job, alone))
         return replace(climb(pack[0], hands, can_split=True), parts=(1,))
-    if not family_of(pack[0]).packs:
+    if not family_of(pack[0]).packs or pack[0].repeats or pack[0].is_in_turns:
         return joined([in_parts((job,), inputs, hands, draw) for job in pack])
     try:
         return replace(draw(pack[0], replace(inputs, pack=tuple(pack))), parts=(len(pack),))
@@ -40,6 +40,29 @@ def in_parts(pack: Sequence[Job], inputs: Inputs, hands: Hands, draw: Draw) -> R
     hands.free()  # the exception is gone, and with it what held the tensors of the failed attempt
     hands.emit(MemoryShort(failure=failure, remedy=f"tried again with {half} and {len(pack) - half} jobs at once"))
     return joined([in_parts(part, inputs, hands, draw) for part in (pack[:half], pack[half:])])
+
+
+def is_plain(inputs: Inputs) -> bool:
+    """Whether all pictures of a batch get the same inputs."""
+    return not (inputs.batch or inputs.latents)
+
+
+def in_turns(job: Job, inputs: Inputs) -> list[tuple[Job, Inputs]]:
+    """Return a job whose pictures get inputs of their own, and are made one after another, as jobs of one each.
+
+    Picture k has the seed `seed + k`, and the k-th of the pictures, which are taken again and again, as in one call.
+    Any other job is returned as it is.
+    """
+    if is_plain(inputs) or not job.is_in_turns or len(inputs.latents) not in (0, job.begun):
+        return [(job, inputs)]
+    masks = (inputs.mask, *(inputs.batch_masks or (inputs.mask,) * len(inputs.batch)))
+    pairs = list(zip((inputs.image, *inputs.batch), masks, strict=True))
+    found: list[tuple[Job, Inputs]] = []
+    for k, alone in enumerate(one_by_one(job, job.begun)):
+        image, mask = pairs[k % len(pairs)]
+        own = replace(inputs, image=image, mask=mask, batch=(), batch_masks=(), latents=inputs.latents[k : k + 1])
+        found.append((alone, own))
+    return found
 
 
 def together(inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:

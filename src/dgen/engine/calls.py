@@ -47,8 +47,8 @@ def keywords(job: Job, inputs: Inputs, taken: frozenset[str]) -> dict[str, Any]:
         found |= {"image": inputs.stage, "original_image": inputs.image}
     if inputs.batch and job.gathers:
         found["image"] = [inputs.image, *inputs.batch]
-    elif inputs.batch:
-        found |= _batch(found, inputs)
+    elif inputs.batch or job.repeats:
+        found |= _batch(found, inputs, job.begun if job.repeats else 1 + len(inputs.batch))
     if job.request.control_nets:
         found |= _control(job, inputs, taken)
     if job.request.t2i_adapters:
@@ -119,11 +119,15 @@ def _t2i(job: Job, inputs: Inputs) -> dict[str, Any]:
     return found if len(scales) > 1 else {name: values[0] for name, values in found.items()}
 
 
-def _batch(found: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
-    """Return lists in place of the pictures and the prompts: a prompt for each picture."""
-    texts = {k: [v] * (1 + len(inputs.batch)) for k, v in found.items() if "prompt" in k and isinstance(v, str)}
+def _batch(found: dict[str, Any], inputs: Inputs, count: int) -> dict[str, Any]:
+    """Return lists in place of the pictures and the prompts: so many prompts, and a picture for each, in turn."""
+    several: dict[str, Any] = {k: [v] * count for k, v in found.items() if "prompt" in k and isinstance(v, str)}
+    if count > 1 + len(inputs.batch):
+        several["num_images_per_prompt"] = 1
+    images = [inputs.image, *inputs.batch]
     masks = [inputs.mask, *(inputs.batch_masks or (inputs.mask,) * len(inputs.batch))]
-    return texts | {"image": [inputs.image, *inputs.batch], "mask_image": masks if inputs.mask is not None else None}
+    several |= {"image": [images[k % len(images)] for k in range(count)], "mask_image": None}
+    return several | ({"mask_image": [masks[k % len(masks)] for k in range(count)]} if inputs.mask is not None else {})
 
 
 def _negatives(job: Job) -> dict[str, str]:

@@ -68,7 +68,7 @@ def _remedies(job: Job, hands: Hands, can_split: bool) -> Iterator[tuple[tuple[J
     if hands.can_tile() and not (request.vae_tiling and request.vae_slicing):
         job = _changed(job, vae_tiling=True, vae_slicing=True)
         yield _parts(job, can_split), "with `--vae-tiling --vae-slicing`"
-    jobs = tuple(one_by_one(job)) if can_split else (job,)
+    jobs = tuple(one_by_one(job, job.request.num_images_per_prompt or 1)) if can_split else (job,)
     if len(jobs) > len(_parts(job, can_split)):
         yield jobs, "one picture at a time"
     mode = hands.offload()
@@ -78,14 +78,16 @@ def _remedies(job: Job, hands: Hands, can_split: bool) -> Iterator[tuple[tuple[J
 
 
 def _parts(job: Job, can_split: bool) -> tuple[Job, ...]:
-    """Return what a job is rendered as: videos one after another, as few pipelines can make several at once."""
-    return tuple(one_by_one(job)) if can_split and job.frames is not None else (job,)
+    """Return what a job is rendered as: one after another where its pipeline cannot make several at once."""
+    return tuple(one_by_one(job, job.begun)) if can_split and job.is_in_turns else (job,)
 
 
-def one_by_one(job: Job) -> Iterator[Job]:
-    """Yield the jobs that make the pictures of a batch one after another: picture k has the seed `seed + k`."""
-    for k in range(job.request.num_images_per_prompt or 1):
-        yield _changed(job, num_images_per_prompt=1, seed=(job.request.seed or 0) + k)
+def one_by_one(job: Job, count: int) -> Iterator[Job]:
+    """Yield the jobs that make so many pictures one after another: picture k has the seed `seed + k`."""
+    seed = job.request.image_seed
+    alone = None if seed is None else replace(seed, batch=())
+    for k in range(count):
+        yield _changed(job, num_images_per_prompt=1, seed=(job.request.seed or 0) + k, image_seed=alone)
 
 
 def _changed(job: Job, **said: Any) -> Job:

@@ -20,7 +20,7 @@ from dgen.engine.adapters.guidance import change_denoiser
 from dgen.engine.adapters.ip import IpAdapters
 from dgen.engine.adapters.layers import forget
 from dgen.engine.adapters.motion import with_motion
-from dgen.engine.batching import in_parts
+from dgen.engine.batching import in_parts, in_turns, is_plain
 from dgen.engine.components import Component, Need, Store
 from dgen.engine.contents import check_whole, contents
 from dgen.engine.convert import every_part, write
@@ -28,7 +28,7 @@ from dgen.engine.failures import at_value, memory_errors
 from dgen.engine.files import model_files
 from dgen.engine.footprint import footprint
 from dgen.engine.hub import Hub
-from dgen.engine.ladder import Hands, climb
+from dgen.engine.ladder import Hands, climb, joined
 from dgen.engine.libraries import class_named, collecting_nothing, open_torch_aside, quiet, silence
 from dgen.engine.loading import Loader
 from dgen.engine.memo import Memo
@@ -160,18 +160,23 @@ class LocalEngine:
         device = devices.device_named(job.request.device)
         silence()
         start = self.store.clock
-        hands = Hands(
-            draw=lambda each: self._draw(each, inputs, on_step, preview),
-            free=lambda: self._free(device, start),
-            can_tile=self._can_tile,
-            offload=lambda: None if device == HOST or self._offload is None else self._offload.mode,
-            emit=self.store.emit,
-        )
+
+        def hands(own: Inputs) -> Hands:
+            return Hands(
+                draw=lambda each: self._draw(each, own, on_step, preview),
+                free=lambda: self._free(device, start),
+                can_tile=self._can_tile,
+                offload=lambda: None if device == HOST or self._offload is None else self._offload.mode,
+                emit=self.store.emit,
+            )
+
         with _IN_TURNS, quiet():
             self.store.budgets = budgets(device, (job.request.device_memory, job.request.host_memory))
             if inputs.pack:
-                return in_parts(inputs.pack, inputs, hands, lambda each, own: self._draw(each, own, on_step, None))
-            return climb(job, hands, can_split=not (inputs.batch or inputs.latents))
+                draw = partial(self._draw, on_step=on_step, preview=None)
+                return in_parts(inputs.pack, inputs, hands(inputs), draw)
+            made = [climb(each, hands(own), can_split=is_plain(own)) for each, own in in_turns(job, inputs)]
+            return joined(made)
 
     def _draw(self, job: Job, inputs: Inputs, on_step: OnStep, preview: Preview | None) -> Result:
         once = partial(self._leg, preview=preview)

@@ -117,6 +117,10 @@ class Family:
     packs: bool = True
     """Whether its pipelines make several pictures at once as they make each alone, with a weight for each."""
 
+    singly: tuple[str, ...] = ()
+    """Modes whose pipelines make one picture a call, or fail with several: those of a batch come one after another."""
+
+    repeats: tuple[str, ...] = ()  # modes whose pipelines want picture and prompt once for each picture of a batch
     enlarges: int = 1  # how many times wider and higher than the image seed the picture is
     resizes: bool = False  # whether pictures come to the model's own size by their shorter side, when nobody says one
     decoder: str = ""  # the pipeline that draws what the others only think of,

@@ -47,7 +47,7 @@ HUNYUAN_IMAGE_REFINER = Family(
     as_signed=SIGNED,
     keywords={"guidance_scale": "distilled_guidance_scale"},
     prepares="dgen.engine.particular:in_hunyuan_refiner",
-    lacks=("num_images_per_prompt",),  # only the first would be drawn as it is alone
+    singly=(IMG2IMG,),  # only the first would be drawn as it is alone
 )
 
 HUNYUAN_DIT = Family(

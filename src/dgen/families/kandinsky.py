@@ -28,7 +28,7 @@ KANDINSKY22 = Family(
         "prior_scheduler": ("scheduler", "diffusers", "UnCLIPScheduler"),
         "prior_image_processor": ("image_processor", "transformers", "CLIPImageProcessor"),
     },
-    lacks=("num_images_per_prompt",),  # with a negative prompt its prior wants other generators: diffusers 0.42
+    singly=(TXT2IMG, IMG2IMG, INPAINT),  # with a negative prompt its prior wants other generators: diffusers 0.42
     denoiser_channels={TXT2IMG: (4,), IMG2IMG: (4,), INPAINT: (9,)},
     multiple_of=64,
     as_signed=SIGNED,
@@ -41,6 +41,7 @@ KANDINSKY3 = Family(
     denoiser_keys=("conv_in.weight", "add_time_condition.attention."),
     package="kandinsky3",
     pipelines={TXT2IMG: "Kandinsky3Pipeline", IMG2IMG: "Kandinsky3Img2ImgPipeline"},
+    repeats=(IMG2IMG,),
     multiple_of=64,
     default_size=1024,
     as_signed=SIGNED,
@@ -74,6 +75,7 @@ KANDINSKY5_EDIT = Family(
     label="Kandinsky 5 Image Editing",
     package="kandinsky5",
     pipelines={IMG2IMG: "Kandinsky5I2IPipeline"},
+    singly=(IMG2IMG,),  # diffusers 0.42 wants the picture once for each, and reads it as often
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",

@@ -128,7 +128,7 @@ GLM_IMAGE = _Family(
     package="glm_image",
     pipelines={TXT2IMG: "GlmImagePipeline"},  # with pictures, diffusers 0.42 and transformers 5 misunderstand another
     multiple_of=32,
-    lacks=("num_images_per_prompt",),  # the plan of a picture is drawn once, from the first seed
+    singly=(TXT2IMG,),  # the plan of a picture is drawn once, from the first seed
 )
 
 _WORDS = ("textual_inversions",)  # their base spells them out for CLIP's tokenizers alone
@@ -147,7 +147,8 @@ DREAMLITE = _Family(
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "DreamLitePipeline"),
     as_signed=(*SIGNED, "image_guidance_scale"),
     multiple_of=16,
-    lacks=(*_WORDS, "num_images_per_prompt"),  # diffusers 0.42 tells its UNet the size of one of them
+    lacks=_WORDS,
+    singly=(TXT2IMG, IMG2IMG),  # diffusers 0.42 tells its UNet the size of one of them
 )
 
 DREAMLITE_MOBILE = _Family(
@@ -157,6 +158,7 @@ DREAMLITE_MOBILE = _Family(
     label="DreamLite Mobile",
     package="dreamlite",
     pipelines=dict.fromkeys((TXT2IMG, IMG2IMG), "DreamLiteMobilePipeline"),
+    singly=(IMG2IMG,),  # diffusers 0.42 shows its UNet the picture once
     multiple_of=16,
     lacks=(*_WORDS, "guidance_scale", "image_guidance_scale"),  # taken, and left aside
 )

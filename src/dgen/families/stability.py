@@ -42,6 +42,7 @@ UPSCALER_X2 = Family(
     pipelines={IMG2IMG: "StableDiffusionLatentUpscalePipeline"},
     multiple_of=64,
     lacks=("freeu", *_CACHES),
+    singly=(IMG2IMG,),
     enlarges=2,
 )
 
@@ -90,6 +91,7 @@ SD3 = Family(
         },
         PAG: {TXT2IMG: "StableDiffusion3PAGPipeline", IMG2IMG: "StableDiffusion3PAGImg2ImgPipeline"},
     },
+    repeats=(IMG2IMG,),
     multiple_of=16,
     default_size=1024,
     denoiser_channels={TXT2IMG: (16,), IMG2IMG: (16,), INPAINT: (16, 33)},
@@ -120,6 +122,7 @@ SD3_PIX2PIX = replace(
     default_size=512,
     denoiser_channels={IMG2IMG: _SEEING, INPAINT: _SEEING},
     built_on=("sd3",),
+    repeats=(),
     capabilities=(*TRANSFORMER_CACHES, "ras"),
 )
 

@@ -55,6 +55,7 @@ PRX = Family(
     package="prx",
     pipelines={TXT2IMG: "PRXPipeline"},
     lacks=("loras", "lora_fuse_scale"),  # its base looks for a UNet
+    singly=(TXT2IMG,),  # diffusers 0.42 tells its transformer the time of one of them
     multiple_of=16,
     accelerated_dtype="bfloat16",
     as_signed=SIGNED,
@@ -135,7 +136,7 @@ COGVIEW4_CONTROL = Family(
     package="cogview4",
     pipelines={IMG2IMG: "CogView4ControlPipeline"},
     keywords={"image": "control_image"},
-    lacks=("num_images_per_prompt",),  # what it sees is drawn at random for all of them together
+    singly=(IMG2IMG,),  # what it sees is drawn at random for all of them together
     multiple_of=16,
     default_size=1024,
     accelerated_dtype="bfloat16",
@@ -204,7 +205,7 @@ CHRONOEDIT = Family(
     default_height=480,
     accelerated_dtype="bfloat16",
     as_signed=SIGNED,
-    lacks=("num_images_per_prompt",),  # it sees one picture alone
+    singly=(IMG2IMG,),  # it sees one picture alone
     shows="dgen.engine.particular:of_chronoedit",
 )
 

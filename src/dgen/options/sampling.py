@@ -79,7 +79,8 @@ class SamplingOptions:
     num_images_per_prompt: int | None = opt(
         None, flag="--batch-size", short="-bs", stage=Stage.CALL, value=Integer(1, 4096),
         keyword="num_images_per_prompt", implied=1,
-        help="How many pictures one pipeline call makes.",
+        help="How many pictures one pipeline call makes; where a model's pipeline makes one at a time, they are made "
+        "one after another.",
     )  # fmt: skip
     layers: int | None = opt(
         None, flag="--layers", stage=Stage.CALL, value=Integer(1, 64), keyword="layers", implied=4,

@@ -47,6 +47,8 @@ def takes(family: Family, pipeline: str, row: Option) -> bool:
     """Whether a pipeline of a family can use an option."""
     if row.capability:
         return family.can(row.capability)
+    if row.name == "num_images_per_prompt" and family.singly:
+        return True
     if row.name in family.lacks or row.name in family.adds:
         return row.name in family.adds
     if row.needs:

@@ -65,6 +65,16 @@ class Job:
         """Whether the pictures of `images:` are looked at together."""
         return self.mode == IMG2IMG and family_of(self).gathers
 
+    @property
+    def repeats(self) -> bool:
+        """Whether its pipeline wants picture and prompt once for each of several pictures."""
+        return self.begun > 1 and self.mode in family_of(self).repeats
+
+    @property
+    def is_in_turns(self) -> bool:
+        """Whether what it begins is made one after another."""
+        return self.begun > 1 and (self.frames is not None or self.mode in family_of(self).singly)
+
     def call_options(self) -> Iterator[tuple[Option, Any]]:
         """Yield the rows that become keywords of the pipeline call, with their values."""
         for row in ROWS.values():
