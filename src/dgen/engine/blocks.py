@@ -86,7 +86,7 @@ def _call_of(name: str) -> Callable[..., Any]:
         if getattr(self, "scheduler", None) is None:
             levels = given.get("sigmas") or next(each.default for each in made.blocks.inputs if each.name == "sigmas")
             foretell(self, len(levels) - 1)  # the last one is 0
-        with _telling(self, callback_on_step_end), _silent(made.blocks):
+        with _telling(self, callback_on_step_end), _silent(made.blocks), _uncompiled(self):
             found = made(**given, output=wanted)
         if films:
             return SimpleNamespace(**{_OF_FILMS[name]: found[name] for name in films})
@@ -138,6 +138,21 @@ def _silent(blocks: Any) -> Generator[None]:
         for module in modules:
             if hasattr(module, "tqdm"):
                 stack.enter_context(standing_in(module, "tqdm", lambda bar: partial(bar, disable=True)))
+        yield
+
+
+@contextmanager
+def _uncompiled(self: Any) -> Generator[None]:
+    """Let a transformer make its masks without a compiler on a CPU: it asks for one whatever the device is."""
+    module = sys.modules[type(self.transformer).__module__]
+    if not hasattr(module, "create_block_mask") or self.transformer.device.type != "cpu":
+        yield
+        return
+
+    def plain(make: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **named: make(*given, **{**named, "_compile": False})
+
+    with standing_in(module, "create_block_mask", plain):
         yield
 
 
