@@ -40,7 +40,7 @@ def original_tensors(folder: Path) -> Tensors:
         found[f"{prefix}.text_model.{name.removeprefix('text_model.')}"] = tensor
     if second.is_dir():
         found |= {
-            f"conditioner.embedders.{0 if is_refiner else 1}.model.{k}": v for k, v in _open_clip(_read(second)).items()
+            f"conditioner.embedders.{0 if is_refiner else 1}.model.{k}": v for k, v in open_clip(_read(second)).items()
         }
     return found
 
@@ -108,7 +108,8 @@ def _vae_name(name: str, shape: _Shape) -> str:
     return f"{stem}.{'downsample' if down else 'upsample'}." + ".".join(parts[4:])
 
 
-def _open_clip(tensors: Tensors) -> Tensors:
+def open_clip(tensors: Tensors) -> Tensors:
+    """Return the tensors of a CLIP text encoder under the names that OpenCLIP gives them."""
     import torch
 
     found: Tensors = {}

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import ImageChops
 from toybench import Bench, pixels
 
 from dgen.engine.protocol import EngineError
+from dgen.engine.sources import Part, Source
+from dgen.engine.text_files import load
+from dgen.events import ComponentLoaded
 from dgen.options.submodels import TextEncoderUri
 from dgen.values.scalars import Size
 
@@ -77,6 +81,47 @@ def test_encoder_comes_out_of_a_whole_checkpoint_and_out_of_a_pickle(
     for file in (toys / "sd.safetensors", toys / "sd.ckpt", tmp_path / "encoder.pt"):
         uri = TextEncoderUri(class_name="CLIPTextModel", model=str(file))
         assert pixels(shared_bench.render(toys / "sd", text_encoders=(uri,))) == plain
+
+
+OPEN = (
+    ("sd", "text_encoder", "CLIPTextModel", "clip-h", "cond_stage_model.model."),
+    ("sdxl", "text_encoder_2", "CLIPTextModelWithProjection", "clip-g", "conditioner.embedders.1.model."),
+    ("refiner", "text_encoder_2", "CLIPTextModelWithProjection", "clip-g", "conditioner.embedders.0.model."),
+    ("sd3", "text_encoder_2", "CLIPTextModelWithProjection", None, ""),
+)
+
+
+@pytest.mark.parametrize(("toy", "kind", "cls", "mode", "before"), OPEN)
+def test_encoder_in_the_names_of_openclip_is_the_one_that_it_came_from(
+    toys: Path, flow_toys: Path, tmp_path: Path, toy: str, kind: str, cls: str, mode: str | None, before: str
+) -> None:
+    import torch
+    import transformers
+    from original_layout import open_clip
+    from safetensors.torch import save_file
+
+    folder = folder_of(toys, flow_toys, toy) / kind
+    wanted = getattr(transformers, cls).from_pretrained(folder)
+    held = {f"{before}{name}": tensor for name, tensor in open_clip(tensors_of(folder.parent, kind)).items()}
+    first = f"{before}transformer.resblocks."
+    held |= {f"{first}9.{n.removeprefix(f'{first}0.')}": t for n, t in held.items() if n.startswith(f"{first}0.")}
+    file = tmp_path / "whole.safetensors"
+    save_file({key: tensor.contiguous().clone() for key, tensor in held.items()}, file)
+    source = Source(model=str(file), option="text_encoders")
+    part = Part(kind=kind, key=(), source=source, dtype="float32", class_name=cls, mode=mode)
+    found = load(part, getattr(transformers, cls), file, folder, {})
+    read = found.state_dict()
+    assert set(read) == set(wanted.state_dict())
+    assert all(torch.equal(read[name], tensor) for name, tensor in wanted.state_dict().items())
+
+
+def test_second_encoder_of_sdxl_comes_out_of_a_checkpoint_of_it(shared_bench: Bench, toys: Path) -> None:
+    plain = shared_bench.render(toys / "sdxl").images[0]
+    uri = TextEncoderUri(class_name="CLIPTextModelWithProjection", model=str(toys / "sdxl.safetensors"), mode="clip-g")
+    made = shared_bench.render(toys / "sdxl", text_encoders=("+", uri)).images[0]
+    apart = ImageChops.difference(made, plain).getextrema()
+    assert max(high for _, high in apart) <= 1  # of 255: the weights lie elsewhere in memory, and sums may round
+    assert [e.kind for e in shared_bench.of(ComponentLoaded)].count("text_encoder_2") >= 2
 
 
 def test_clip_without_a_projection_passes_its_numbers_on(shared_bench: Bench, flow_toys: Path, tmp_path: Path) -> None:

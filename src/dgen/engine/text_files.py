@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dgen.engine.libraries import quiet, torch_dtype
@@ -11,11 +12,12 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part
 from dgen.options.submodels import TEXT_MODES
 
+_OPEN_WORDS = "token_embedding.weight"
 _WORDS = (
     "text_model.embeddings.token_embedding.weight", "embeddings.token_embedding.weight", "shared.weight",
-    "encoder.embed_tokens.weight",
+    "encoder.embed_tokens.weight", _OPEN_WORDS,
 )  # fmt: skip
-"""How the table of words is called in CLIP, before and after transformers 5.6, and in T5."""
+"""How the table of words is called in CLIP, before and after transformers 5.6, in T5, and in OpenCLIP."""
 
 
 def found_in(shapes: Mapping[str, Iterable[int]], config: Mapping[str, Any], mode: str | None) -> str | None:
@@ -52,7 +54,7 @@ def load(part: Part, cls: Any, path: Path, folder: Path, quantization: Mapping[s
     before = found_in({name: t.shape for name, t in tensors.items()}, config.to_dict(), part.mode)
     if before is None:
         raise nowhere(part)
-    own = {name.removeprefix(before): t for name, t in tensors.items() if name.startswith(before)}
+    own = _own(tensors, before, config)
     if before and "Projection" in part.class_name and "text_projection.weight" not in own:
         own["text_projection.weight"] = _unchanging(config)
     with quiet():
@@ -66,6 +68,15 @@ def load(part: Part, cls: Any, path: Path, folder: Path, quantization: Mapping[s
             part.source.option,
         ).at(part.source.index)  # fmt: skip
     return module.eval()
+
+
+def _own(tensors: Mapping[str, Any], before: str, config: Any) -> dict[str, Any]:
+    """Return the tensors of a text encoder in the names of transformers, whatever stands before them in a file."""
+    if before + _OPEN_WORDS not in tensors:
+        return {name.removeprefix(before): t for name, t in tensors.items() if name.startswith(before)}
+    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+
+    return convert_open_clip_checkpoint(SimpleNamespace(config=config), tensors, prefix=before)
 
 
 def _unchanging(config: Any) -> Any:

@@ -69,7 +69,10 @@ TEXT_MODES = {
     "clip-l": (
         "text_encoders.clip_l.transformer.", "cond_stage_model.transformer.", "conditioner.embedders.0.transformer.",
     ),
-    "clip-g": ("text_encoders.clip_g.transformer.",),
+    "clip-g": (
+        "text_encoders.clip_g.transformer.", "conditioner.embedders.1.model.", "conditioner.embedders.0.model.",
+    ),
+    "clip-h": ("cond_stage_model.model.",),
     "t5-xxl": ("text_encoders.t5xxl.transformer.",),
 }  # fmt: skip
 """Text encoders in checkpoints with several, and what stands before the names of their tensors."""
