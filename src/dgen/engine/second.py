@@ -175,7 +175,7 @@ def _check(models: Models, second: Request, family: Family, sees: Callable[[Sour
     models.check(second)
     schedulers.check(second, family, models.schedulers(second))
     check_left_out(second, family)
-    for source, check in check_replaced(models.hub, second, layout):
+    for source, check in check_replaced(models.hub, second, layout, family):
         if sees(source):
             check()
 

@@ -170,7 +170,6 @@ _TABLES = (
     stability,
     flux,
     flux2,
-    blocks,
     guided,
     qwen,
     sana,
@@ -180,6 +179,7 @@ _TABLES = (
     kandinsky,
     marigold,
     video,
+    blocks,
 )
 """The files of rows, in the order in which families are listed."""
 
