@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 import pytest
+from forks import FRESH, NOTHING, PIPE, Forks
 from PIL import Image
 
 from dgen.builtin import builtin_models
 from dgen.cli.main import main
 
 FAST = ["--inference-steps", "2", "--seeds", "1"]
-DGEN = [sys.executable, "-m", "dgen"]
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
@@ -31,11 +31,6 @@ def pixels(path: Path) -> Image.Image:
     """Decode a picture wholly, and close its file."""
     with Image.open(path) as image:
         return image.convert("RGB")
-
-
-def process(*argv: str, **more: object) -> subprocess.CompletedProcess[str]:
-    said = {"capture_output": True, "text": True, "check": False, "stdin": subprocess.DEVNULL, **more}
-    return subprocess.run([*DGEN, *argv], **said)  # type: ignore[call-overload]
 
 
 def test_twenty_four_files_in_order_and_by_name(at_work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,9 +115,9 @@ def test_scripts_files_and_variables(at_work: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "x is zz\n"
 
 
-def test_options_of_the_command_line_join_every_invocation(at_work: Path) -> None:
+def test_options_of_the_command_line_join_every_invocation(at_work: Path, forks: Forks) -> None:
     script = "toy --prompts x --seeds 1 2 --inference-steps 1\ntoy --prompts y --inference-steps 1\n"
-    done = process("--seeds", "7", "--output-path", "joined", input=script, stdin=None)
+    done = forks.run("--seeds", "7", "--output-path", "joined", text=script)
     assert done.returncode == 0, done.stderr
     assert sorted(pictures(at_work / "joined")) == ["s_7_g_5-0_i_1_step_1.png", "s_7_g_5-0_i_1_step_1_duplicate_1.png"]
 
@@ -177,14 +172,14 @@ def test_batch_becomes_a_grid(at_work: Path) -> None:
     assert sheet.crop((64, 0, 128, 64)).tobytes() == parts[1].tobytes()
 
 
-def test_interrupt_finishes_the_file_and_says_what_is_left(at_work: Path) -> None:
-    argv = [*DGEN, "toy", "--prompts", "x", "--seeds", *map(str, range(500)), "--inference-steps", "3"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as running:
-        assert running.stderr is not None
-        while "saved" not in running.stderr.readline():
+def test_interrupt_finishes_the_file_and_says_what_is_left(at_work: Path, forks: Forks) -> None:
+    argv = ["toy", "--prompts", "x", "--seeds", *map(str, range(500)), "--inference-steps", "3"]
+    with forks.start(*argv, streams=(NOTHING, NOTHING, PIPE)) as running:
+        (stderr,) = running.pipes
+        while "saved" not in stderr.readline():
             pass
         running.send_signal(signal.SIGINT)
-        rest = running.stderr.read()
+        rest = stderr.read()
     assert running.returncode == 130
     assert "not rendered" in rest
     assert "Traceback" not in rest
@@ -197,21 +192,20 @@ def test_interrupt_finishes_the_file_and_says_what_is_left(at_work: Path) -> Non
     [(1, "stopping after this picture; Ctrl-C again stops after this step"),
      (2, "stopping after this step; Ctrl-C again stops at once")],
 )  # fmt: skip
-def test_interrupts_stop_after_the_picture_then_after_the_step(at_work: Path, presses: int, said: str) -> None:
-    argv = [*DGEN, "toy", "--prompts", "x", "--seeds", "1", "2", "3", "--inference-steps", "100", "--json"]
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    ) as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        while '"StepDone"' not in running.stdout.readline():
+def test_interrupts_stop_after_the_picture_then_after_the_step(
+    at_work: Path, forks: Forks, presses: int, said: str
+) -> None:
+    argv = ["toy", "--prompts", "x", "--seeds", "1", "2", "3", "--inference-steps", "100", "--json"]
+    with forks.start(*argv) as running:
+        stdout, stderr = running.pipes
+        while '"StepDone"' not in stdout.readline():
             pass
         for _ in range(presses):
             running.send_signal(signal.SIGINT)
-            told = running.stderr.readline()
+            told = stderr.readline()
             while "stopping" not in told:
-                told = running.stderr.readline()
-        rest = [json.loads(line) for line in running.stdout]
+                told = stderr.readline()
+        rest = [json.loads(line) for line in stdout]
     assert told.strip() == said
     assert running.returncode == 130
     (end,) = (e for e in rest if e["event"] == "Interrupted")
@@ -219,11 +213,11 @@ def test_interrupts_stop_after_the_picture_then_after_the_step(at_work: Path, pr
     assert len(list((at_work / "output").glob("*.png"))) == end["done"]
 
 
-def test_killed_run_leaves_whole_files_alone(at_work: Path) -> None:
-    argv = [*DGEN, "toy", "--prompts", "x", "--seeds", *map(str, range(500)), "--inference-steps", "2"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as running:
-        assert running.stderr is not None
-        while "saved" not in running.stderr.readline():
+def test_killed_run_leaves_whole_files_alone(at_work: Path, forks: Forks) -> None:
+    argv = ["toy", "--prompts", "x", "--seeds", *map(str, range(500)), "--inference-steps", "2"]
+    with forks.start(*argv, streams=(NOTHING, NOTHING, PIPE)) as running:
+        (stderr,) = running.pipes
+        while "saved" not in stderr.readline():
             pass
         time.sleep(0.5)
         running.kill()
@@ -233,11 +227,11 @@ def test_killed_run_leaves_whole_files_alone(at_work: Path) -> None:
         pixels(path)
 
 
-def test_terminal_shows_bars_and_takes_them_away(at_work: Path) -> None:
+def test_terminal_shows_bars_and_takes_them_away(at_work: Path, forks: Forks) -> None:
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
-    argv = [*DGEN, "toy", "--prompts", "x", "--seeds", "1", "2", "--inference-steps", "4"]
-    with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment) as running:
+    argv = ["toy", "--prompts", "x", "--seeds", "1", "2", "--inference-steps", "4"]
+    with forks.start(*argv, streams=(slave,) * 3, env=environment, first=FRESH) as running:
         os.close(slave)
         shown = b""
         try:
@@ -251,14 +245,14 @@ def test_terminal_shows_bars_and_takes_them_away(at_work: Path) -> None:
     assert b"done: 2 files" in shown
 
 
-def test_full_disk_is_told_and_every_picture_kept(at_work: Path) -> None:
+def test_full_disk_is_told_and_every_picture_kept(at_work: Path, forks: Forks) -> None:
     small = at_work / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(small)], check=False)
     if mounted.returncode:
         pytest.skip("needs the right to mount a small disk")
     try:
-        done = process("toy", "--prompts", "x", "--seeds", *"1234567", "--inference-steps", "1", "-o", "small")
+        done = forks.run("toy", "--prompts", "x", "--seeds", *"1234567", "--inference-steps", "1", "-o", "small")
         made = pictures(small)
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)

@@ -7,12 +7,11 @@ import io
 import json
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pyte
 import pytest
+from forks import Forks
 from PIL import Image
 
 from dgen.cli import fronts
@@ -65,14 +64,14 @@ def test_pipe_shows_lines_and_no_preview(
     assert "\x1b" not in standing
 
 
-def test_terminal_shows_bars_status_and_preview(at_work: Path) -> None:
+def test_terminal_shows_bars_status_and_preview(at_work: Path, forks: Forks) -> None:
     screen = pyte.Screen(120, 40)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", "COLORTERM": "truecolor"}
-    argv = [sys.executable, "-m", "dgen", *SAID, "--seeds", *"12345678", "--inference-steps", "20", "--preview", "2"]
+    argv = [*SAID, "--seeds", *"1234", "--inference-steps", "20", "--preview", "2"]
     seen: set[str] = set()
-    with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment) as running:
+    with forks.start(*argv, streams=(slave,) * 3, env=environment) as running:
         os.close(slave)
         try:
             while chunk := os.read(master, 4096):
@@ -82,8 +81,8 @@ def test_terminal_shows_bars_status_and_preview(at_work: Path) -> None:
             pass
     os.close(master)
     assert running.returncode == 0
-    assert any("all jobs" in line and "/8" in line and " left" in line for line in seen)
+    assert any("all jobs" in line and "/4" in line and " left" in line for line in seen)
     assert any("toy · cpu · " in line and "jobs left" in line and "it/s" in line for line in seen)
     assert any(line.startswith("▀▀▀▀") for line in seen)
     assert not any("▀" in line or "all jobs" in line for line in screen.display)
-    assert any(line.startswith("done: 8 files") for line in screen.display)
+    assert any(line.startswith("done: 4 files") for line in screen.display)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import Forks
 from PIL import Image
 
 from dgen.cli.main import main
@@ -199,15 +199,13 @@ def test_sound_of_the_first_animation_goes_along(at_work: Path) -> None:
         assert has_sound(film) == bool(more)
 
 
-def test_disk_that_fills_leaves_what_is_finished(at_work: Path) -> None:
-    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
-    program = limit + "from dgen.cli.main import main; sys.exit(main(sys.argv[2:]))"
+def test_disk_that_fills_leaves_what_is_finished(at_work: Path, forks: Forks) -> None:
     words = ["--animation-format", "apng", "--quiet"]
     whole = run("whole", *words)
     film = next(len(data) for name, data in whole.items() if name.endswith("apng"))
     largest = max(len(data) for name, data in whole.items() if name.endswith("png") and "ANIM" not in name)
-    command = [sys.executable, "-c", program, str((film + largest) // 2), *RUN, *words, "-o", "out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({(film + largest) // 2},) * 2)"
+    done = forks.run(*RUN, *words, "-o", "out", first=limit)
     assert done.returncode == 1
     assert "error[disk-full]" in done.stderr
     assert contents("out") == {name: data for name, data in whole.items() if "ANIM" not in name}

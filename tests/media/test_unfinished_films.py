@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import Forks
 from PIL import Image
 
 from dgen.cli.main import main
@@ -99,21 +99,17 @@ def test_run_that_does_not_resume_begins_anew(at_work: Path) -> None:
     assert [p.suffix for p in Path("out").iterdir() if p.name != LEDGER] == [".mp4"]
 
 
-def test_full_disk_keeps_the_frames_that_were_made(at_work: Path) -> None:
+def test_full_disk_keeps_the_frames_that_were_made(at_work: Path, forks: Forks) -> None:
     small = at_work / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], check=False)
     if mounted.returncode:
         pytest.skip("needs the right to mount a small disk")
     said = ["--no-frames", "--animation-format", "apng", "--seeds", "1"]
-    program = "import sys; from dgen.cli.main import main; sys.exit(main(sys.argv[1:]))"
     words = [word.strip('"') for word in LARGER.split()]
     try:
         whole = Run(f"{' '.join(said)} -o whole", film=LARGER).rendered
-        done = subprocess.run(
-            [sys.executable, "-c", program, *words, *said, "-o", "small", "--quiet"], capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        done = forks.run(*words, *said, "-o", "small", "--quiet")
         (spool,) = small.glob("*.frames")
         kept = frames_kept(spool)
         subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)

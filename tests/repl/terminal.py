@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
-import signal
-import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
 import pyte
+from forks import Forks
+from pexpect.fdpexpect import fdspawn
 
 PATIENCE_S = 300
 KEYS = {
@@ -34,17 +36,22 @@ class Screen(pyte.Screen):
 class Terminal:
     """A program on a terminal of 100 columns; waits for what is to be seen, never for a time."""
 
-    def __init__(self, folder: Path, *argv: str, rows: int = 40, **environment: str) -> None:
+    def __init__(
+        self, forks: Forks, folder: Path, *argv: str, rows: int = 40, first: str = "", **environment: str
+    ) -> None:
         """Start `dgen` with arguments in a folder, with a state folder of the test's own."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (rows, 100))
         kept = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TERM_PROGRAM", "VISUAL", "EDITOR")}
         home = {"XDG_STATE_HOME": str(folder / ".state"), "DGEN_CACHE": str(folder / ".cache")}
         terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "OMP_NUM_THREADS": "1"}
         self.screen = Screen(100, rows)
         self._stream = pyte.ByteStream(self.screen)
-        self.child = pexpect.spawn(
-            sys.executable, ["-m", "dgen", *argv], cwd=str(folder), dimensions=(rows, 100), timeout=PATIENCE_S,
-            env={**kept, **home, **terminal, **environment},
-        )  # fmt: skip
+        self._fork = forks.start(
+            *argv, streams=(theirs,) * 3, cwd=folder, first=first, env={**kept, **home, **terminal, **environment}
+        )
+        os.close(theirs)
+        self.child = fdspawn(ours, timeout=PATIENCE_S)
         self.child.delaybeforesend = None
         self.screen.write_process_input = self.child.send  # answers where the cursor is, as terminals do
         self.raw = b""
@@ -107,8 +114,7 @@ class Terminal:
             except pexpect.TIMEOUT:
                 continue
             except pexpect.EOF:
-                self.child.close()
-                return self.child.exitstatus if self.child.exitstatus is not None else -(self.child.signalstatus or 0)
+                return self._fork.wait()
         raise AssertionError(f"it goes on; on the screen:\n{self.shown}")
 
     @property
@@ -123,7 +129,6 @@ class Terminal:
 
     def close(self) -> None:
         """End the program whatever it does."""
-        if self.child.isalive():
-            self.child.kill(signal.SIGKILL)
-            self.child.wait()
+        with self._fork:
+            self._fork.kill()
         self.child.close()

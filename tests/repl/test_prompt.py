@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forks import FRESH
 
 from .terminal import Terminal
 
@@ -23,7 +24,7 @@ def program(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("argv", [(), ("repl",), ("--shell",)], ids=lambda a: " ".join(a) or "dgen")
 def test_prompt_appears_and_ctrl_d_ends_it_without_a_question(start: Start, argv: tuple[str, ...]) -> None:
-    terminal = start(*argv).wait_for_prompt()
+    terminal = start(*argv, first=FRESH).wait_for_prompt()
     terminal.wait_for("Ctrl-D leaves")
     assert terminal.press("ctrl-d").ends() == 0
     assert "Traceback" not in terminal.shown
@@ -195,7 +196,9 @@ def test_cache_shows_what_is_held(start: Start) -> None:
 
 def test_options_and_scripts_of_the_command_line_hold_in_the_session(start: Start, at_work: Path) -> None:
     (at_work / "first.dgen").write_text("\\set a from the script\n", encoding="utf-8")
-    terminal = start("repl", "first.dgen", "--seeds", "7", "--set", "b=two").enter("\\print {{ a }}, {{ b }}")
+    terminal = start("repl", "first.dgen", "--seeds", "7", "--set", "b=two", first=FRESH).enter(
+        "\\print {{ a }}, {{ b }}"
+    )
     terminal.wait_for("\nfrom the script, two").enter("toy --prompts x --inference-steps 1").wait_for("done: 1 file")
     assert [path.name for path in (at_work / "output").glob("[!.]*")] == ["s_7_g_5-0_i_1_step_1.png"]
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forks import Forks
 
 from dgen.repl.history import history_file, project_of
 from dgen.repl.stream import statements
 
-DGEN = [sys.executable, "-m", "dgen"]
+Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def shell(text: str, *argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*DGEN, *argv], input=text, capture_output=True, text=True, check=False)
+@pytest.fixture
+def shell(at_work: Path, forks: Forks) -> Shell:
+    """Run `dgen` in a folder with toy models, with a text to read and arguments."""
+    return lambda text, *argv: forks.run(*argv, text=text)
 
 
 @pytest.mark.parametrize("argv", [("--shell",), ("repl",), ("repl", "--shell")], ids=" ".join)
-def test_errors_do_not_end_it_and_its_exit_code_remembers_them(argv: tuple[str, ...], at_work: Path) -> None:
+def test_errors_do_not_end_it_and_its_exit_code_remembers_them(argv: tuple[str, ...], shell: Shell) -> None:
     done = shell("\\print a\n\\nonsense\ntoy --sedes\n\\print b\n", *argv)
     assert done.stdout == "a\nb\n"
     assert done.stderr.count("error[") == 2
@@ -29,7 +33,7 @@ def test_errors_do_not_end_it_and_its_exit_code_remembers_them(argv: tuple[str, 
     assert shell("\\exit 4\n\\print never\n", *argv).returncode == 4
 
 
-def test_statements_share_variables_modules_and_models(at_work: Path) -> None:
+def test_statements_share_variables_modules_and_models(shell: Shell, at_work: Path) -> None:
     text = (
         "toy -p x --seeds 1 --inference-steps 1\n\\save_modules m vae\n\\use_modules m\n"
         "toy -p x --seeds 2\n--inference-steps 1\n-o {{ 'two' }}\n\\print {{ last_seeds }} {{ saved_modules|length }}\n"
@@ -57,13 +61,13 @@ def test_statement_is_over_when_the_next_line_says_so(text: str, expected: list[
     assert list(statements(io.BytesIO(text.encode()))) == expected
 
 
-def test_history_needs_no_terminal_but_drafts_do(at_work: Path) -> None:
+def test_history_needs_no_terminal_but_drafts_do(shell: Shell) -> None:
     done = shell("\\print a\n\\history\n\\edit\n", "--shell")
     assert "   1  \\print a\n" in done.stdout
     assert "error[not-in-script]" in done.stderr
 
 
-def test_saved_session_runs_what_was_run(at_work: Path) -> None:
+def test_saved_session_runs_what_was_run(shell: Shell, at_work: Path) -> None:
     text = (
         "\\setp n 1\ntoy -p x --seeds {{ n }} --inference-steps 1 -o one  # the first\n\\again --seeds 2\n"
         "{% for s in [3, 4] %}\n\\again --seeds {{ s }} --output-overwrite\n{% endfor %}\n"
@@ -95,13 +99,13 @@ def test_mistake_does_not_wait_for_torch(at_work: Path) -> None:
     assert done.stdout == "[]\n"
 
 
-def test_events_can_be_had_as_json(at_work: Path) -> None:
+def test_events_can_be_had_as_json(shell: Shell) -> None:
     done = shell("toy --sedes 1\n\\print x\n", "--shell", "--json")
     assert '"event": "Failed"' in done.stdout
     assert '"event": "Printed"' in done.stdout
 
 
-def test_file_that_is_no_script_is_refused(at_work: Path) -> None:
+def test_file_that_is_no_script_is_refused(shell: Shell) -> None:
     done = shell("", "repl", "missing.dgen")
     assert done.returncode == 2
     assert "error[missing-file]" in done.stderr

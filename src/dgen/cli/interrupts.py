@@ -56,7 +56,11 @@ class Interrupts:
             raise KeyboardInterrupt
         if self._presses == 1:
             self._session.stop_after_picture()
-            self._say(AFTER_PICTURE)
+            self._tell(AFTER_PICTURE)
         else:
             self._session.cancel()
-            self._say(AFTER_STEP)
+            self._tell(AFTER_STEP)
+
+    def _tell(self, text: str) -> None:
+        """Say something from a thread of its own: the signal may have come in the midst of a line being written."""
+        threading.Thread(target=self._say, args=(text,)).start()
