@@ -118,13 +118,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verifying": BASE | {"footage", "likeness", "media", "session"},
     "locking": BASE | {"config", "engine", "media", "plan", "planning"},
     "explaining": BASE | {"media", "plan", "planning"},
-    "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "footage", "session"},
-    "api": FLOW | {"cache", "check", "detailing", "planning", "preflight", "session", "studio"},
+    "forecast": BASE | {"demand", "engine", "footage", "media", "plan"},
+    "planning": FLOW | {"calibration", "check", "darkroom", "demand", "filming", "footage", "forecast", "session"},
+    "api": FLOW | {"cache", "check", "detailing", "forecast", "planning", "preflight", "session", "studio"},
     "check": FLOW | {"commands", "misprocessing", "preflight", "upscaling"},
     "cli": BASE
     | {"builtin", "calibration", "check", "complete", "doctor", "engine", "events", "explaining", "families"}
     | {
         "extracting",
+        "forecast",
         "help",
         "lang",
         "locking",

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 import dgen
-from dgen.media.write import grid
+from dgen.media.encode import grid
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"

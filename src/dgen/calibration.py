@@ -24,7 +24,7 @@ from dgen.events import (
     StatementStarted,
     StepDone,
 )
-from dgen.media.write import publish
+from dgen.media.publish import publish
 from dgen.plan.resolve import Job
 from dgen.plan.steps import steps_of
 

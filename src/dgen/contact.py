@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from dgen import config as configs
 from dgen.media.decode import decode
+from dgen.media.encode import encode
 from dgen.media.names import FRAMES_ALONE, format_of
+from dgen.media.publish import make_folder, publish, publish_text, trouble
 from dgen.media.video import clip_of, frames_of
-from dgen.media.write import Written, encode, make_folder, publish, publish_text, trouble
+from dgen.media.write import Written
 from dgen.options.request import ROWS, Request
 from dgen.plan.expand import Expansion
 from dgen.plan.resolve import Job

@@ -14,8 +14,10 @@ from dgen.diagnostic import DgenError
 from dgen.engine.protocol import Engine, EngineError, Inputs
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import INPAINT, TXT2IMG, TXT2VID, VID2VID
+from dgen.media.encode import encode
+from dgen.media.publish import publish
 from dgen.media.read import PictureFiles, brought_to
-from dgen.media.write import Names, encode, publish
+from dgen.media.write import Names
 from dgen.misprocessing import OF_SEEDS, ending_of, out_of_place
 from dgen.options.request import Request
 from dgen.plan.control import asked_mode, control_images, is_steered, said_by

@@ -12,12 +12,13 @@ from dgen.diagnostic import Diagnostic, fail
 from dgen.events import AnimationStarted, FrameDone, Listener, Warned
 from dgen.media.decode import brought_to
 from dgen.media.names import FRAMES_ALONE, animation_stems, format_of
+from dgen.media.publish import trouble
 from dgen.media.read import PictureFiles
 from dgen.media.record import Recorder
 from dgen.media.sound import Sound
 from dgen.media.spool import Spool, spool_path
 from dgen.media.video import Ended, is_video
-from dgen.media.write import Page, WriterPool, Written, trouble
+from dgen.media.write import Page, WriterPool, Written
 from dgen.options.animation import WITH_SOUND
 from dgen.paging import Paging
 from dgen.plan.bind import Bound

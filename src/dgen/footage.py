@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from dgen.engine.protocol import Result, Waves
 from dgen.events import AnimationStarted, Listener
 from dgen.media.names import FileName, format_of
+from dgen.media.publish import trouble
 from dgen.media.record import Recorder
 from dgen.media.sound import sound_of
-from dgen.media.write import Page, WriterPool, Written, trouble
+from dgen.media.write import Page, WriterPool, Written
 from dgen.options.animation import WITH_SOUND
 from dgen.paging import Paging
 from dgen.plan.resolve import Job

@@ -8,7 +8,7 @@ from pathlib import Path
 from dgen.diagnostic import Diagnostic, Word
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import INPAINT, TXT2IMG
-from dgen.media.write import FORMATS
+from dgen.media.encode import FORMATS
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_in
 from dgen.plan.resolve import no_mode, pipeline_of

@@ -35,8 +35,9 @@ from dgen.fetch import DOWNLOAD_BYTES, Order, fetch
 from dgen.filming import reels_of
 from dgen.inertness import inert
 from dgen.lang.scope import Scope
+from dgen.media.publish import make_folder, publish
 from dgen.media.sheet import write_sheet
-from dgen.media.write import Written, make_folder, publish
+from dgen.media.write import Written
 from dgen.misprocessing import processor_mistakes
 from dgen.options.request import Request
 from dgen.plan.again import changed_words

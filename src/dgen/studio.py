@@ -20,9 +20,10 @@ from dgen.filming import LOSSLESS, Filming
 from dgen.footage import Footage
 from dgen.lang.permissions import Permissions
 from dgen.media.decode import as_written
+from dgen.media.encode import grid
 from dgen.media.read import PictureFiles
 from dgen.media.resume import Resumption
-from dgen.media.write import WriterPool, Written, grid
+from dgen.media.write import WriterPool, Written
 from dgen.options.output import TENSOR_FORMATS
 from dgen.paging import Paging
 from dgen.patience import Patience

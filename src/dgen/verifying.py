@@ -11,11 +11,12 @@ from pathlib import Path
 from dgen.diagnostic import Source
 from dgen.footage import Footage
 from dgen.likeness import psnr_db, ssim
+from dgen.media.encode import FORMATS
 from dgen.media.ledger import Entry, read_ledger, surroundings
 from dgen.media.metadata import read_config
 from dgen.media.record import FORMATS as ANIMATIONS
 from dgen.media.video import clip_of
-from dgen.media.write import FORMATS, Page, WriterPool, Written
+from dgen.media.write import Page, WriterPool, Written
 from dgen.schema import BadValue
 from dgen.session import Session
 

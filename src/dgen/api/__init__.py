@@ -4,6 +4,6 @@ from dgen.api.engine import Engine
 from dgen.api.pictures import Picture, Pictures
 from dgen.api.scripts import Invocation, check, image_seed, plan
 from dgen.api.session import Run, Session
-from dgen.planning import Plan
+from dgen.forecast import Plan
 
 __all__ = ["Engine", "Invocation", "Picture", "Pictures", "Plan", "Run", "Session", "check", "image_seed", "plan"]

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 from dgen.cache import cache_folder
 from dgen.check.follow import check_source
 from dgen.diagnostic import Diagnostic, Source, Span, Word
+from dgen.forecast import Plan
 from dgen.lang.files import read_script
-from dgen.media.write import publish
+from dgen.media.publish import publish
 from dgen.plan.bind import Table, request_table
-from dgen.planning import Plan, plan_invocation, plan_script
+from dgen.planning import plan_invocation, plan_script
 from dgen.schema import Option
 from dgen.values.image_seed import ImageSeed
 from dgen.values.scalars import Point, PointText, Size, SizeText

@@ -10,7 +10,7 @@ from dgen.cli.arguments import script_paths
 from dgen.cli.tools import read_tool_line
 from dgen.diagnostic import Exit, Word, fail
 from dgen.extracting import HEAD, extracted
-from dgen.media.write import publish_text
+from dgen.media.publish import publish_text
 from dgen.schema import BadValue
 
 

@@ -12,7 +12,7 @@ from dgen.diagnostic import DgenError, Exit, Source, Word, fail
 from dgen.lang.evaluate import Exited
 from dgen.lang.files import read_script
 from dgen.locking import Lock, LockingSession, drift, read_lock
-from dgen.media.write import publish_text
+from dgen.media.publish import publish_text
 
 _MEANINGLESS = (*LIMITS, "resume", "incremental", "save_failed", "keep_going", "frozen", "json")
 

@@ -15,8 +15,9 @@ from dgen.cli.commands import refuse, run_session, sources_of
 from dgen.cli.status import seconds
 from dgen.diagnostic import Exit, Source, render, wants_color
 from dgen.engine.footprint import Footprint
+from dgen.forecast import GB, Limits, Plan, PlannedJob
 from dgen.plan.steps import steps_of
-from dgen.planning import GB, Limits, Plan, PlannedJob, planned
+from dgen.planning import planned
 from dgen.values.amounts import shown_bytes
 
 

@@ -14,7 +14,7 @@ from dgen.cli.arguments import command_words, script_paths
 from dgen.diagnostic import DgenError, Diagnostic, Exit, Source, Word, fail, render, wants_color
 from dgen.lang.files import read_script
 from dgen.lang.modules import load_installed, load_plugins
-from dgen.media.write import publish
+from dgen.media.publish import publish
 from dgen.options.commands import COMMANDS
 from dgen.plan.bind import Bound, Table, bind, is_flag
 

@@ -15,7 +15,7 @@ from dgen.cli.fronts import Front
 from dgen.diagnostic import Word, fail
 from dgen.lang.format import quote
 from dgen.lang.journal import as_statement
-from dgen.media.write import publish
+from dgen.media.publish import publish
 from dgen.session import Session
 
 

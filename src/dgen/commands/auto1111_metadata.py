@@ -14,8 +14,9 @@ from dgen.events import FileSaved
 from dgen.lang.files import read_script
 from dgen.lang.replay import replay_words
 from dgen.media.embed import with_text
+from dgen.media.encode import FORMATS
 from dgen.media.metadata import PARAMETERS, read_config
-from dgen.media.write import FORMATS, publish
+from dgen.media.publish import publish
 from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.expand import expand

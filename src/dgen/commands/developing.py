@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from dgen.commands import CommandHost
 from dgen.diagnostic import Diagnostic, Word, fail
 from dgen.events import AnimationStarted, FileSaved, FrameDone, Warned
+from dgen.media.encode import encode
+from dgen.media.publish import publish
 from dgen.media.read import brought_to
 from dgen.media.record import Recorder
 from dgen.media.sound import Sound
 from dgen.media.video import Ended, is_video
-from dgen.media.write import Names, encode, publish
+from dgen.media.write import Names
 from dgen.plan.bind import Bound
 from dgen.plan.resolve import align, fit
 from dgen.processors import Chain

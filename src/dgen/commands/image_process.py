@@ -12,9 +12,9 @@ from dgen.commands import CommandHost
 from dgen.commands.developing import Developing, Work
 from dgen.diagnostic import DgenError, Diagnostic, Word, fail
 from dgen.lang.modules import load_plugins
+from dgen.media.encode import FORMATS
 from dgen.media.record import FORMATS as FILM_FORMATS
 from dgen.media.video import ENDINGS, Clip
-from dgen.media.write import FORMATS
 from dgen.misprocessing import chains_left_over, ending_of, models_not_here, wrong_processors
 from dgen.options.animation import WITH_SOUND
 from dgen.plan.bind import Bound, value_error

@@ -14,7 +14,7 @@ from dgen.commands import CommandHost
 from dgen.diagnostic import DgenError, Diagnostic, fail
 from dgen.events import FileSaved
 from dgen.lang.format import quote
-from dgen.media.write import publish
+from dgen.media.publish import publish
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.schema import BadValue
 from dgen.upscalers import UPSCALERS

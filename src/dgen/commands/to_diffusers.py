@@ -12,7 +12,7 @@ from dgen.events import FileSaved
 from dgen.families.indices import has_index
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import MODES, TXT2IMG
-from dgen.media.write import whole_folder
+from dgen.media.publish import whole_folder
 from dgen.options.request import Request
 from dgen.plan.bind import Bound
 from dgen.plan.resolve import Job, pipeline_of

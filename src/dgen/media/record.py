@@ -11,11 +11,11 @@ from subprocess import Popen
 from typing import TYPE_CHECKING
 
 from dgen.media import ffmpeg
+from dgen.media.encode import over_white
 from dgen.media.labels import in_stream, label
 from dgen.media.ledger import FULL
 from dgen.media.sound import Sound, add_sound, trouble_in
 from dgen.media.spool import Spool
-from dgen.media.write import over_white
 from dgen.options.animation import WITH_TRANSPARENCY
 from dgen.values.scalars import Size
 

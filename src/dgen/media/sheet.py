@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgen.media.write import FORMATS, Names, encode, make_folder, publish
+from dgen.media.encode import FORMATS, encode
+from dgen.media.publish import make_folder, publish
+from dgen.media.write import Names
 from dgen.schema import BadValue
 
 if TYPE_CHECKING:

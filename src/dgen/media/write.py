@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dgen.media.ledger import FULL, PART_PREFIX, PART_SUFFIX, Entry, Ledger
-from dgen.media.metadata import CONFIG, PARAMETERS, save_keywords
+from dgen.media.encode import encode
+from dgen.media.ledger import Entry, Ledger
+from dgen.media.metadata import CONFIG, PARAMETERS
+from dgen.media.publish import (
+    give_name,
+    new_part,
+    publish,
+    publish_text,
+    trouble,
+)
 from dgen.schema import BadValue
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
-_QUALITY = {"PNG": {}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95, "method": 4}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,30 +109,6 @@ class Written:
         return (self.image,) if self.config is None else (self.image, self.config)
 
 
-def make_folder(folder: Path) -> None:
-    """Make an output folder and prove that it can be written.
-
-    Raises:
-        BadValue: `unwritable-output` or `disk-full`.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (
-            contextlib.suppress(FileNotFoundError),  # swept by another process before it was removed here
-            tempfile.TemporaryFile(dir=folder, prefix=PART_PREFIX, suffix=PART_SUFFIX),
-        ):
-            pass
-    except OSError as error:
-        raise trouble(error, folder) from None
-
-
-def trouble(error: OSError, folder: Path) -> BadValue:
-    """Return the error for an output folder of which the system says that."""
-    if error.errno in FULL:
-        return BadValue(f"the disk of `{folder}` is full", code="disk-full")
-    return BadValue(f"the folder `{folder}` cannot be written: {error.strerror or error}", code="unwritable-output")
-
-
 class Names:
     """Gives every page of a process a name of its own, on disk and among those still being written."""
 
@@ -156,89 +134,6 @@ class Names:
         """Forget promises once the files are there, or will never be."""
         with self._lock:
             self._promised.difference_update(p for p in paths if p)
-
-
-def publish(path: Path, fill: Callable[[BinaryIO], None], *, replaces: bool = True) -> str:
-    """Write a file under a temporary name in its folder and rename it, so that it is whole or absent.
-
-    Return its sha256. Without `replaces` a FileExistsError is raised when another one is there, whoever wrote it.
-    """
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=PART_PREFIX, suffix=PART_SUFFIX)
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            fill(file)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        _give_name(part, path, replaces=replaces)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
-    return digest
-
-
-def _give_name(part: str, path: Path, *, replaces: bool) -> None:
-    os.chmod(part, 0o666 & ~_umask())
-    os.replace(part, path) if replaces else _move_beside(part, path)
-
-
-def new_part(folder: Path) -> Path:
-    """Make an empty file in a folder, for something that has its name once it is complete."""
-    handle, part = tempfile.mkstemp(dir=folder, prefix=PART_PREFIX, suffix=PART_SUFFIX)
-    os.close(handle)
-    return Path(part)
-
-
-def publish_text(path: Path, text: str) -> str:
-    """Write a text as `publish` writes a file, in the place of another; return its sha256."""
-    return publish(path, partial(_put, text))
-
-
-def _move_beside(part: str, path: Path) -> None:
-    """Give a file its name unless another file has it, which two processes cannot both find out by looking."""
-    if os.name == "nt":
-        os.rename(part, path)
-        return
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-        os.replace(part, path)
-    else:
-        os.unlink(part)
-
-
-@contextlib.contextmanager
-def whole_folder(folder: Path) -> Generator[Path]:
-    """Give a folder to fill that takes the place of `folder` once the block is over; it is whole or absent.
-
-    Raises:
-        BadValue: `unwritable-output` or `disk-full`.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".dgen-") as room:
-            part, old = Path(room) / "new", Path(room) / "old"
-            part.mkdir()
-            yield part
-            if folder.exists():
-                folder.rename(old)
-            part.rename(folder)
-    except OSError as error:
-        raise trouble(error, folder.parent) from None
-
-
-_ASKING = threading.Lock()  # two threads that ask at once would leave the process without a mask
-
-
-@cache
-def _umask() -> int:
-    with _ASKING:
-        mask = os.umask(0)
-        os.umask(mask)
-        return mask
 
 
 class WriterPool:
@@ -418,42 +313,5 @@ def _publish_own(page: Page, path: Path) -> str:
         return publish(path, page.fill, replaces=page.replaces)
     with page.film.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    _give_name(str(page.film), path, replaces=page.replaces)
+    give_name(str(page.film), path, replaces=page.replaces)
     return digest
-
-
-def _put(text: str, file: BinaryIO) -> None:
-    file.write(text.encode())
-
-
-def encode(image: Image, ending: str, texts: dict[str, str], file: BinaryIO) -> None:
-    """Write a picture in the format of a file ending; the same picture and texts give the same bytes.
-
-    What is no picture writes itself, as latents do.
-    """
-    if ending not in FORMATS:
-        image.write(file, ending, texts)  # type: ignore[attr-defined]
-        return
-    kind = FORMATS[ending]
-    if kind == "JPEG" and image.mode == "RGBA":  # which has no transparency
-        image = over_white(image)
-    image.save(file, format=kind, **_QUALITY[kind], **save_keywords(image, kind, texts))
-
-
-def over_white(image: Image) -> Image:
-    """Return a picture with transparency as it looks on white paper."""
-    from PIL import Image as Pictures
-
-    paper = Pictures.new("RGBA", image.size, "white")
-    return Pictures.alpha_composite(paper, image).convert("RGB")
-
-
-def grid(images: Sequence[Image], columns: int, rows: int) -> Image:
-    """Lay pictures out row by row; places that are left over stay black, or transparent as the pictures are."""
-    from PIL import Image as Pictures
-
-    width, height = images[0].size
-    sheet = Pictures.new(images[0].mode, (columns * width, rows * height))
-    for index, image in enumerate(images[: columns * rows]):
-        sheet.paste(image, (index % columns * width, index // columns * height))
-    return sheet
