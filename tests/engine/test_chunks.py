@@ -123,11 +123,98 @@ def test_frames_of_stable_video_diffusion_leave_its_vae_in_the_parts_that_are_as
         assert [i.tobytes() for i in films[0]] == [i.tobytes() for i in whole[0]]
 
 
-@pytest.mark.parametrize("kind", ["AutoencoderKLLTXVideo", "AutoencoderKLLTX2Video", "AutoencoderKLHunyuanVideo15"])
-def test_vae_whose_parts_would_be_others_stays_whole(kind: str) -> None:
+@pytest.mark.parametrize(("cells", "videos"), [(1, 1), (4, 1), (6, 1), (9, 1), (5, 2)])
+def test_hunyuan_15_remembers_what_its_frames_need(cells: int, videos: int) -> None:
+    import torch
+    from diffusers import AutoencoderKLHunyuanVideo15
+
+    torch.manual_seed(0)
+    vae = AutoencoderKLHunyuanVideo15(latent_channels=4, block_out_channels=(8,) * 5, layers_per_block=1).eval()
+    vae.use_slicing = videos > 1  # diffusers 0.42 decodes no two at once
+    latents = torch.randn(videos, 4, cells, 1, 2)
+    whole, films, left = taken(vae, lambda: vae.decode(latents).sample.permute(0, 2, 1, 3, 4))
+    assert [len(film) for film in films] == [cells * 4 - 3] * videos == [left.shape[1]] * videos
+    assert max(furthest(*pair) for pair in zip(films, whole, strict=True)) <= 1  # sums of another order round otherwise
+    assert len({film[-1].tobytes() for film in films}) == videos
+    assert left.shape[-2:] == (1, 1)
+
+
+def ltx_vae(kind: str) -> Any:
+    """A VAE of LTX-Video or LTX-2 of 32 pixels and eight frames a cell."""
     import diffusers
+    import torch
+    import toy_films
 
-    from dgen.engine.chunks import IN_CHUNKS, OF_PICTURES
+    torch.manual_seed(0)
+    if kind == "AutoencoderKLLTX2Video":
+        return toy_films._ltx2_vae().eval()
+    return diffusers.AutoencoderKLLTXVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1), patch_size=4,
+        spatio_temporal_scaling=(True, True, True, False), decoder_spatio_temporal_scaling=(True, True, True, False),
+    ).eval()  # fmt: skip
 
-    assert hasattr(diffusers, kind)
-    assert kind not in {*IN_CHUNKS, *OF_PICTURES}
+
+WIDE = {"tile_sample_min_height": 96, "tile_sample_stride_height": 64}
+LONG = {"tile_sample_min_num_frames": 80, "tile_sample_stride_num_frames": 56}
+
+
+@pytest.mark.parametrize("kind", ["AutoencoderKLLTXVideo", "AutoencoderKLLTX2Video"])
+@pytest.mark.parametrize(("cells", "side"), [(2, 2), (10, 2), (11, 2), (18, 2), (12, 4)])
+def test_ltx_decodes_in_parts_with_tiles_alone(kind: str, cells: int, side: int) -> None:
+    import torch
+
+    vae = ltx_vae(kind)
+    latents = torch.randn(1, 4, cells, side, 2)
+    _, films, _ = taken(vae, lambda: vae.decode(latents).sample.permute(0, 2, 1, 3, 4))
+    assert films == []
+    vae.enable_tiling(**WIDE, **LONG)
+    vae.use_framewise_decoding = True
+    with torch.inference_mode():
+        library = vae.decode(latents).sample.permute(0, 2, 1, 3, 4)
+    vae.use_framewise_decoding, vae.tile_sample_min_num_frames, vae.tile_sample_stride_num_frames = False, 16, 8
+    _, films, left = taken(vae, lambda: vae.decode(latents).sample.permute(0, 2, 1, 3, 4))
+    assert [i.tobytes() for i in films[0]] == [i.tobytes() for i in shown(library)[0]]
+    assert len(films[0]) == cells * 8 - 7 == left.shape[1]
+    settings = (vae.use_framewise_decoding, vae.tile_sample_min_num_frames, vae.tile_sample_stride_num_frames)
+    assert settings == (False, 16, 8)
+
+
+def shown(frames: Any) -> Any:
+    from dgen.engine.frames import films_of
+
+    return films_of((frames.float() * 0.5 + 0.5).clamp(0, 1))
+
+
+@pytest.mark.parametrize("cells", [4, 10])
+def test_hunyuan_decodes_in_parts_with_tiles_too(cells: int) -> None:
+    import torch
+    from diffusers import AutoencoderKLHunyuanVideo
+
+    torch.manual_seed(0)
+    vae = AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4
+    ).eval()
+    vae.enable_tiling(tile_sample_min_height=32, tile_sample_stride_height=24)
+    latents = torch.randn(1, 4, cells, 6, 2)
+    whole, films, left = taken(vae, lambda: vae.decode(latents).sample.permute(0, 2, 1, 3, 4))
+    assert [i.tobytes() for i in films[0]] == [i.tobytes() for i in whole[0]]
+    assert left.shape[-2:] == (1, 1)
+
+
+@pytest.mark.parametrize("cells", [6, 10, 14])
+def test_tiles_of_allegro_are_laid_together_as_they_are_decoded(cells: int) -> None:
+    import torch
+    from diffusers import AutoencoderKLAllegro
+
+    torch.manual_seed(0)
+    vae = AutoencoderKLAllegro(
+        block_out_channels=(4, 4, 4, 4), layers_per_block=1, norm_num_groups=2, sample_size=64
+    ).eval()
+    vae.kernel, vae.stride = (24, 64, 64), (16, 32, 32)
+    vae.use_tiling = True
+    latents = torch.randn(1, 4, cells, 12, 8)
+    whole, films, left = taken(vae, lambda: vae.decode(latents).sample)
+    assert len(films[0]) == cells * 4 == left.shape[1]
+    assert furthest(films[0], whole[0]) <= 1  # weights are multiplied in another order
+    assert left.shape[-2:] == (1, 1)
