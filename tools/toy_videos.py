@@ -175,13 +175,15 @@ def make_svd(folder: Path) -> Path:
 
 
 def word_tokenizer(text: str) -> Any:
-    """Make a tokenizer that knows the words of a text and those of the prompts of tests."""
+    """Make a tokenizer that knows the words and signs of a text, and the words of the prompts of tests."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = ["<pad>", "<unk>", *dict.fromkeys((*text.split(), *["a", "red", "circle", "blurry"]))]
+    apart = pre_tokenizers.Whitespace()
+    known = [piece for piece, _ in apart.pre_tokenize_str(text)]
+    words = ["<pad>", "<unk>", *dict.fromkeys((*known, *["a", "red", "circle", "blurry"]))]
     made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.pre_tokenizer = apart
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<unk>")
 
 

@@ -138,6 +138,23 @@ def toy_named(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
+def more_toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toys of the families that `every_toy` has none of."""
+    import toy_film_blocks
+    import toy_films
+    import toy_further
+    import toy_makers
+
+    made = tmp_path_factory.mktemp("more")
+    every = {**toy_further.FURTHER, **toy_makers.MAKERS, **toy_films.FILM_TOYS, **toy_film_blocks.FILM_BLOCKS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in every.items():
+            make(made / name)
+    return made
+
+
+@pytest.fixture(scope="session")
 def every_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a toy of every family that has one."""
     from published_names import PUBLISHED

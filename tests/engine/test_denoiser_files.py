@@ -29,7 +29,9 @@ def denoiser(toy: Path) -> Path | None:
 
 def test_families_and_modes_are_said_without_torch(every_toy: Path, tmp_path: Path) -> None:
     names = sorted(PUBLISHED)
-    files = [write_published(every_toy / n, n, tmp_path / f"{n}.safetensors", is_prefixed=True) for n in names]
+    files = [
+        write_published(every_toy / n, PUBLISHED[n], tmp_path / f"{n}.safetensors", is_prefixed=True) for n in names
+    ]
     program = (
         "import contextlib, io, json, sys\n"
         "from dgen.cli.main import main\n"
@@ -79,7 +81,7 @@ def test_published_file_draws_what_its_folder_draws(
         return pixels(made) or [image.tobytes() for image in made.films[0]]
 
     plain = render()
-    file = write_published(every_toy / name, name, tmp_path / "prefixed.safetensors", is_prefixed=True)
+    file = write_published(every_toy / name, PUBLISHED[name], tmp_path / "prefixed.safetensors", is_prefixed=True)
     assert render(transformer=TransformerUri(model=str(file))) == plain
     tensors = load_file(file)
     for tensor in tensors.values():
@@ -97,7 +99,7 @@ def test_published_names_are_those_that_diffusers_reads(every_toy: Path, tmp_pat
     from safetensors.torch import load_file
 
     cls = json.loads((every_toy / name / "transformer" / "config.json").read_text(encoding="utf-8"))["_class_name"]
-    file = write_published(every_toy / name, name, tmp_path / "model.safetensors")
+    file = write_published(every_toy / name, PUBLISHED[name], tmp_path / "model.safetensors")
     read = SINGLE_FILE_LOADABLE_CLASSES[cls]["checkpoint_mapping_fn"](checkpoint=load_file(file))
     wanted = load_file(every_toy / name / "transformer" / "diffusion_pytorch_model.safetensors")
     assert {key for key, value in read.items() if value is not None} == set(wanted)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from published_names import PUBLISHED, write_published
+from published_names import FIXED, FURTHER, PUBLISHED, write_published
 
 from dgen.families.checkpoints import DENOISERS
 from dgen.families.inspection import inspect_file, inspect_folder
@@ -29,6 +29,8 @@ PUBLISHED_AS: Mapping[str, tuple[str, str]] = {
     "kandinsky5-video-i2v": ("kandinsky5lite_i2v_5s.safetensors", "kandinsky5-video"),
     "marigold-depth": ("marigold-depth-v1-1.safetensors", "pix2pix"),
     "marigold-normals": ("marigold-normals-v1-1.safetensors", "pix2pix"),
+    "echo": ("echo_bf16.safetensors", "ltx2"),
+    "wan-animate-2-distilled": ("wan_animate_2_distilled_bf16.safetensors", "wan-animate-2"),
     "hunyuan-video-i2v": ("hunyuan_video_I2V_fp8.safetensors", "hunyuan-video"),
     "hunyuan-video-1.5-i2v": ("hunyuanvideo1.5_720p_i2v_fp16.safetensors", "hunyuan-video-1.5"),
 }
@@ -43,24 +45,19 @@ SHARED = {"ifs-img2img": "ifs"}
 
 
 @pytest.fixture(scope="module")
-def denoisers(every_toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def denoisers(every_toy: Path, more_toys: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The file with the denoiser of a toy of each family."""
     import toy_families
-    import toy_films
-    import toy_further
     import toy_guided
-    import toy_makers
     import toy_models
 
-    made = tmp_path_factory.mktemp("further")
-    more = {**toy_further.FURTHER, **toy_makers.MAKERS, **toy_films.FILM_TOYS}
+    made = tmp_path_factory.mktemp("others")
+    folders = {toy.name: toy for place in (every_toy, more_toys) for toy in place.iterdir() if toy.name in FAMILIES}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folders = {n: make(made / n) and made / n for n, make in more.items() if n in FAMILIES}
         folders["pix2pix"] = toy_models.make_sd(made / "pix2pix", in_channels=8)
         folders["s-cascade"] = toy_guided.make_cascade(made / "s-cascade")
         folders["sd3-pix2pix"] = toy_families.make_sd3_pix2pix(made / "sd3-pix2pix", channels=33)
-    folders |= {toy.name: toy for toy in every_toy.iterdir() if toy.name in FAMILIES}
     kinds = (*DENOISERS, "prior")
     return {n: next(f for k in kinds for f in sorted((toy / k).glob("*.safetensors"))) for n, toy in folders.items()}
 
@@ -102,12 +99,17 @@ def test_name_tells_a_family_from_the_one_with_the_same_tensors(
     assert (other.family.name, other.told_by) == (PUBLISHED_AS[name][1], "`--model-type`")
 
 
-@pytest.mark.parametrize("name", sorted(PUBLISHED))
-def test_published_names_tell_the_family(every_toy: Path, tmp_path: Path, name: str) -> None:
+CONVERTED = {**PUBLISHED, **FURTHER, **{name: how for name, (how, _) in FIXED.items()}}
+
+
+@pytest.mark.parametrize("name", sorted(CONVERTED))
+def test_published_names_tell_the_family(every_toy: Path, more_toys: Path, tmp_path: Path, name: str) -> None:
+    toy = next(place / name for place in (every_toy, more_toys) if (place / name).is_dir())
+    wanted = "wan" if name == "wan-image" else PUBLISHED_AS.get(name, (None, name))[1]
     for is_prefixed in (False, True):
-        file = write_published(every_toy / name, name, tmp_path / f"{is_prefixed}.safetensors", is_prefixed=is_prefixed)
-        facts = inspect_file(file)
-        assert facts.family.name == ("wan" if name == "wan-image" else name)
+        file = tmp_path / f"{is_prefixed}.safetensors"
+        facts = inspect_file(write_published(toy, CONVERTED[name], file, is_prefixed=is_prefixed))
+        assert facts.family.name == wanted
         assert facts.told_by.startswith("its tensors")
 
 

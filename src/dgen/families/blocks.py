@@ -9,6 +9,7 @@ from dgen.families.video import Video
 
 ANIMA = Family(
     name="anima",
+    checkpoint_keys=("x_embedder.proj.1.weight", "blocks.0.self_attn.q_proj.weight"),
     denoiser_keys=("patch_embed.proj.weight", "time_embed.t_embedder.linear_1.weight", "time_embed.norm.weight"),
     packs=False,
     label="Anima",
@@ -54,6 +55,8 @@ FLUX3_DISTILLED = _Flux3(
 
 ECHO = Video(
     name="echo",
+    like="ltx2",
+    named=("echo",),
     label="Echo",
     pipelines=dict.fromkeys((TXT2VID, IMG2VID), "EchoModularPipeline"),
     packs=False,
@@ -80,6 +83,8 @@ _WanAnimate2 = partial(
 
 WAN_ANIMATE_2 = _WanAnimate2(
     name="wan-animate-2",
+    checkpoint_keys=("head.modulation", "blocks.0.block.self_attn.q.weight"),
+    denoiser_keys=("head.modulation", "blocks.0.self_attn.to_q.weight"),
     label="Wan-Animate 2",
     pipelines={IMG2VID: "WanAnimate2ModularPipeline"},
     defaults={"num_frames": 81, "fps": 24.0, "guidance_scale": 3.0},
@@ -87,6 +92,8 @@ WAN_ANIMATE_2 = _WanAnimate2(
 
 WAN_ANIMATE_2_DISTILLED = _WanAnimate2(
     name="wan-animate-2-distilled",
+    like="wan-animate-2",
+    named=("distilled", "distill"),
     label="Wan-Animate 2, distilled",
     pipelines={IMG2VID: "WanAnimate2DistilledModularPipeline"},
     defaults={"num_frames": 81, "fps": 24.0, "guidance_scale": 1.0},

@@ -14,6 +14,9 @@ from dgen.families.rows import FAMILIES
 PREFIX = "model.diffusion_model."
 """What stands before the names of the denoiser's tensors in whole checkpoints, and in files for other programs."""
 
+_NETWORK = "net."
+"""And in files of Cosmos."""
+
 _FIRST_LAYERS = (
     "input_blocks.0.0.weight", "img_in.weight", "conv_in.weight", "x_embedder.weight", "patch_embedding.weight",
     "x_embedder.proj.weight", "pos_embed.proj.weight", "patch_embed.proj.weight", "img_in.proj.weight",
@@ -64,7 +67,8 @@ def is_own(family: Family, header: Mapping[str, Any]) -> bool:
 
 
 def _tensors(header: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(PREFIX): tensor for name, tensor in header.items() if name != "__metadata__"}
+    held = ((name, tensor) for name, tensor in header.items() if name != "__metadata__")
+    return {name.removeprefix(PREFIX).removeprefix(_NETWORK): tensor for name, tensor in held}
 
 
 def _chosen(equal: list[Family], names: Mapping[str, str], channels: int | None) -> tuple[Family, int | None, str]:
