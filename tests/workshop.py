@@ -62,6 +62,7 @@ def _models_of_blocks(folder: Path) -> None:
         "blocks-configured": {"_class_name": "ZImageModularPipeline"},
         "wan-animate": {"_class_name": "WanAnimate2ModularPipeline"},
         "echo": {"_class_name": "EchoModularPipeline"},
+        "minimax": {"_class_name": "MiniMaxH3ModularPipeline"},
     }
     for name, index in indices.items():
         (folder / name).mkdir()

@@ -50,10 +50,15 @@ def make_flux3(folder: Path, is_distilled: bool = False) -> Path:
     vae = flux2_parts(is_told=False)["vae"]
     saved(pipeline, folder, text_encoder=qwen3_vl(32), transformer=transformer, vae=vae)
     save_qwen_reader(folder / "tokenizer")
+    return with_reader(folder, "tokenizer")
+
+
+def with_reader(folder: Path, kind: str, **said: Any) -> Path:
+    """Name the processor of a Qwen model in the index of a model, which cannot be made here, and what else it says."""
     index = folder / "modular_model_index.json"
     named = ["transformers", "Qwen3VLProcessor"]
-    spec = {"pretrained_model_name_or_path": None, "subfolder": "tokenizer", "type_hint": named}
-    told = {**json.loads(index.read_text(encoding="utf-8")), "tokenizer": [*named, spec]}
+    spec = {"pretrained_model_name_or_path": None, "subfolder": kind, "type_hint": named}
+    told = {**json.loads(index.read_text(encoding="utf-8")), kind: [*named, spec], **said}
     index.write_text(json.dumps(told), encoding="utf-8")
     return folder
 

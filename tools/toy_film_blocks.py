@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from toy_blocks import saved
+from toy_blocks import saved, with_reader
 from toy_families import WIDTH as READ
 from toy_films import ltx2_parts
 from toy_models import seeded
+from toy_texts import WIDTH, qwen3_vl, qwen_tokenizer, save_qwen_reader
 from toy_today import stir
 from toy_videos import wan_parts
 
@@ -41,8 +43,45 @@ def make_wan_animate(folder: Path, pipeline: str = "WanAnimate2ModularPipeline")
     return saved(getattr(diffusers, pipeline)(), folder, **parts)
 
 
+def _minimax_transformer() -> Any:
+    from diffusers import MiniMaxH3Transformer3DModel
+
+    made = MiniMaxH3Transformer3DModel(
+        num_attention_heads=2, attention_head_dim=32, rope_freq_dim=4, hidden_size=32, num_layers=1,
+        num_refiner_layers=1, ffn_dim=32, in_channels=4, audio_in_channels=4, text_dim=WIDTH, freq_dim=32,
+        time_embed_hidden_dim=32, time_embed_dim=16,
+    )  # fmt: skip
+    stir(made)
+    return made
+
+
+def make_minimax(folder: Path) -> Path:
+    """Make a MiniMax-H3 model: of the layers of Qwen 3 VL it reads the fiftieth; pictures are seen 64 pixels wide."""
+    import diffusers
+
+    seeded(96)
+    vae = diffusers.AutoencoderKLMiniMaxH3(
+        latent_channels=4, block_out_channels=(4,) * 6, layers_per_block=1, norm_num_groups=2, decoder_num_layers=1,
+        decoder_num_attention_heads=1, decoder_attention_head_dim=32, decoder_num_register_tokens=1,
+        decoder_ffn_mult=1, latents_mean=(0.0,) * 4, latents_std=(1.0,) * 4,
+    )  # fmt: skip
+    audio_vae = diffusers.AutoencoderKLMiniMaxH3Audio(
+        encoder_dim=2, latent_dim=16, latent_channels=4, num_attention_heads=2, decoder_dim=128,
+        latents_mean=[0.0] * 4, latents_std=[1.0] * 4, resblock_kernel_sizes=(3,), resblock_dilation_sizes=((1,),),
+    )  # fmt: skip
+    schedulers = {"scheduler": 12.0, "audio_scheduler": 3.0}
+    saved(
+        diffusers.MiniMaxH3ModularPipeline(), folder, text_encoder=qwen3_vl(51), tokenizer=qwen_tokenizer(), vae=vae,
+        audio_vae=audio_vae, transformer=_minimax_transformer(), transformer_ref=_minimax_transformer(),
+        **{name: diffusers.MiniMaxH3Scheduler(shift) for name, shift in schedulers.items()},
+    )  # fmt: skip
+    save_qwen_reader(folder / "processor", 16)
+    return with_reader(folder, "processor", reference_image_short_edge=64)
+
+
 FILM_BLOCKS: dict[str, Callable[[Path], Path]] = {
     "echo": make_echo,
+    "minimax-h3": make_minimax,
     "wan-animate-2": make_wan_animate,
     "wan-animate-2-distilled": partial(make_wan_animate, pipeline="WanAnimate2DistilledModularPipeline"),
 }

@@ -19,11 +19,13 @@ from PIL import Image
 from toybench import Bench
 
 from dgen.diagnostic import Source, Word
+from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs, Result
-from dgen.events import Event, FileSaved, Printed
+from dgen.events import ComponentLoaded, Event, FileSaved, Printed
 from dgen.families.inspection import inspect_folder
 from dgen.media.metadata import read_config
 from dgen.media.video import Clip
+from dgen.options.attachments import LoraUri
 from dgen.options.request import Request
 from dgen.plan.resolve import resolve
 from dgen.planning import plan_script
@@ -108,6 +110,24 @@ WAN_ANIMATE = Cell(
     Inputs(picture(32), control_videos=(moving(5),)), of_wan(5), side=32, frames=5,
 )  # fmt: skip
 FEW = {"num_inference_steps": 2}
+MINIMAX = Cell(
+    "minimax-h3", "txt2vid", "MiniMaxH3ModularPipeline", {"num_inference_steps": 3, "fps": 24.0}, side=32, frames=124,
+    call=lambda: {"num_inference_steps": 3, "num_frames": 124},
+)  # fmt: skip
+
+
+def of_minimax(*references: Image.Image, **more: Any) -> Callable[[], dict[str, Any]]:
+    """What the documentation gives a call; pictures that it refers to are of a kind of their own."""
+
+    def call() -> dict[str, Any]:
+        from diffusers.modular_pipelines.minimax_h3 import MiniMaxH3ImageReference
+
+        seen = {"references": [MiniMaxH3ImageReference(image=each) for each in references]} if references else {}
+        return {**MINIMAX.call(), **seen, **more}
+
+    return call
+
+
 CELLS = (
     *CELLS,
     replace(WAN_ANIMATE, said={"image_seed": DANCE, **FEW}),
@@ -122,6 +142,24 @@ CELLS = (
     replace(
         WAN_ANIMATE, toy="wan-animate-2-distilled", pipeline="WanAnimate2DistilledModularPipeline",
         said={"image_seed": DANCE, **FEW, "prompt": Prompt("a red circle")}, call=of_wan(5, negative_prompt=None),
+    ),
+)  # fmt: skip
+
+
+CELLS = (
+    *CELLS,
+    MINIMAX,
+    replace(
+        MINIMAX, mode="img2vid", said={**MINIMAX.said, "image_seed": ImageSeed("seed")}, inputs=Inputs(picture(32)),
+        call=of_minimax(image=picture(32)),
+    ),
+    replace(
+        MINIMAX, mode="img2vid", said={**MINIMAX.said, "image_seed": ImageSeed("seed", last="end")},
+        inputs=Inputs(picture(32), last=picture(32, 1)), call=of_minimax(image=picture(32), last_image=picture(32, 1)),
+    ),
+    replace(
+        MINIMAX, said={**MINIMAX.said, "image_seed": ImageSeed(adapter=((REFERENCE, REFERENCE),))},
+        inputs=Inputs(adapters=((picture(32, 1), picture(48, 2)),)), call=of_minimax(picture(32, 1), picture(48, 2)),
     ),
 )  # fmt: skip
 
@@ -186,11 +224,15 @@ def plainly(model: Path, cell: Cell, seed: int = 7) -> dict[str, Any]:
     """Run the blocks of a modular pipeline as diffusers' documentation says."""
     import diffusers
     import torch
+    from transformers import Qwen3VLProcessor
 
     with warnings.catch_warnings(), uncompiled():
         warnings.simplefilter("ignore")
         pipe = getattr(diffusers, cell.pipeline)(pretrained_model_name_or_path=str(model))
-        pipe.load_components(pretrained_model_name_or_path=str(model))
+        names = [name for name in pipe.pretrained_component_names if name != "processor"]
+        pipe.load_components(names=names, pretrained_model_name_or_path=str(model))
+        if (model / "processor").is_dir():
+            pipe.update_components(processor=load_reader(Qwen3VLProcessor, model / "processor"))
         if cell.guidance is not None:
             pipe.update_components(guider=pipe.guider.new(guidance_scale=cell.guidance))
         given = {"prompt": "a red circle", "height": cell.side, "width": cell.side, "output_type": "pt", **cell.call()}
@@ -237,13 +279,36 @@ def test_videos_of_a_batch_are_those_of_the_seeds_that_follow(folder: Path, benc
         assert made.sounds[number].samples == heard(plain["audio"])
 
 
-@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "wan-animate-2-distilled"])
+@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "wan-animate-2-distilled", "minimax-h3"])
 def test_family_is_told_from_either_index(folder: Path, tmp_path: Path, name: str) -> None:
     text = (folder / name / INDEX).read_text(encoding="utf-8")
     (tmp_path / "model_index.json").write_text(text, encoding="utf-8")
     for place in (folder / name, tmp_path):
         facts = inspect_folder(place)
         assert (facts.family.name, facts.pipeline) == (name, json.loads(text)["_class_name"])
+
+
+def test_only_the_transformer_of_the_job_is_loaded(folder: Path) -> None:
+    bench = Bench()
+    job = job_of(bench, folder, MINIMAX)
+    bench.engine.render(job, Inputs(), lambda step, of: None)
+    assert "transformer_ref" not in (kinds := [event.kind for event in bench.of(ComponentLoaded)])
+    assert "transformer" in kinds
+    seed = ImageSeed(adapter=((REFERENCE,),))
+    referring = replace(job, request=replace(job.request, image_seed=seed))
+    bench.engine.render(referring, Inputs(adapters=((picture(32),),)), lambda step, of: None)
+    assert [event.kind for event in bench.of(ComponentLoaded)] == [*kinds, "transformer_ref"]
+
+
+@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "minimax-h3"])
+def test_lora_acts_on_a_video_of_blocks_and_leaves_no_trace(folder: Path, bench: Bench, name: str) -> None:
+    import toy_families
+
+    lora = LoraUri(model=str(toy_families.make_transformer_lora(folder / f"{name}-lora", folder / name)))
+    cell = next(cell for cell in CELLS if cell.toy == name)
+    jobs = [job_of(bench, folder, replace(cell, said={**cell.said, "loras": loras})) for loras in ((), (lora,), ())]
+    made = [frames(bench.engine.render(job, cell.inputs, lambda step, of: None)) for job in jobs]
+    assert made[0] == made[2] != made[1]
 
 
 class Runs:
@@ -281,6 +346,7 @@ def runs(shared: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 SAID = "--prompts 'a red circle' --seeds 7 --no-frames"
 SCRIPTS = {
     "echo": f"echo {SAID} --frames 9 --fps 12 --sigmas 1,0.5 --image-seeds 'a.png;adapter=a.png'",
+    "minimax-h3": f"minimax-h3 {SAID} --inference-steps 2 --output-size 32x32 --image-seeds 'adapter: a.png + a.png'",
     "wan-animate-2": f"wan-animate-2 {SAID} --inference-steps 1 --image-seeds 'a.png;32x32;control=b.gif'",
 }
 
@@ -315,6 +381,7 @@ def test_plan_of_a_model_of_blocks_imports_no_model_library(runs: Runs, name: st
     ("name", "size", "modes", "kinds"),
     [
         ("echo", "704x512", ["img2vid", "txt2vid"], {"connectors", "audio_vae", "vocoder", "transformer", "vae"}),
+        ("minimax-h3", "1344x768", ["img2vid", "txt2vid"], {"processor", "audio_scheduler", "transformer_ref", "vae"}),
         ("wan-animate-2", "640x800", ["img2vid"], {"image_encoder", "scheduler", "transformer", "vae"}),
         ("wan-animate-2-distilled", "640x800", ["img2vid"], {"image_encoder", "scheduler", "transformer", "vae"}),
     ],

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dgen.engine.adapters.layers import standing_in
-from dgen.families.modular import LEFT_OUT, inputs_of_blocks, parts_of_blocks
+from dgen.families.modular import LEFT_OUT, configs_of_blocks, inputs_of_blocks, parts_of_blocks
 
 OnStepEnd = Callable[[Any, int, Any, dict[str, Any]], Any]
 
@@ -29,11 +29,12 @@ def as_pipeline(modular: Any) -> Any:
     logging.getLogger("diffusers.modular_pipelines").setLevel(logging.CRITICAL)  # it logs what it raises
     loaders = [base for base in modular.__mro__ if base.__name__.endswith("LoaderMixin")]
     parts = [parameter.name for parameter in parts_of_blocks(modular.__name__)]
+    configs = configs_of_blocks(modular.__name__)
     named = {
         "__module__": modular.__module__,
         "__init__": _keep,
         "__call__": _call_of(modular.__name__),
-        "_get_signature_keys": classmethod(lambda cls, obj: (set(parts), set())),
+        "_get_signature_keys": classmethod(lambda cls, obj: (set(parts), set(configs))),
         "_modular": modular,
         "_config_file": ModularPipeline.config_name,
         "model_cpu_offload_seq": "->".join(part for part in _IN_TURN if part in parts),
@@ -50,14 +51,17 @@ def is_of_blocks(pipeline: Any) -> bool:
 
 
 _IN_TURN = (
-    "text_encoder", "text_conditioner", "connectors", "image_encoder", "transformer", "vae", "audio_vae", "vocoder",
+    "text_encoder", "text_conditioner", "connectors", "image_encoder", "transformer_ref", "transformer",
+    "vae", "audio_vae", "vocoder",
 )  # fmt: skip
 """The order in which parts are computed with."""
 
 
-def _keep(self: Any, **parts: Any) -> None:
-    """Keep the parts."""
-    self.register_modules(**parts)
+def _keep(self: Any, **given: Any) -> None:
+    """Keep the parts, and what the model says beside them."""
+    said = {name: given.pop(name) for name in configs_of_blocks(self._modular.__name__) if name in given}
+    self.register_modules(**given)
+    self.register_to_config(**said)
 
 
 def _steps(self: Any) -> int:
@@ -119,7 +123,8 @@ def _assembled(self: Any, guidance_scale: float | None = None) -> Any:
     _hush(blocks)
     made = self._modular(blocks)
     guided = {} if guidance_scale is None else {"guider": made.guider.new(guidance_scale=guidance_scale)}
-    made.update_components(**self.components, **guided)
+    said = {name: self.config[name] for name in configs_of_blocks(self._modular.__name__) if name in self.config}
+    made.update_components(**self.components, **guided, **said)
     return made
 
 
@@ -145,7 +150,7 @@ def _silent(blocks: Any) -> Generator[None]:
 def _uncompiled(self: Any) -> Generator[None]:
     """Let a transformer make its masks without a compiler on a CPU: it asks for one whatever the device is."""
     module = sys.modules[type(self.transformer).__module__]
-    if not hasattr(module, "create_block_mask") or self.transformer.device.type != "cpu":
+    if not hasattr(module, "create_block_mask") or self.device.type != "cpu":
         yield
         return
 

@@ -104,6 +104,14 @@ def in_wan_animate(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[st
     return {**found, "height": named["height"] + 1e-6}
 
 
+def in_minimax(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what kind the things are that are referred to: pictures."""
+    from diffusers.modular_pipelines.minimax_h3 import MiniMaxH3ImageReference
+
+    seen = named.get("references")
+    return dict(named) if seen is None else {**named, "references": [MiniMaxH3ImageReference(each) for each in seen]}
+
+
 def of_kandinsky5(pipeline: Any, made: Any) -> Any:
     """Return the pictures of Kandinsky 5."""
     return made.image

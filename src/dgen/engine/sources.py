@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from dgen.diagnostic import did_you_mean
 from dgen.engine.protocol import MODULES, EngineError
 from dgen.families.indices import Place, is_part
+from dgen.families.modular import MODULAR, configs_of_blocks
 from dgen.families.rows import CONTROLNET_UNION, Family
 from dgen.families.signatures import optional_components, parameters
 from dgen.fetch import shown
@@ -276,7 +277,7 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
         if kind in _STEERING:
             yield from _STEERING[kind](job.request, family_of(job))
             continue
-        if kind in left_out(job.request):
+        if kind in left_out(job.request) or kind in _idle(job):
             continue
         if kind in replaced:
             yield _named(replaced[kind], layout, parameter.annotation)
@@ -293,6 +294,12 @@ def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
             owner = layout.owner_of(kind, job.request.model)
             request = job.request if owner == job.request.model else replace(job.request, model=owner)
             yield placed_part(kind, classes, request, layout.places.get(kind, Place()))
+
+
+def _idle(job: Job) -> Iterable[str]:
+    """Return the parts that others stand in for, where pictures are referred to, or that stand in for others."""
+    seed, referring = job.request.image_seed, family_of(job).referring
+    return referring.values() if seed is not None and seed.adapter else referring.keys()
 
 
 def _named(part: Part, layout: Layout, annotation: str) -> Part:
@@ -373,4 +380,5 @@ def _other_vae(request: Request) -> Part:
 def options_of(job: Job, layout: Layout) -> dict[str, Any]:
     """Return what the model's index says to its pipeline besides parts, such as `force_zeros_for_empty_prompt`."""
     taken = {p.name for p in parameters(job.pipeline, "__init__", family_of(job).package)}
+    taken |= set(configs_of_blocks(job.pipeline)) if job.pipeline.endswith(MODULAR) else set[str]()
     return {k: v for k, v in layout.index.items() if k in taken and not is_part(v) and k[:1] != "_"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from dgen.families.family import IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, Family
-from dgen.families.video import Video
+from dgen.families.video import OF_PICTURES, Video
 
 ANIMA = Family(
     name="anima",
@@ -77,6 +77,7 @@ _WanAnimate2 = partial(
     default_height=800,
     frame_least=3,
     follows="driving_video",
+    lacks=(*OF_PICTURES, "loras", "lora_fuse_scale"),  # diffusers 0.42 asks its transformer for an `image_dim` first
     as_signed=("num_inference_steps",),
     prepares="dgen.engine.particular:in_wan_animate",
 )
@@ -99,4 +100,29 @@ WAN_ANIMATE_2_DISTILLED = _WanAnimate2(
     defaults={"num_frames": 81, "fps": 24.0, "guidance_scale": 1.0},
 )
 
-ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED)
+MINIMAX_H3 = Video(
+    name="minimax-h3",
+    label="MiniMax-H3",
+    denoiser_keys=("audio_proj_in.weight", "token_refiner.", "proj_in.weight"),
+    pipelines=dict.fromkeys((TXT2VID, IMG2VID), "MiniMaxH3ModularPipeline"),
+    packs=False,
+    multiple_of=32,
+    default_size=1344,
+    default_height=768,
+    frame_group=17,
+    frame_rest=5,
+    frame_least=124,
+    frame_most=345,
+    rate=24.0,
+    tiles=True,
+    ends="last_image",
+    references="references",
+    most_references=9,
+    referring={"transformer_ref": "transformer"},
+    sounds=True,
+    as_signed=(),
+    prepares="dgen.engine.particular:in_minimax",
+    defaults={"num_frames": 124, "fps": 24.0, "num_inference_steps": 50},
+)
+
+ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED, MINIMAX_H3)

@@ -138,12 +138,18 @@ class Family:
 
     frame_group: int = 1  # its videos have so many frames, or a multiple of that,
     frame_rest: int = 0  # and so many more,
-    frame_least: int = 1  # and at least so many
+    frame_least: int = 1  # and at least so many,
+    frame_most: int = 0  # and, unless this is 0, at most so many
+    rate: float | None = None  # the only number of frames a second that they have
     tiles: bool = False  # whether its VAE works in tiles alone
     one_size: bool = False  # whether a model makes nothing but its own size
     group_frames: int = 1  # how many frames each of those stands for that its models name
     fills: bool = False  # whether a video starts from one of which frames, and parts of frames, are to be made
     references: str = ""  # the keyword for pictures of what the video is to show, which stand as `adapter=` in a seed
+    most_references: int = 0  # how many of them there may be; 0: any number
+    referring: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Parts that stand in for others where there are such pictures -> those; a first frame goes without them then."""
+
     follows: str = ""  # the keyword for a video after which a picture moves, which stands as `control=` in its seed
     continues: bool = False  # whether a video goes on where its source ends, instead of showing it anew
     ends: str = ""  # the keyword for a picture that the video ends with

@@ -15,12 +15,16 @@ MODULAR = "ModularPipeline"
 LEFT_OUT: Mapping[str, tuple[str, ...]] = {"prompt_upsampler": ("boxes", "max_new_tokens")}
 """Blocks that are not run, since dgen has its own way for what they do, and what only they are given."""
 
-UNSAID = ("memory_audio_waveforms", "memory_audio_sample_rates", "driving_video_fps")
-"""Inputs that are sound, of which dgen reads none, or that change how many frames come out."""
+UNSAID = (
+    "memory_audio_waveforms", "memory_audio_sample_rates", "driving_video_fps",
+    "normalized_references", "keyframes", "condition_latents", "audio_condition_latents",
+)  # fmt: skip
+"""Inputs that are sound, of which dgen reads none, that change how many frames come out, or that other blocks make."""
 
 _PART = re.compile(r"(\w+)\s+\(`(\w+)`\)")
 _INPUT = re.compile(r"^ *(\w+) \(`([^`]+)`(?:, (\*optional\*)(?:, defaults to ([^)]*))?)?\):$", re.MULTILINE)
 _MORE = (Parameter("callback_on_step_end", "Callable", "None"),)
+_CONFIG = re.compile(r"(\w+)\s+\(default:")
 _GUIDER = Parameter("guidance_scale", "float", "None")
 
 
@@ -30,6 +34,12 @@ def parts_of_blocks(pipeline: str) -> tuple[Parameter, ...]:
     made = _made_in(pipeline) - {"scheduler"}
     found = _PART.findall(_section(pipeline, "Components"))
     return tuple(Parameter(n, cls) for n, cls in found if n not in made and not n.startswith(tuple(LEFT_OUT)))
+
+
+@cache
+def configs_of_blocks(pipeline: str) -> tuple[str, ...]:
+    """List what the index of a modular model may say beside its parts."""
+    return tuple(_CONFIG.findall(_section(pipeline, "Configs")))
 
 
 @cache

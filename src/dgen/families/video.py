@@ -7,10 +7,12 @@ from functools import partial
 from dgen.families.distilled import LTX_DISTILLED
 from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, LAST_FRAME, SIGNED, TXT2VID, VID2VID, Family
 
-_OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
+OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
+"""Options that concern pictures, or animations that are made of pictures."""
+
 _PER_PROMPT = {"num_images_per_prompt": "num_videos_per_prompt"}
 Video = partial(
-    Family, capabilities=("video",), accelerated_dtype="bfloat16", lacks=_OF_PICTURES, multiple_of=16,
+    Family, capabilities=("video",), accelerated_dtype="bfloat16", lacks=OF_PICTURES, multiple_of=16,
     as_signed=SIGNED, keywords=_PER_PROMPT,
 )  # fmt: skip
 """A row of a family that makes videos."""
@@ -94,7 +96,7 @@ LTX = Video(
     ends="conditions",
     told="dgen.engine.conditions:of_ltx",
     untold="use_dynamic_shifting",
-    lacks=(*_OF_PICTURES, "strength"),
+    lacks=(*OF_PICTURES, "strength"),
     defaults={"num_frames": 161, "fps": 25.0},
 )
 
@@ -294,7 +296,7 @@ ANIMATEDIFF = Video(
     accelerated_dtype="float16",
     built_on=("sd",),
     joins={"motion_adapter": "unet"},
-    lacks=(*_OF_PICTURES, *_OF_UNETS),
+    lacks=(*OF_PICTURES, *_OF_UNETS),
     defaults={"num_frames": 16, "fps": 8.0},
 )
 
@@ -315,7 +317,7 @@ ANIMATEDIFF_SDXL = Video(
     accelerated_dtype="float16",
     built_on=("sdxl",),
     joins={"motion_adapter": "unet"},
-    lacks=(*_OF_PICTURES, *_OF_UNETS),
+    lacks=(*OF_PICTURES, *_OF_UNETS),
     defaults={"num_frames": 16, "fps": 8.0},
 )
 

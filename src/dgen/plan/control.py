@@ -183,6 +183,17 @@ def _unused(bound: Bound, index: int, seed: ImageSeed, family: Family) -> Iterat
             code="missing-option", message="adapter images need `--ip-adapters`", help="add `--ip-adapters`",
             span=_span(bound, index, [first]),
         )  # fmt: skip
+    count, most = sum(map(len, seed.adapter)), family.most_references
+    if most and count > most:
+        yield Diagnostic(
+            code="adapter-images", message=f"{family.label} refers to {most} pictures at most, found {count}",
+            span=_span(bound, index, [image.path for group in seed.adapter for image in group]),
+        )  # fmt: skip
+    if family.referring and seed.adapter and seed.image is not None:
+        yield Diagnostic(
+            code="adapter-images", message=f"{family.label} refers to pictures, or has a first frame, but not both",
+            span=_span(bound, index, [seed.adapter[0][0].path]), help="write them alone: `adapter: x.png`",
+        )  # fmt: skip
 
 
 def _modes(bound: Bound, nets: Sequence[ControlNetUri], family: Family) -> Iterator[Diagnostic]:

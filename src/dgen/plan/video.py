@@ -57,16 +57,19 @@ def mode_for(family: Family, mode: str, moves: bool) -> str:
 def near_frames(family: Family, count: int) -> tuple[int, ...]:
     """Return the numbers of frames next to a number that a family can make: the number alone when it can."""
     group, rest, least = family.frame_group, family.frame_rest, family.frame_least
+    most = family.frame_most or count + group
     below = (count - rest) // group * group + rest
-    if below == count >= least:
+    if below == count and least <= count <= most:
         return (count,)
-    return tuple(n for n in (below, below + group) if n >= least) or (least,)
+    return tuple(n for n in (below, below + group) if least <= n <= most) or (least if count < least else most,)
 
 
 def frame_rule(family: Family) -> str:
     """Say which numbers of frames a family can make, as `4k+1`."""
     if family.frame_group == 1:
         return f"at least {family.frame_least}"
+    if family.frame_most:
+        return f"{family.frame_least} to {family.frame_most}, in steps of {family.frame_group},"
     return f"{family.frame_group}k{family.frame_rest:+}" if family.frame_rest else f"{family.frame_group}k"
 
 
@@ -78,6 +81,12 @@ def video_mistakes(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Ite
         yield Diagnostic(
             code="bad-value", span=bound.span_of("num_frames"), help=f"try {' or '.join(f'`{n}`' for n in near)}",
             message=f"`--frames`: videos of {family.label} have {frame_rule(family)} frames, found `{said}`",
+        )  # fmt: skip
+    if family.rate is not None and bound.value("fps") not in (None, family.rate):
+        yield Diagnostic(
+            code="bad-value", span=bound.span_of("fps"), help="leave `--fps` out",
+            message=f"`--fps`: videos of {family.label} have {family.rate:g} frames a second, "
+            f"found `{bound.value('fps'):g}`",
         )  # fmt: skip
     if family.makes_video and bound.value("image_format") in TENSOR_FORMATS:
         yield Diagnostic(
