@@ -300,7 +300,7 @@ def test_only_the_transformer_of_the_job_is_loaded(folder: Path) -> None:
     assert [event.kind for event in bench.of(ComponentLoaded)] == [*kinds, "transformer_ref"]
 
 
-@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "minimax-h3"])
+@pytest.mark.parametrize("name", ["echo", "minimax-h3"])
 def test_lora_acts_on_a_video_of_blocks_and_leaves_no_trace(folder: Path, bench: Bench, name: str) -> None:
     import toy_families
 

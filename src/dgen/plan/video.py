@@ -65,12 +65,11 @@ def near_frames(family: Family, count: int) -> tuple[int, ...]:
 
 
 def frame_rule(family: Family) -> str:
-    """Say which numbers of frames a family can make, as `4k+1`."""
+    """Say which numbers of frames a family can make, as `4k+1` or `17k+5 (124 to 345)`."""
     if family.frame_group == 1:
         return f"at least {family.frame_least}"
-    if family.frame_most:
-        return f"{family.frame_least} to {family.frame_most}, in steps of {family.frame_group},"
-    return f"{family.frame_group}k{family.frame_rest:+}" if family.frame_rest else f"{family.frame_group}k"
+    found = f"{family.frame_group}k{family.frame_rest:+}" if family.frame_rest else f"{family.frame_group}k"
+    return found + (f" ({family.frame_least} to {family.frame_most})" if family.frame_most else "")
 
 
 def video_mistakes(bound: Bound, facts: ModelFacts, modes: Sequence[str]) -> Iterator[Diagnostic]:
