@@ -45,7 +45,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "retouching": BASE | {"engine", "media", "options", "plan"},
     "repainting": BASE | {"detectors", "processors"},
     "misprocessing": BASE | {"families", "media", "options", "plan", "processors"},
-    "darkroom": BASE | {"engine", "families", "media", "misprocessing", "options", "plan", "processors", "retouching"},
+    "developer": BASE | {"engine", "media", "misprocessing", "plan", "processors"},
+    "darkroom": BASE
+    | {"developer", "engine", "families", "media", "misprocessing", "options", "plan", "processors", "retouching"},
     "upscaling": BASE | {"engine", "options", "plan", "preflight", "registry", "upscalers"},
     "detailing": BASE
     | {"detectors", "engine", "families", "media", "options", "plan", "processors", "registry", "retouching"},
