@@ -164,9 +164,23 @@ def processor_page() -> str:
     return "".join(parts)
 
 
+_TOLD = """\
+The family of a model is found by looking into it, and `dgen model MODEL` says what decided. `--model-type` always wins.
+
+- A folder is told by the pipeline that its index names, or where that cannot be, by the channels of its denoiser.
+- A checkpoint file is told by the names and shapes of its tensors.
+- Families with the same tensors, such as FLUX.1 and FLUX.1 Kontext, are told apart by the index of `--model-config`,
+  by the file's metadata (`modelspec.architecture`, `modelspec.title`), and at last by words in the file's name, as in
+  `flux1-kontext-dev.safetensors`. A name never says what tensors contradict.
+- A distilled model is told by its settings or tensors, and where those say nothing, by its name; it takes the steps and
+  the guidance of its card.
+
+"""
+
+
 def family_page() -> str:
     """Return the page that lists the model families, their modes and what can be attached to their models."""
-    parts = ["# Model families\n\n" + GENERATED + "The family of a model is found by looking into it.\n\n"]
+    parts = ["# Model families\n\n" + GENERATED + _TOLD]
     parts.append("| Family | Models | Modes | What can be attached |\n|---|---|---|---|\n")
     for family in FAMILIES.values():
         label = family.label[0].upper() + family.label[1:]

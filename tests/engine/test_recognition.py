@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +11,12 @@ from pathlib import Path
 import pytest
 from published_names import FIXED, FURTHER, PUBLISHED, write_published
 
+from dgen.cli.main import main
+from dgen.engine.trace import TraceEngine
 from dgen.families.checkpoints import DENOISERS
 from dgen.families.inspection import inspect_file, inspect_folder
 from dgen.families.rows import FAMILIES
+from dgen.options.request import Request
 
 PUBLISHED_AS: Mapping[str, tuple[str, str]] = {
     "flux-fill": ("flux1-fill-dev.safetensors", "flux"),
@@ -62,6 +66,9 @@ def denoisers(every_toy: Path, more_toys: Path, tmp_path_factory: pytest.TempPat
     return {n: next(f for k in kinds for f in sorted((toy / k).glob("*.safetensors"))) for n, toy in folders.items()}
 
 
+MORE = {"sana": {"sana-sprint"}, "z-image": {"z-image-omni"}, "ifs": {"ifs-img2img"}}
+"""Further families that a file may be of: published ones without what tells them, and other uses of the same."""
+
 WITHOUT_A_FILE = {
     "ifs-img2img": "another way to use the models of `ifs`",
     "animatediff-sdxl": "published as a motion adapter alone, which `--motion-adapter` takes beside a model of `sdxl`",
@@ -83,7 +90,11 @@ def test_tensors_tell_every_family_or_the_one_that_they_are_those_of(
     plain = {name: PUBLISHED_AS[name][1] if name in PUBLISHED_AS else name for name in found}
     assert {name: facts.family.name for name, facts in found.items()} == plain
     assert all(facts.told_by.startswith("its tensors") for facts in found.values())
-    assert all(f"`{name}`" in found[name].told_by for name in PUBLISHED_AS)
+    alike = {plain: {n for n, (_, other) in PUBLISHED_AS.items() if other == plain} for plain in FAMILIES}
+    for name, facts in found.items():
+        told = set(re.findall("`(.*?)`", facts.told_by))
+        assert told <= alike[plain[name]] | MORE.get(plain[name], set())
+        assert name == plain[name] or name in told
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED_AS))
@@ -111,6 +122,42 @@ def test_published_names_tell_the_family(every_toy: Path, more_toys: Path, tmp_p
         facts = inspect_file(write_published(toy, CONVERTED[name], file, is_prefixed=is_prefixed))
         assert facts.family.name == wanted
         assert facts.told_by.startswith("its tensors")
+
+
+def test_index_of_the_configuration_says_which_of_them_a_file_is(
+    every_toy: Path, denoisers: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "x.safetensors").symlink_to(denoisers["flux-kontext"])
+
+    def told(name: str, **said: str) -> tuple[str, str]:
+        facts = TraceEngine().inspect(Request(model=str(tmp_path / name), **said))
+        return facts.family.name, facts.told_by
+
+    by_index = "the index of its `--model-config`"
+    assert told("x.safetensors", model_config=str(every_toy / "flux-kontext")) == ("flux-kontext", by_index)
+    assert told("x.safetensors", model_config=str(every_toy / "flux"))[0] == "flux"
+    (tmp_path / "edit.safetensors").symlink_to(denoisers["qwen-image-edit-plus"])
+    config = str(every_toy / "qwen-image-edit-plus")
+    assert told("edit.safetensors", model_config=config) == ("qwen-image-edit-plus", by_index)
+    assert told("edit.safetensors", model_config=str(every_toy / "qwen-image")) == (
+        "qwen-image-edit", "`edit` in its name",
+    )  # fmt: skip
+    assert told("edit.safetensors", model_config=config, model_type="qwen-image-edit-plus")[1] == "`--model-type`"
+
+
+def test_page_of_a_model_says_what_decided(
+    denoisers: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, lines in (
+        ("z_image_turbo.safetensors", [
+            "told by its tensors, which `z-image-omni` can have as well",
+            "distilled, told by `z-image-turbo` in its name: its defaults are those of its card",
+        ]),
+        ("z-image-omni.safetensors", ["told by `omni` in its name", "parts:"]),
+    ):  # fmt: skip
+        write_published(denoisers["z-image"].parent.parent, PUBLISHED["z-image"], tmp_path / name)
+        assert main(["model", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().out.splitlines()[1:3] == lines
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))

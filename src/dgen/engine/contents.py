@@ -52,10 +52,11 @@ def check_whole(models: Models, request: Request, facts: ModelFacts) -> None:
         raise EngineError(error.code, error.message, help=error.help) from None
     if kinds and kinds <= set(DENOISERS):
         (kind,) = kinds
-        name = layout.path.name
+        name, is_one = layout.path.name, kind in classes_of(facts.family)
         raise EngineError(
-            "bad-model", f"`{name}` holds nothing but the {kind} of a model of {facts.family.label}",
-            help=f"name a model, and the file beside it: `MODEL --{kind} {name}`",
+            "bad-model", f"`{name}` holds nothing but the {kind if is_one else 'denoiser'} of a model of "
+            f"{facts.family.label}",
+            help=f"name a model, and the file beside it: `MODEL --{kind} {name}`" if is_one else "name a whole model",
         )  # fmt: skip
 
 
