@@ -133,7 +133,7 @@ def make_hunyuan_video_15_i2v(folder: Path) -> Path:
     return folder
 
 
-def make_skyreels(folder: Path, sees_image: bool = False) -> Path:
+def make_skyreels(folder: Path, sees_image: bool = False, sees_end: bool = False) -> Path:
     """Make a SkyReels V2 model; one that starts from pictures sees them beside its latents, and through CLIP."""
     import diffusers
     from toy_families import WIDTH as READ
@@ -145,12 +145,27 @@ def make_skyreels(folder: Path, sees_image: bool = False) -> Path:
     parts["transformer"] = diffusers.SkyReelsV2Transformer3DModel(
         num_attention_heads=2, attention_head_dim=12, in_channels=36 if sees_image else 16, text_dim=READ, freq_dim=32,
         ffn_dim=32, num_layers=1, rope_max_seq_len=32, image_dim=READ if sees_image else None,
-        added_kv_proj_dim=24 if sees_image else None,
+        added_kv_proj_dim=24 if sees_image else None, pos_embed_seq_len=10 if sees_end else None,
     )  # fmt: skip
     if sees_image:
         parts |= {"image_encoder": eye["encoder"], "image_processor": eye["processor"]}
-    name = "SkyReelsV2ImageToVideoPipeline" if sees_image else "SkyReelsV2Pipeline"
-    getattr(diffusers, name)(**parts).save_pretrained(folder)
+    pipeline = diffusers.SkyReelsV2ImageToVideoPipeline if sees_image else diffusers.SkyReelsV2Pipeline
+    pipeline(**parts).save_pretrained(folder)
+    return folder
+
+
+def make_skyreels_df(folder: Path) -> Path:
+    """Make a SkyReels V2 model of diffusion forcing, which is told how fast its videos are."""
+    import diffusers
+    from toy_families import WIDTH as READ
+    from toy_videos import wan_parts
+
+    seeded(75)
+    transformer = diffusers.SkyReelsV2Transformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=16, text_dim=READ, freq_dim=32, ffn_dim=32,
+        num_layers=1, rope_max_seq_len=32, inject_sample_info=True,
+    )  # fmt: skip
+    diffusers.SkyReelsV2DiffusionForcingPipeline(**wan_parts() | {"transformer": transformer}).save_pretrained(folder)
     return folder
 
 
@@ -219,6 +234,8 @@ FILM_TOYS: dict[str, Callable[[Path], Path]] = {
     "hunyuan-video-1.5-i2v": make_hunyuan_video_15_i2v,
     "skyreels-v2": make_skyreels,
     "skyreels-v2-image": partial(make_skyreels, sees_image=True),
+    "skyreels-v2-ends": partial(make_skyreels, sees_image=True, sees_end=True),
+    "skyreels-v2-df": make_skyreels_df,
     "kandinsky5-video": make_kandinsky5_video,
     "kandinsky5-video-i2v": partial(make_kandinsky5_video, pipeline="Kandinsky5I2VPipeline"),
     "sana-video": make_sana_video,

@@ -26,6 +26,7 @@ PUBLISHED_AS: Mapping[str, tuple[str, str]] = {
     "pixart-alpha": ("PixArt-XL-2-512x512.safetensors", "pixart-sigma"),
     "chronoedit": ("chronoedit_14B_fp16.safetensors", "wan"),
     "skyreels-v2": ("Wan2_1-SkyReels-V2-T2V-14B-540P.safetensors", "wan"),
+    "skyreels-v2-df": ("Wan2_1-SkyReels-V2-DF-14B-540P.safetensors", "wan"),
     "longcat-image": ("longcat_image_bf16.safetensors", "bria"),
     "longcat-image-edit": ("longcat-image-edit-bf16.safetensors", "bria"),
     "dreamlite-mobile": ("DreamLite-Mobile.safetensors", "dreamlite"),

@@ -25,6 +25,7 @@ from dgen.options.submodels import MotionAdapterUri
 from dgen.plan.resolve import resolve
 from dgen.planning import plan_script
 from dgen.session import Session
+from dgen.values.extras import Extra
 from dgen.values.freeu import FreeU
 from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.prompt import Prompt
@@ -68,6 +69,10 @@ SANA = {**TEXT, "guidance_scale": 6.0, "clean_caption": False, "use_resolution_b
 MOTION = {"model_type": "animatediff", "motion_adapter": MotionAdapterUri(model="motion")}
 MOTION_XL = {**MOTION, "model_type": XL}
 STEERED = {**MOTION, "control_nets": (ControlNetUri(model="parts/edges"),), "image_seed": ImageSeed("video")}
+ENDING = {"image_seed": ImageSeed("seed", last="end")}
+FORCING = "SkyReelsV2ForcingPipeline"
+PARTS = (Extra("base_num_frames", "9"), Extra("overlap_history", "5"), Extra("causal_block_size", "1"))
+LONG = {**TEXT, "guidance_scale": 6.0, "fps": 12, "base_num_frames": 9, "overlap_history": 5}
 CELLS = (
     Cell("wan", "txt2vid", "WanPipeline", WAN),
     Cell("wan", "vid2vid", "WanVideoToVideoPipeline", {**WAN, "strength": 0.8}),
@@ -115,6 +120,11 @@ CELLS = (
     Cell("hunyuan-video-1.5-i2v", "img2vid", "HunyuanVideo15ImageToVideoPipeline", TEXT, side=32),
     Cell("skyreels-v2", "txt2vid", "SkyReelsV2Pipeline", {**TEXT, "guidance_scale": 6.0}),
     Cell("skyreels-v2-image", "img2vid", "SkyReelsV2ImageToVideoPipeline", WAN, family="skyreels-v2"),
+    Cell("skyreels-v2-ends", "img2vid", "SkyReelsV2ImageToVideoPipeline", WAN, ENDING, "skyreels-v2"),
+    Cell("skyreels-v2-df", "txt2vid", FORCING, {**TEXT, "guidance_scale": 6.0, "fps": 12}),
+    Cell("skyreels-v2-df", "txt2vid", FORCING, LONG, {"call": PARTS}, frames=17),
+    Cell("skyreels-v2-df", "img2vid", f"{FORCING[:-8]}ImageToVideoPipeline", {**WAN, "fps": 12}),
+    Cell("skyreels-v2-df", "img2vid", f"{FORCING[:-8]}ImageToVideoPipeline", {**WAN, "fps": 12}, ENDING),
     Cell("kandinsky5-video", "txt2vid", "Kandinsky5T2VPipeline", {**TEXT, "guidance_scale": 5.0}),
     Cell("kandinsky5-video-i2v", "img2vid", "Kandinsky5I2VPipeline", {**TEXT, "guidance_scale": 5.0}),
     Cell("sana-video", "txt2vid", "SanaVideoPipeline", SANA, side=32),
@@ -224,7 +234,8 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
             from transformers import Qwen2VLProcessor
 
             parts["tokenizer"] = load_reader(Qwen2VLProcessor, folder / cell.toy / "tokenizer")
-        pipe = getattr(diffusers, cell.pipeline).from_pretrained(folder / cell.toy, **parts)
+        plainly = cell.pipeline.replace("Forcing", "DiffusionForcing")
+        pipe = getattr(diffusers, plainly).from_pretrained(folder / cell.toy, **parts)
         if "sdxl" in cell.toy:  # diffusers 0.42 leaves this part of the UNet at random
             unet = diffusers.UNet2DConditionModel.from_pretrained(folder / cell.toy / "unet")
             pipe.unet.add_embedding.load_state_dict(unet.add_embedding.state_dict())
@@ -304,6 +315,40 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(
     assert frames(made) == plain(folder, cell)
     assert len(made.films[0]) == cell.call.get("num_frames", cell.frames) == job.frames
     assert {image.size for image in made.films[0]} == {tuple(job.size)}
+
+
+def test_skyreels_goes_on_where_a_video_ends_in_as_many_parts_as_it_takes(folder: Path, bench: Bench) -> None:
+    said = {"num_frames": 17, "call": (Extra("base_num_frames", "9"), Extra("overlap_history", "5"))}
+    cell = Cell("skyreels-v2-df", "vid2vid", "SkyReelsV2ForcingVideoToVideoPipeline", said=said, frames=9)
+    job = job_of(bench, folder, replace(cell, call=TEXT))
+    made = frames(bench.engine.render(job, inputs(cell), lambda step, steps: None))
+    call = {"width": 16, "height": 16, "num_inference_steps": 2, "video": list(inputs(cell).video), **LONG}
+    import diffusers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        name = "SkyReelsV2DiffusionForcingVideoToVideoPipeline"
+        pipe = getattr(diffusers, name).from_pretrained(folder / "skyreels-v2-df")
+        plainly = called(pipe, {**call, "num_frames": 17})
+    assert (job.pipeline, job.frames, len(plainly)) == (cell.pipeline, 17, 9 + 17)  # the source comes first
+    assert made == plainly[9:]
+
+
+def test_block_of_frames_of_one_job_is_no_block_of_the_next(folder: Path, bench: Bench) -> None:
+    cell = Cell("skyreels-v2-df", "txt2vid", FORCING, TEXT, frames=13)
+    blocks = replace(cell, said={"call": (Extra("causal_block_size", "2"), Extra("ar_step", "1"))})
+    first, other, again = (
+        frames(bench.engine.render(job_of(bench, folder, each), Inputs(), lambda step, steps: None))
+        for each in (cell, blocks, cell)
+    )
+    assert first == again != other
+
+
+def test_long_video_of_skyreels_is_made_in_parts_by_itself(folder: Path, bench: Bench) -> None:
+    cell = Cell("skyreels-v2-df", "txt2vid", FORCING, TEXT, {"num_frames": 105})
+    job = job_of(bench, folder, cell)
+    (film,) = bench.engine.render(job, Inputs(), lambda step, steps: None).films
+    assert len(film) == 105
 
 
 def test_guidance_reaches_the_guider_of_a_model_and_leaves_no_trace_in_it(

@@ -338,6 +338,31 @@ SKYREELS_V2 = Video(
     defaults={"num_frames": 97, "fps": 24.0},
 )
 
+SKYREELS_V2_DF = Video(
+    name="skyreels-v2-df",
+    like="wan",
+    named=("skyreels-v2-df",),
+    label="SkyReels V2, diffusion forcing",
+    package="skyreels_v2",
+    pipelines={
+        TXT2VID: "SkyReelsV2ForcingPipeline",
+        IMG2VID: "SkyReelsV2ForcingImageToVideoPipeline",
+        VID2VID: "SkyReelsV2ForcingVideoToVideoPipeline",
+    },
+    also=(
+        "SkyReelsV2DiffusionForcingPipeline",
+        "SkyReelsV2DiffusionForcingImageToVideoPipeline",
+        "SkyReelsV2DiffusionForcingVideoToVideoPipeline",
+    ),
+    default_size=960,
+    default_height=544,
+    frame_group=4,
+    frame_rest=1,
+    continues=True,
+    ends="last_image",
+    defaults={"num_frames": 97, "fps": 24.0},
+)
+
 _Kandinsky5Video = partial(
     Video, package="kandinsky5", default_size=768, default_height=512, frame_group=4, frame_rest=1,
     defaults={"num_frames": 121, "fps": 24.0},
@@ -394,6 +419,7 @@ ROWS = (
     MOCHI,
     ALLEGRO,
     SKYREELS_V2,
+    SKYREELS_V2_DF,
     KANDINSKY5_VIDEO,
     KANDINSKY5_VIDEO_I2V,
     SANA_VIDEO,
