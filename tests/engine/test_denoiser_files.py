@@ -17,7 +17,7 @@ from dgen.engine.protocol import EngineError, Inputs
 from dgen.families.checkpoints import DENOISERS
 from dgen.families.definitions import read_from_files
 from dgen.options.request import Request
-from dgen.options.submodels import TransformerUri
+from dgen.options.submodels import TransformerUri, UnetUri
 from dgen.values.scalars import Size
 
 
@@ -119,8 +119,8 @@ def test_file_without_the_rest_of_its_model_is_told_where_it_belongs(
 
 
 SMALL: dict[str, Any] = {"output_size": Size(64, 64)}
-OWN = {"pixart-sigma": SMALL, "cogview4": SMALL, "allegro": {"num_frames": 24}}
-"""Toys whose transformers diffusers reads from folders alone."""
+OWN = {"kandinsky3": SMALL, "pixart-sigma": SMALL, "cogview4": SMALL, "allegro": {"num_frames": 24}}
+"""Toys whose denoisers diffusers reads from folders alone."""
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -137,18 +137,21 @@ def test_file_in_the_names_of_diffusers_needs_no_converter(
         )
         return pixels(made) or [image.tobytes() for image in made.films[0]]
 
-    own = denoiser(every_toy / name)
-    assert own is not None
+    def read(file: Path) -> list[bytes]:
+        kind = own.parent.name
+        return render(**{kind: {"unet": UnetUri, "transformer": TransformerUri}[kind](model=str(file))})
+
+    own = denoiser(every_toy / name) or every_toy
     (tmp_path / "own.safetensors").symlink_to(own)
     plain = render()
-    assert render(transformer=TransformerUri(model=str(tmp_path / "own.safetensors"))) == plain
+    assert read(tmp_path / "own.safetensors") == plain
     tensors = {key: value * -4 for key, value in load_file(own).items()}
     save_file(tensors, tmp_path / "other.safetensors")
-    assert render(transformer=TransformerUri(model=str(tmp_path / "other.safetensors"))) != plain
-    tensors.pop(next(key for key in tensors if "attn2.to_out" in key or "ff.net.2" in key))
+    assert read(tmp_path / "other.safetensors") != plain
+    tensors.pop(next(key for key in tensors if "to_out.0.weight" in key))
     save_file(tensors, tmp_path / "less.safetensors")
     with pytest.raises(EngineError, match="lacks 1 tensors of"):
-        render(transformer=TransformerUri(model=str(tmp_path / "less.safetensors")))
+        read(tmp_path / "less.safetensors")
 
 
 def test_every_family_takes_its_transformer_as_a_file_in_the_names_of_diffusers(

@@ -1,4 +1,4 @@
-"""Transformers in single files: in the names of diffusers, or in those that their authors gave, where it converts."""
+"""Denoisers in single files: in the names of diffusers, or in those that their authors gave, where it converts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def check(part: Part, path: Path, own: str, family: Family) -> None:
-    """Refuse a safetensors file that the transformer of a model, of the class `own`, cannot be read from.
+    """Refuse a safetensors file that the denoiser of a model, of the class `own`, cannot be read from.
 
     Raises:
         EngineError: `bad-weights`: it is another family's; `unsupported-option`: diffusers cannot convert it.
     """
     header = safetensors_header(path)
     found = recognise(header, {}).family
-    if found is not None and not is_like(family, header):
+    if part.kind == "transformer" and found is not None and not is_like(family, header):
         raise EngineError(
             "bad-weights", f"`{path.name}` holds a transformer of {found.label}, not of {family.label}",
             part.source.option, help="it was made for another family",

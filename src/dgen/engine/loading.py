@@ -20,6 +20,7 @@ from dgen.engine.protocol import EngineError
 from dgen.engine.quantizers import configuration
 from dgen.engine.sources import Part, Source
 from dgen.events import FileRead, Listener
+from dgen.families.checkpoints import DENOISERS
 from dgen.families.definitions import read_from_files
 
 
@@ -118,8 +119,10 @@ class Loader:
                 raise bad_weights(part, [path], error) from error
         described = _description(self.hub.index(base), part)
         try:
+            if described and part.kind in DENOISERS and part.class_name not in read_from_files():
+                return _as_folder(part, cls, path, described)
             if part.kind == "transformer":
-                return self._transformer(part, cls, path, described)
+                return denoiser_files.load(part, cls, path, described, _quantization(part, cls))
             with quiet():
                 return cls.from_single_file(
                     str(path), torch_dtype=torch_dtype(part.dtype), local_files_only=part.source.offline,
@@ -128,13 +131,12 @@ class Loader:
         except Exception as error:
             raise bad_weights(part, [path], error) from error
 
-    def _transformer(self, part: Part, cls: Any, path: Path, described: dict[str, Any]) -> Any:
-        if part.class_name in read_from_files() or not described:
-            return denoiser_files.load(part, cls, path, described, _quantization(part, cls))
-        return denoiser_files.as_folder(
-            path, Path(described["config"]) / described["subfolder"],
-            lambda folder, file: _module(cls, folder, [file], (part, None)),
-        )  # fmt: skip
+
+def _as_folder(part: Part, cls: Any, path: Path, described: dict[str, Any]) -> Any:
+    return denoiser_files.as_folder(
+        path, Path(described["config"]) / described["subfolder"],
+        lambda folder, file: _module(cls, folder, [file], (part, None)),
+    )  # fmt: skip
 
 
 def _class_of(part: Part) -> Any:

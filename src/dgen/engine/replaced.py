@@ -12,7 +12,7 @@ from dgen.engine.adapters.controlnet import read_config
 from dgen.engine.hub import Hub
 from dgen.engine.models import check_weights, part_folder
 from dgen.engine.protocol import EngineError
-from dgen.engine.sources import Layout, Part, Source, replaced_parts
+from dgen.engine.sources import Layout, Part, Source, plain_class, replaced_parts
 from dgen.engine.text_files import found_in, nowhere
 from dgen.engine.weights import check_files, is_safe_format
 from dgen.families.checkpoints import DENOISERS
@@ -72,8 +72,8 @@ def _check(hub: Hub, part: Part, layout: Layout, family: Family) -> None:
         if part.library == "transformers":
             _check_text_file(part, path, layout)
             return
-        if part.kind == "transformer" and is_safe_format(path) and is_part(own) and isinstance(own, list):
-            denoiser_files.check(part, path, str(own[1]), family)
+        if part.kind in DENOISERS and is_safe_format(path) and is_part(own) and isinstance(own, list):
+            denoiser_files.check(part, path, plain_class(str(own[1])), family)
         return
     folder = part_folder(path, part.kind)
     config = read_config(folder) if folder is not None else None

@@ -181,9 +181,9 @@ def _folder_of(model: str) -> str:
 
 
 def replaced_parts(request: Request) -> Iterator[Part]:
-    """Yield the denoiser and the text encoders that replace a model's own; its index tells a transformer's class."""
+    """Yield the denoiser and the text encoders that replace a model's own; its index tells the denoiser's class."""
     if request.unet is not None:
-        yield _replacing(request, request.unet, ("unet", "diffusers", "UNet2DConditionModel"), "unet", 0)
+        yield _replacing(request, request.unet, ("unet", "", ""), "unet", 0)
     if request.transformer is not None:
         yield _replacing(request, request.transformer, ("transformer", "", ""), "transformer", 0)
     kinds = ROWS["text_encoders"].parts
@@ -259,6 +259,9 @@ def _joined(job: Job, parts: list[Part]) -> Iterator[Part]:
 _PLAIN = ("UNet2DConditionModel",)
 """Classes of parts that something has to be put into."""
 
+_JOINED = "UNetMotionModel"
+"""And what they then are."""
+
 
 def _separate_parts(job: Job, layout: Layout) -> Iterator[Part]:
     package = family_of(job).package
@@ -308,7 +311,12 @@ def _named(part: Part, layout: Layout, annotation: str) -> Part:
         return part
     own = layout.index.get(part.kind)
     name = str(own[1]) if isinstance(own, list) and len(own) == 2 else annotation.partition("|")[0].strip()
-    return replace(part, library="diffusers", class_name=name)
+    return replace(part, library="diffusers", class_name=plain_class(name))
+
+
+def plain_class(name: str) -> str:
+    """Return the class of a part that comes from elsewhere in place of one: what is put into it comes apart."""
+    return _PLAIN[0] if name == _JOINED else name
 
 
 def placed_part(kind: str, classes: tuple[str, str], request: Request, place: Place) -> Part:
