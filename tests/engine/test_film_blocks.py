@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from toybench import Bench
+from toybench import Bench, as_modular
 
 from dgen.diagnostic import Source, Word
 from dgen.engine.processors import load_reader
@@ -309,6 +309,35 @@ def test_lora_acts_on_a_video_of_blocks_and_leaves_no_trace(folder: Path, bench:
     jobs = [job_of(bench, folder, replace(cell, said={**cell.said, "loras": loras})) for loras in ((), (lora,), ())]
     made = [frames(bench.engine.render(job, cell.inputs, lambda step, of: None)) for job in jobs]
     assert made[0] == made[2] != made[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "mode", "side", "count"),
+    [
+        ("ltx2", "LTX2ModularPipeline", "txt2vid", 64, 9),
+        ("hunyuan-video-1.5", "HunyuanVideo15ModularPipeline", "txt2vid", 32, 5),
+        ("hunyuan-video-1.5-i2v", "HunyuanVideo15ModularPipeline", "img2vid", 32, 5),
+    ],
+)
+def test_video_is_the_same_with_either_index(
+    tmp_path: Path, bench: Bench, name: str, pipeline: str, mode: str, side: int, count: int
+) -> None:
+    import toy_films
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = toy_films.FILM_TOYS[name](tmp_path / name)
+    seed = {"image_seed": ImageSeed("seed")} if mode == "img2vid" else {}
+    said = {"num_inference_steps": 1, "guidance_scale": 7.5 if "hunyuan" in name else 3.0, **seed}
+    cell = Cell(name, mode, "", said, side=side, frames=count)
+    inputs = Inputs(picture(side)) if seed else Inputs()
+    made: list[Any] = []
+    for change in (lambda: None, lambda: as_modular(model, pipeline, ("guider",))):
+        change()
+        job = job_of(Bench(), tmp_path, cell)
+        assert (job.family, job.mode) == (name, mode)
+        made.append(frames(Bench().engine.render(job, inputs, lambda step, of: None)))
+    assert made[0] == made[1]
 
 
 class Runs:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toybench import INPUTS, Bench, picture, pixels
+from toybench import INPUTS, Bench, as_modular, picture, pixels
 
 from dgen.cli.main import main
 from dgen.engine.processors import load_reader
@@ -104,20 +104,6 @@ def test_model_with_a_modular_index_alone_is_the_ordinary_model(folder: Path, sh
     assert not ordinary.exists()
 
 
-def as_modular(model: Path, pipeline: str, left_out: tuple[str, ...] = ()) -> Path:
-    """Give a model the index that its modular pipeline writes, in place of its own."""
-    path = model / "model_index.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
-    for kind, entry in told.items():
-        if isinstance(entry, list):
-            spec = {"pretrained_model_name_or_path": None, "subfolder": kind, "revision": None, "variant": None}
-            told[kind] = [*entry, {**spec, "type_hint": entry}]
-    kept = {kind: entry for kind, entry in told.items() if kind not in left_out}
-    (model / INDEX).write_text(json.dumps({**kept, "_class_name": pipeline}), encoding="utf-8")
-    path.unlink()
-    return model
-
-
 @pytest.mark.parametrize(
     ("name", "pipeline", "left_out", "mode", "said"),
     [
@@ -150,7 +136,8 @@ def test_model_is_the_same_with_either_index(
         ("Flux2ModularPipeline", "flux2"), ("QwenImageEditPlusModularPipeline", "qwen-image-edit-plus"),
         ("QwenImageLayeredModularPipeline", "qwen-image-layered"), ("WanModularPipeline", "wan"),
         ("Wan22Image2VideoModularPipeline", "wan"), ("Wan22VaceModularPipeline", "wan-vace"),
-        ("LTXModularPipeline", "ltx"), ("ErnieImageModularPipeline", "ernie-image"),
+        ("LTXModularPipeline", "ltx"), ("LTX2ModularPipeline", "ltx2"),
+        ("HunyuanVideo15ModularPipeline", "hunyuan-video-1.5"), ("ErnieImageModularPipeline", "ernie-image"),
         ("QwenImage21TurboModularPipeline", "qwen-image-21"), ("Ideogram4ModularPipeline", "ideogram4"),
     ],
 )  # fmt: skip

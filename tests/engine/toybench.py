@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dgen.darkroom import Darkroom
 from dgen.engine.protocol import Inputs, Result
 from dgen.engine.render import LocalEngine
 from dgen.events import Event
+from dgen.families.indices import MODULAR_INDEX
 from dgen.media.read import PictureFiles
 from dgen.options.request import Request
 from dgen.plan.resolve import Job, resolve
@@ -78,6 +80,20 @@ class Bench:
 def pixels(result: Result) -> list[bytes]:
     """The pixels of each picture."""
     return [i.tobytes() for i in result.images]
+
+
+def as_modular(model: Path, pipeline: str, left_out: tuple[str, ...] = ()) -> Path:
+    """Give a model the index that its modular pipeline writes, in place of its own."""
+    path = model / "model_index.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    for kind, entry in told.items():
+        if isinstance(entry, list):
+            spec = {"pretrained_model_name_or_path": None, "subfolder": kind, "revision": None, "variant": None}
+            told[kind] = [*entry, {**spec, "type_hint": entry}]
+    kept = {kind: entry for kind, entry in told.items() if kind not in left_out}
+    (model / MODULAR_INDEX).write_text(json.dumps({**kept, "_class_name": pipeline}), encoding="utf-8")
+    path.unlink()
+    return model
 
 
 def developed(bench: Bench, words: str | tuple[str, ...], image: Image.Image | None = None) -> np.ndarray:

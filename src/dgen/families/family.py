@@ -70,6 +70,9 @@ class Family:
     modular_says: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """Modular pipelines -> what the index of an ordinary model says for them."""
 
+    modular_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings of the transformers of its modular models, where those of several families name the same pipeline."""
+
     made: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict[str, tuple[str, Mapping[str, Any]]])
     """Parts that modular models need not bring -> their class in diffusers, and its settings."""
 

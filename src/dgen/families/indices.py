@@ -119,12 +119,14 @@ def _run_by(folder: Path, named: object) -> tuple[Family, str]:
     """Return the family that runs the models of a modular pipeline, and the pipeline that stands for it."""
     if not isinstance(named, str):
         raise BadValue(f"`{folder / MODULAR_INDEX}` names no pipeline class", code="bad-model")
-    family = next((f for f in FAMILIES.values() if named in (*f.modular, *f.pipelines.values())), None)
-    if family is None:
+    fitting = [f for f in FAMILIES.values() if named in (*f.modular, *f.pipelines.values())]
+    if not fitting:
         raise BadValue(
             f"`{folder.name}` is made for `{named}` of diffusers, which no family runs", code="bad-model",
             help="`dgen families` lists what can be run",
         )  # fmt: skip
+    told = read_json(folder / "transformer" / "config.json") or {}
+    family = next((f for f in fitting if f.modular_settings.items() <= told.items()), fitting[0])
     return family, family.modular.get(named, named)
 
 

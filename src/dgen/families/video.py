@@ -111,6 +111,7 @@ LTX2 = Video(
         "audio_scale_shift_table",
     ),
     label="LTX-2",
+    modular={"LTX2ModularPipeline": "LTX2Pipeline"},
     checkpoint_keys=("patchify_proj.weight", "audio_patchify_proj.weight"),
     package="ltx2",
     pipelines={
@@ -211,12 +212,15 @@ _HunyuanVideo15 = partial(
     adds=("guidance_scale",), as_signed=("num_inference_steps",),
     prepares="dgen.engine.particular:in_hunyuan_video_15",
     defaults={"num_frames": 121, "fps": 24.0, "guidance_scale": None},  # the model's own guider knows
+    made={"guider": ("ClassifierFreeGuidance", {"guidance_scale": 7.5})},
 )  # fmt: skip
 
 HUNYUAN_VIDEO_15 = _HunyuanVideo15(
     name="hunyuan-video-1.5",
     label="HunyuanVideo 1.5",
     pipelines={TXT2VID: "HunyuanVideo15Pipeline"},
+    modular={"HunyuanVideo15ModularPipeline": "HunyuanVideo15Pipeline"},
+    modular_settings={"task_type": "t2v"},
     checkpoint_keys=("txt_in.individual_token_refiner.", "byt5_in.", "vision_in."),
     denoiser_keys=(
         "context_embedder.token_refiner.",
@@ -232,6 +236,8 @@ HUNYUAN_VIDEO_15_I2V = _HunyuanVideo15(
     named=("i2v",),
     label="HunyuanVideo 1.5 I2V",
     pipelines={IMG2VID: "HunyuanVideo15ImageToVideoPipeline"},
+    modular={"HunyuanVideo15ModularPipeline": "HunyuanVideo15ImageToVideoPipeline"},
+    modular_settings={"task_type": "i2v"},
 )
 
 MOCHI = Video(
