@@ -228,8 +228,31 @@ def make_chronoedit(folder: Path) -> Path:
     return folder
 
 
+def make_helios(folder: Path, pipeline: str = "HeliosPipeline", is_distilled: bool = False) -> Path:
+    """Make a Helios model, which makes 33 frames after another; one of a pyramid begins each part small."""
+    import diffusers
+    from toy_families import WIDTH as READ
+    from toy_videos import wan_parts
+
+    seeded(97)
+    transformer = diffusers.HeliosTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, text_dim=READ, freq_dim=32, ffn_dim=32, num_layers=1,
+        rope_dim=(4, 4, 4),
+    )  # fmt: skip
+    stir(transformer)
+    stages = {"gamma": 0.3} if "Pyramid" in pipeline else {"stages": 1, "stage_range": [0, 1]}
+    scheduler = (diffusers.HeliosDMDScheduler if is_distilled else diffusers.HeliosScheduler)(**stages)
+    parts = wan_parts() | {"transformer": transformer, "scheduler": scheduler}
+    said = {"is_distilled": True} if is_distilled else {}
+    getattr(diffusers, pipeline)(**parts, **said).save_pretrained(folder)
+    return folder
+
+
 FILM_TOYS: dict[str, Callable[[Path], Path]] = {
     "ltx2": make_ltx2,
+    "helios": make_helios,
+    "helios-pyramid": partial(make_helios, pipeline="HeliosPyramidPipeline"),
+    "helios-distilled": partial(make_helios, pipeline="HeliosPyramidPipeline", is_distilled=True),
     "hunyuan-video-1.5": make_hunyuan_video_15,
     "hunyuan-video-1.5-i2v": make_hunyuan_video_15_i2v,
     "skyreels-v2": make_skyreels,

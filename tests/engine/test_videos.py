@@ -73,7 +73,26 @@ ENDING = {"image_seed": ImageSeed("seed", last="end")}
 FORCING = "SkyReelsV2ForcingPipeline"
 PARTS = (Extra("base_num_frames", "9"), Extra("overlap_history", "5"), Extra("causal_block_size", "1"))
 LONG = {**TEXT, "guidance_scale": 6.0, "fps": 12, "base_num_frames": 9, "overlap_history": 5}
+PART = {"call": (Extra("num_latent_frames_per_chunk", "3"),)}  # of nine frames
+PYRAMID = {"call": (*PART["call"], Extra("pyramid_num_inference_steps_list", "1,1,1"))}
+HELIOS = {**TEXT, "guidance_scale": 5.0, "num_latent_frames_per_chunk": 3}
+STAGES = {**HELIOS, "pyramid_num_inference_steps_list": [1, 1, 1]}
+BEFORE = {"num_frames": 9}
 CELLS = (
+    Cell("helios", "txt2vid", "HeliosPipeline", HELIOS, PART, side=64, frames=17),
+    Cell("helios", "img2vid", "HeliosPipeline", HELIOS, PART, side=64, frames=9),
+    Cell("helios", "vid2vid", "HeliosPipeline", {**HELIOS, **BEFORE}, {**PART, **BEFORE}, side=64, frames=9),
+    Cell("helios-pyramid", "txt2vid", "HeliosPyramidPipeline", STAGES, PYRAMID, side=64, frames=9),
+    Cell(
+        "helios-distilled",
+        "txt2vid",
+        "HeliosPyramidPipeline",
+        {**STAGES, "guidance_scale": 1.0},
+        PYRAMID,
+        "helios-pyramid",
+        side=64,
+        frames=9,
+    ),
     Cell("wan", "txt2vid", "WanPipeline", WAN),
     Cell("wan", "vid2vid", "WanVideoToVideoPipeline", {**WAN, "strength": 0.8}),
     Cell("wan-image", "img2vid", "WanImageToVideoPipeline", WAN, family="wan"),
@@ -256,6 +275,8 @@ def plain(folder: Path, cell: Cell) -> list[bytes]:
         else:
             call |= {"image": given.image} if given.image is not None else {}
             call |= {"last_image": given.last} if given.last is not None else {}
+        if cell.pipeline == "HeliosPyramidPipeline":
+            del call["num_inference_steps"]
         if cell.toy == "sana-video":
             del call["num_frames"]
         if cell.toy == "hunyuan-video-1.5-i2v":  # it chooses the size, and is made for this one
@@ -406,6 +427,15 @@ SEVERAL = [cell for cell in CELLS if (cell.toy, cell.mode) in {
     ("wan-vace", "inpaint"), ("ltx", "img2vid"), ("ltx2", "vid2vid"), ("cogvideox", "txt2vid"), ("wan-ends", "img2vid"),
     ("animatediff", "vid2vid"), ("hunyuan-video-beside", "img2vid"),
 }]  # fmt: skip
+
+
+def test_frames_of_a_video_in_parts_are_as_many_as_asked_for(folder: Path, bench: Bench) -> None:
+    cell = next(cell for cell in CELLS if cell.toy == "helios")
+    job = job_of(bench, folder, replace(cell, frames=12))
+    told: list[tuple[int, int]] = []
+    made = bench.engine.render(job, Inputs(), lambda step, steps: told.append((step, steps)))
+    assert frames(made) == plain(folder, cell)[:12]
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 @pytest.mark.parametrize("cell", SEVERAL, ids=str)

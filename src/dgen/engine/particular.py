@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from dgen.engine.blocks import foretell
@@ -110,6 +112,28 @@ def in_minimax(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, A
 
     seen = named.get("references")
     return dict(named) if seen is None else {**named, "references": [MiniMaxH3ImageReference(each) for each in seen]}
+
+
+def in_helios(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for as many parts as hold the frames of the job, and count the steps of all of them together.
+
+    The pipeline leaves frames out at the end, until a multiple of what a latent cell stands for and one more are left.
+    """
+    ratio = pipeline.vae_scale_factor_temporal
+    cells = named.get("num_latent_frames_per_chunk", default_of(job.pipeline, "num_latent_frames_per_chunk", "helios"))
+    part, frames, parts = (int(cells) - 1) * ratio + 1, job.frames or 1, 1
+    while (parts * part - 1) // ratio * ratio + 1 < frames:
+        parts += 1
+    stages = named.get("pyramid_num_inference_steps_list") or default_of(
+        job.pipeline, "pyramid_num_inference_steps_list", "helios"
+    )
+    steps = sum(stages) if stages else job.request.num_inference_steps or 1
+    tell, calls, known = named["callback_on_step_end"], count(), SimpleNamespace(num_timesteps=steps * parts)
+
+    def onward(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        return tell(known, next(calls), timestep, values)
+
+    return {**named, "num_frames": parts * part, "callback_on_step_end": onward}
 
 
 def of_kandinsky5(pipeline: Any, made: Any) -> Any:

@@ -112,7 +112,8 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
     named = keywords(job, inputs, taken) | steps.keywords(taken, pipeline)
     named = prepared(pipeline, job, named | schedule(getattr(pipeline, "scheduler", None), job))
     try:
-        vae = getattr(pipeline, "vae", None) if job.frames is not None and not is_of_blocks(pipeline) else None
+        is_whole = job.frames is not None and not is_of_blocks(pipeline) and not family_of(job).parted
+        vae = getattr(pipeline, "vae", None) if is_whole else None
         with inference(leg.may_move, pipeline), torch.random.fork_rng(devices=[]), taken_from(vae, job.begun) as films:
             _seed_devices(seed)  # for schedulers that draw without the generator
             begun = weighted(pipeline, job, named | latents.starting(pipeline, job, inputs))
@@ -129,7 +130,7 @@ def call(pipeline: Any, job: Job, inputs: Inputs, on_step: OnStep, leg: Leg) -> 
         return Result((), latents=latents.finished(pipeline, job, shown(pipeline, job, made)))
     if job.frames is not None:
         sounds = sounds_of(pipeline, made) if family_of(job).sounds else ()
-        return Result((), films=_taken(films, made.frames), sounds=sounds)
+        return Result((), films=_taken(films, made.frames[:, : job.frames]), sounds=sounds)
     flagged = getattr(made, "nsfw_content_detected", getattr(made, "nsfw_detected", None)) or ()
     mode = "RGB" if job.request.layers is None else "RGBA"
     return Result(tuple(i.convert(mode) for i in shown(pipeline, job, made)), tuple(map(bool, flagged)))

@@ -27,6 +27,7 @@ class Distilled:
     size: int | None = None  # pixels each way that its checkpoint files are made for, where it is another size
 
 
+HELIOS_DISTILLED = Distilled(says={"": {"is_distilled": True}}, defaults={"guidance_scale": 1.0})
 SCHNELL = Distilled(
     says={"transformer": {"guidance_embeds": False}},
     lacks=("guidance_in.", "guidance_embedder."),

@@ -154,6 +154,7 @@ class Family:
     """Parts that stand in for others where there are such pictures -> those; a first frame goes without them then."""
 
     follows: str = ""  # the keyword for a video after which a picture moves, which stands as `control=` in its seed
+    parted: bool = False  # whether a video is made and decoded part after part, the last one longer than was asked
     continues: bool = False  # whether a video goes on where its source ends, instead of showing it anew
     ends: str = ""  # the keyword for a picture that the video ends with
     ends_seen: tuple[str, str] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.distilled import LTX_DISTILLED
+from dgen.families.distilled import HELIOS_DISTILLED, LTX_DISTILLED
 from dgen.families.family import CONTROLNET, IMG2VID, INPAINT, LAST_FRAME, SIGNED, TXT2VID, VID2VID, Family
 
 OF_PICTURES = ("batch_grid_size", "batch_jobs", "preview", "keep_audio")
@@ -131,6 +131,39 @@ LTX2 = Video(
     sounds=True,
     packages={IMG2VID: "av"},
     defaults={"num_frames": 121, "fps": 24.0},
+)
+
+_Helios = partial(
+    Video,
+    package="helios",
+    default_size=640,
+    default_height=384,
+    lacks=(*OF_PICTURES, "num_images_per_prompt"),  # what it starts from takes one generator
+    parted=True,
+    continues=True,
+    prepares="dgen.engine.particular:in_helios",
+    defaults={"num_frames": 129, "fps": 24.0},
+)
+
+HELIOS = _Helios(
+    name="helios",
+    label="Helios",
+    denoiser_keys=("patch_short.weight", "patch_mid.weight", "patch_long.weight"),
+    pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID), "HeliosPipeline"),
+    modular={"HeliosModularPipeline": "HeliosPipeline"},
+)
+HELIOS_PYRAMID = _Helios(
+    name="helios-pyramid",
+    label="Helios Pyramid",
+    distilled=(HELIOS_DISTILLED,),
+    pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID), "HeliosPyramidPipeline"),
+    modular=dict.fromkeys(
+        ("HeliosPyramidModularPipeline", "HeliosPyramidDistilledModularPipeline"), "HeliosPyramidPipeline"
+    ),
+    modular_says={
+        "HeliosPyramidModularPipeline": {"is_cfg_zero_star": True},
+        "HeliosPyramidDistilledModularPipeline": {"is_distilled": True},
+    },
 )
 
 COGVIDEOX = Video(
@@ -416,6 +449,8 @@ ROWS = (
     WAN_VACE,
     LTX,
     LTX2,
+    HELIOS,
+    HELIOS_PYRAMID,
     COGVIDEOX,
     SVD,
     HUNYUAN_VIDEO,
