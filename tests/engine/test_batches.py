@@ -56,6 +56,7 @@ SAID: dict[str, dict[str, Any]] = {
     "kandinsky22-img2img": OFTEN,
     "kandinsky3-img2img": OFTEN,
     "longcat-image": {"call": (Extra("enable_prompt_rewrite", "false"),)},
+    "glm-image": {"prompt": Prompt("a red circle")},
     "omnigen": {"prompt": Prompt("a red circle")},
     "ideogram4": {"max_sequence_length": 64},
     "qwen-image-21-img2img": {"call": (Extra("output_resolution", "64"),), **FEW},

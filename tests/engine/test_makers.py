@@ -13,9 +13,11 @@ from test_families import SIZE, Cell, plain
 from toybench import INPUTS, Bench, picture, pixels
 
 from dgen.engine.processors import load_reader
+from dgen.engine.protocol import Inputs
 from dgen.options.attachments import LoraUri
 from dgen.plan.resolve import made_size
 from dgen.values.extras import Extra
+from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
@@ -93,6 +95,39 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, shared_ben
     assert (job.family, job.pipeline) == (cell.toy.partition("@")[0], cell.pipeline)
     assert pixels(made) == plain(folder, replace(cell, mode="told"), **readers(folder / cell.toy))
     assert [image.size for image in made.images] == [tuple(made_size(job))]
+
+
+def glm_by_hand(bench: Bench, model: Path, images: list[Any]) -> bytes:
+    """Call diffusers' pipeline; its planner's maps, (n * 16, h, w), are told apart by the channels of the toy."""
+    import diffusers
+    import torch
+
+    parts = {
+        c.kind: c.value for c in bench.engine.store if c.kind in json.loads((model / "model_index.json").read_text())
+    }
+    pipe = diffusers.GlmImagePipeline(**parts)
+    pipe.set_progress_bar_config(disable=True)
+    planner = parts["vision_language_encoder"]
+    own = planner.get_image_tokens
+    planner.get_image_tokens = lambda maps, grids: own(maps.unflatten(0, (-1, 16)), grids)
+    try:
+        random = torch.Generator("cpu").manual_seed(7)
+        made = pipe(prompt="a red circle", image=images, num_inference_steps=2, generator=random, **SIZE)
+    finally:
+        del planner.get_image_tokens
+    return made.images[0].tobytes()
+
+
+def test_glm_image_looks_at_one_picture_or_several_together(folder: Path) -> None:
+    bench, model, other = Bench(), folder / "glm-image", picture().rotate(90)
+    drawn: list[bytes] = []
+    for batch, given in ((), [picture()]), (("seed",), [picture(), other]):
+        job = bench.job(model, "img2img", prompt=Prompt("a red circle"), image_seed=ImageSeed("seed", batch=batch))
+        inputs = Inputs(picture(), batch=tuple(given[1:]))
+        drawn += pixels(bench.engine.render(job, inputs, lambda step, of: None))
+        assert (job.pipeline, job.pictures) == ("GlmImageSeeingPipeline", 1)
+        assert drawn[-1] == glm_by_hand(bench, model, given)
+    assert drawn[0] != drawn[1]
 
 
 @pytest.mark.parametrize("toy", ["krea2", "ernie-image", "qwen-image-21", "bria-fibo", "ideogram4"])

@@ -126,9 +126,10 @@ GLM_IMAGE = _Family(
     denoiser_keys=("prior_token_embedding.weight", "image_projector.proj.weight"),
     label="GLM-Image",
     package="glm_image",
-    pipelines={TXT2IMG: "GlmImagePipeline"},  # with pictures, diffusers 0.42 and transformers 5 misunderstand another
+    pipelines={TXT2IMG: "GlmImagePipeline", IMG2IMG: "GlmImageSeeingPipeline"},
+    gathers=True,
     multiple_of=32,
-    singly=(TXT2IMG,),  # the plan of a picture is drawn once, from the first seed
+    singly=(TXT2IMG, IMG2IMG),  # the plan of a picture is drawn once, from the first seed
 )
 
 _WORDS = ("textual_inversions",)  # their base spells them out for CLIP's tokenizers alone
