@@ -102,9 +102,8 @@ def glm_by_hand(bench: Bench, model: Path, images: list[Any]) -> bytes:
     import diffusers
     import torch
 
-    parts = {
-        c.kind: c.value for c in bench.engine.store if c.kind in json.loads((model / "model_index.json").read_text())
-    }
+    told = json.loads((model / "model_index.json").read_text(encoding="utf-8"))
+    parts = {c.kind: c.value for c in bench.engine.store if c.kind in told}
     pipe = diffusers.GlmImagePipeline(**parts)
     pipe.set_progress_bar_config(disable=True)
     planner = parts["vision_language_encoder"]

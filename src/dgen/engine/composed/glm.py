@@ -1,4 +1,4 @@
-"""GLM-Image for pictures: diffusers 0.42 wants what its planner sees in them as rows, transformers 5 gives it as maps."""
+"""GLM-Image for pictures: diffusers 0.42 wants what its planner sees as rows, and transformers 5 gives it as maps."""
 
 from __future__ import annotations
 
