@@ -55,7 +55,7 @@ PAYLOADS = [
 ]
 """What is put where a picture holds text."""
 
-QUICK = "--seeds 1 --inference-steps 1 --output-size 64x64"
+QUICK = "--seeds 1 --inference-steps 1 --output-size 16x16"
 CONFIGS = [
     "\\exec touch pwned\n",
     "{{ 1 }}\n",
@@ -104,7 +104,7 @@ def graph(text: str, model: str) -> str:
         "1": {"class_type": "KSampler", "inputs": inputs},
         "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": model}},
         "3": {"class_type": "CLIPTextEncode", "inputs": {"text": text}},
-        "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64}},
+        "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 16, "height": 16}},
         text: {"class_type": text, "inputs": {}},
     })  # fmt: skip
 
@@ -112,13 +112,13 @@ def graph(text: str, model: str) -> str:
 PLACES: dict[str, Callable[[str], dict[str, str]]] = {
     "a prompt as it stands": lambda text: {"DgenerateConfig": f"toy --prompts {text} {QUICK}\n"},
     "a comment of a config": lambda text: {"DgenerateConfig": f"# {text}\ntoy --prompts x {QUICK}\n"},
-    "the prompt of A1111": lambda text: {"parameters": f"{text}\nSteps: 1, Seed: 1, Size: 64x64, Model: {text}"},
+    "the prompt of A1111": lambda text: {"parameters": f"{text}\nSteps: 1, Seed: 1, Size: 16x16, Model: {text}"},
     "a field of A1111": lambda text: {
-        "parameters": f"a\nSteps: 1, Seed: 1, Size: 64x64, {text[:30]}: {json.dumps(text)}"
+        "parameters": f"a\nSteps: 1, Seed: 1, Size: 16x16, {text[:30]}: {json.dumps(text)}"
     },
     "a graph": lambda text: {"prompt": graph(text, text)},
     "InvokeAI's metadata": lambda text: {"invokeai_metadata": json.dumps(
-        {"positive_prompt": text, "seed": 1, "steps": 1, "width": 64, "height": 64, "scheduler": text, text: text,
+        {"positive_prompt": text, "seed": 1, "steps": 1, "width": 16, "height": 16, "scheduler": text, text: text,
          "model": {"name": text}, "loras": [{"model": {"name": text}}]})},
 }  # fmt: skip
 

@@ -179,7 +179,8 @@ def statements(draw: st.DrawFn) -> str:
     """An invocation, with fixed seeds, that is quickly rendered."""
     words = ["toy", "--prompts", *draw(st.lists(st.sampled_from(["a", "'b c'"]), min_size=1, max_size=2))]
     words += ["--seeds", *map(str, draw(st.lists(st.integers(0, 2), min_size=1, max_size=2)))]
-    words += ["--inference-steps", "2", "-o", draw(st.sampled_from(["out", "out/deep", "other"]))]
+    words += ["--inference-steps", "2", "--output-size", "16x16"]
+    words += ["-o", draw(st.sampled_from(["out", "out/deep", "other"]))]
     if draw(st.booleans()):
         words += ["--image-seeds", draw(st.sampled_from(["seed.png", "{{ quote(last_images[-1:] or 'seed.png') }}"]))]
     if draw(st.booleans()):

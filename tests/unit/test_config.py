@@ -65,8 +65,9 @@ def is_round(row: Option) -> bool:
 @pytest.mark.parametrize("facts", [SD, SDXL], ids=["sd", "sdxl"])
 @pytest.mark.parametrize("name", [n for n, r in ROWS.items() if is_round(r)])
 @given(data=st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_config_of_every_option_reads_back(name: str, facts: ModelFacts, data: st.DataObject, tmp_path: Path) -> None:
+    """`test_schema` tries each kind of value oftener; here each option is tried."""
     row = ROWS[name]
     value = True if row.value is None else data.draw(values_of(row.value))
     if row.many:

@@ -281,4 +281,7 @@ def is_local(source: str) -> bool:
 
 def real_place(source: str) -> str:
     """Return where a model source of this machine leads, through links; any other one as it is."""
-    return os.path.realpath(os.path.expanduser(source)) if is_local(source) else source
+    try:
+        return os.path.realpath(os.path.expanduser(source)) if is_local(source) else source
+    except ValueError:  # there are characters that no path has
+        return source
