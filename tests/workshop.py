@@ -148,6 +148,9 @@ def _wider(lora: Path, target: Path) -> None:
 def _bad_models(folder: Path) -> None:
     (folder / "no-model").mkdir()
     (folder / "no-model" / "notes.txt").write_text("nothing here\n", encoding="utf-8")
+    (folder / "cosmos").mkdir()
+    cosmos = '{"_class_name": "Cosmos2TextToImagePipeline", "vae": ["diffusers", "AutoencoderKLWan"]}'
+    (folder / "cosmos" / "model_index.json").write_text(cosmos, encoding="utf-8")
     shutil.copytree(folder / "toy", folder / "no-unet", ignore=shutil.ignore_patterns("unet"))
     shutil.copytree(folder / "toy", folder / "no-weights", ignore=shutil.ignore_patterns("diffusion_*"))
     weights = Path("unet") / "diffusion_pytorch_model.safetensors"

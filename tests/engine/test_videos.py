@@ -17,6 +17,7 @@ from dgen.diagnostic import DgenError, Source, Word
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs, Result
 from dgen.events import Event, FileSaved, JobKept
+from dgen.families.rows import FAMILIES
 from dgen.media.metadata import read_config
 from dgen.media.video import Clip, clip_of
 from dgen.options.attachments import ControlNetUri, ImageEncoderUri, IpAdapterUri, LoraUri
@@ -83,6 +84,16 @@ CELLS = (
     Cell("helios", "img2vid", "HeliosPipeline", HELIOS, PART, side=64, frames=9),
     Cell("helios", "vid2vid", "HeliosPipeline", {**HELIOS, **BEFORE}, {**PART, **BEFORE}, side=64, frames=9),
     Cell("helios-pyramid", "txt2vid", "HeliosPyramidPipeline", STAGES, PYRAMID, side=64, frames=9),
+    Cell("helios-pyramid", "img2vid", "HeliosPyramidPipeline", STAGES, PYRAMID, side=64, frames=9),
+    Cell(
+        "helios-pyramid",
+        "vid2vid",
+        "HeliosPyramidPipeline",
+        {**STAGES, **BEFORE},
+        {**PYRAMID, **BEFORE},
+        side=64,
+        frames=9,
+    ),
     Cell(
         "helios-distilled",
         "txt2vid",
@@ -336,6 +347,19 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(
     assert frames(made) == plain(folder, cell)
     assert len(made.films[0]) == cell.call.get("num_frames", cell.frames) == job.frames
     assert {image.size for image in made.films[0]} == {tuple(job.size)}
+
+
+def test_every_mode_of_every_family_of_this_table_has_a_cell() -> None:
+    cells = {(cell.family or cell.toy, cell.mode) for cell in CELLS}
+    families = {name for name, _ in cells}
+    modes = {(name, mode) for name in families for mode in FAMILIES[name].pipelines}
+    assert modes - cells == {("skyreels-v2-df", "vid2vid")}  # the test below
+
+
+def test_every_family_that_makes_videos_is_named_by_a_test() -> None:
+    texts = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    named = {name for name, family in FAMILIES.items() if family.makes_video and f'"{name}"' in texts}
+    assert named == {name for name, family in FAMILIES.items() if family.makes_video}
 
 
 def test_skyreels_goes_on_where_a_video_ends_in_as_many_parts_as_it_takes(folder: Path, bench: Bench) -> None:

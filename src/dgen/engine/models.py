@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from dgen.engine.weights import check_files, no_weights, weights_of
 from dgen.families.indices import INDEX, Index, is_part, read_index
 from dgen.families.inspection import ModelFacts, inspect_file, inspect_folder, refiner_index
 from dgen.families.rows import Family, family_named, family_of_class
-from dgen.families.signatures import compatible_schedulers, scheduler_names
+from dgen.families.signatures import compatible_schedulers, parameters, scheduler_names
 from dgen.options.request import ROWS, Request
 from dgen.schema import BadValue
 from dgen.values.scalars import Size
@@ -95,9 +96,10 @@ class Models:
         """Check the weights that are on this machine, without loading them.
 
         Raises:
-            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `missing-file`.
+            EngineError: `bad-weights`, `unsafe-weights`, `bad-model`, `missing-file`, `missing-package`.
         """
         layout = self.layout(request)
+        _check_package(str(layout.index.get("_class_name")))
         if layout.path is not None and layout.is_file:
             check_files([layout.path])
         elif layout.path is not None:
@@ -169,6 +171,21 @@ def _check_parts(folder: Path, index: Any, request: Request) -> None:
         is_own = is_named and kind not in ASKED_BY and kind not in replaced
         if is_own and not any(word in str(entry[-1]) for word in _WITHOUT_WEIGHTS):
             check_weights(kind, source_of(request), folder / kind)
+
+
+_FROM_PACKAGES = {"CosmosSafetyChecker": "cosmos_guardrail"}
+"""Classes of parts that pipelines of diffusers make when they are given none -> the package that has them."""
+
+
+def _check_package(pipeline: str) -> None:
+    """Refuse a pipeline that makes itself a part from a package that is not installed."""
+    for parameter in parameters(pipeline, "__init__"):
+        package = _FROM_PACKAGES.get(parameter.annotation)
+        if package is not None and importlib.util.find_spec(package) is None:
+            raise EngineError(
+                "missing-package", f"{pipeline} has a safety checker, and does not run without: it needs `{package}`",
+                help=f"install it: `pip install {package}`; the licence of these models asks for it",
+            )  # fmt: skip
 
 
 _WITHOUT_WEIGHTS = ("Tokenizer", "Scheduler", "Processor", "Extractor", "Guidance")
