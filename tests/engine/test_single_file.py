@@ -86,6 +86,14 @@ def test_checkpoint_without_a_configuration_needs_the_hub(bench: Bench, toys: Pa
     )  # fmt: skip
 
 
+def test_configuration_of_a_turbo_file_is_that_of_turbo(bench: Bench, toys: Path, tmp_path: Path) -> None:
+    (tmp_path / "sd_xl_turbo_1.0_fp16.safetensors").symlink_to(toys / "sdxl.safetensors")
+    with pytest.raises(EngineError) as caught:
+        bench.render(tmp_path / "sd_xl_turbo_1.0_fp16.safetensors", offline_mode=True)
+    assert caught.value.code == "offline"
+    assert "`stabilityai/sdxl-turbo` is not on this machine" in caught.value.message
+
+
 def test_checkpoint_of_an_address_without_a_suffix_is_told_by_its_content(
     bench: Bench, toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def file_of(path: Path, family: str, more: tuple[str, ...], *, is_own: bool = Fa
         ("sdxl", "DreamShaperXL_Turbo", (), (30, 5.0), ""),
         ("sdxl", "x", ("time_embedding.cond_proj.weight",), (4, 8.0), "its tensors"),
         ("sd", "sd-turbo", (), (1, 0.0), "`sd-turbo` in its name"),
+        ("sd", "sd-turbo", ("model.x.attn2.to_k.weight",), (30, 5.0), ""),  # of another width than that of SD Turbo
         ("sd3", "sd3.5_large_turbo", (), (4, 0.0), "`large-turbo` in its name"),
         ("sd3", "sd3.5_large", (), (30, 5.0), ""),
         ("z-image", "z_image_turbo_bf16", (), (9, 0.0), "`z-image-turbo` in its name"),

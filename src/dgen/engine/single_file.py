@@ -12,6 +12,7 @@ from dgen.engine.loading import Loader, bad_weights
 from dgen.engine.protocol import EngineError
 from dgen.engine.sources import Part, Source, config_source
 from dgen.families.indices import read_index
+from dgen.families.inspection import inspect_file
 from dgen.families.rows import Family
 from dgen.plan.resolve import Job, family_of
 
@@ -67,7 +68,8 @@ class SingleFile:
         if said is not None:
             return self.loader.hub.index(said)
         try:
-            return self.loader.hub.index(_inferred(self.path, part))
+            own = inspect_file(self.path, family_of(self.job), self.job.request.model).config
+            return self.loader.hub.index(_beside(part, own) if own else _inferred(self.path, part))
         except EngineError as error:
             raise EngineError(
                 error.code, f"the configuration of `{self.path.name}`: {error.message}",
@@ -88,6 +90,10 @@ def _inferred(path: Path, part: Part) -> Source:
 
     with quiet():
         repository = fetch_diffusers_config(load_single_file_checkpoint(str(path)))["pretrained_model_name_or_path"]
+    return _beside(part, repository)
+
+
+def _beside(part: Part, repository: str) -> Source:
     return Source(model=repository, option="model", token=part.source.token, offline=part.source.offline)
 
 

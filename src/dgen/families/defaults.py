@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dgen.families.distilled import SOMETHING, Distilled
 from dgen.families.family import Family
@@ -13,8 +13,17 @@ from dgen.families.indices import read_index, read_json
 from dgen.families.names import word_in
 
 
-def as_folder_says(family: Family, folder: Path, names: Mapping[str, str]) -> tuple[Family, str]:
-    """Return the row of a family with the defaults of a distilled model, and what tells that a folder is one.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The row of a family with the defaults of a distilled model, when it is one."""
+
+    family: Family
+    why: str = ""  # what tells it; "" when nothing does
+    config: str = ""  # the repository whose configuration its checkpoint files have; "" for that of the others
+
+
+def as_folder_says(family: Family, folder: Path, names: Mapping[str, str]) -> Told:
+    """Return the row of a family with the defaults of a distilled model, when a folder is one.
 
     `names` are the texts that name the model, by where they stand; they tell where no setting can.
     """
@@ -22,11 +31,12 @@ def as_folder_says(family: Family, folder: Path, names: Mapping[str, str]) -> tu
     return _told(family, (*told, *_by_name([each for each in family.distilled if not each.says], names)))
 
 
-def as_tensors_say(family: Family, held: Iterable[str], names: Mapping[str, str]) -> tuple[Family, str]:
-    """Return the row of a family with the defaults of a distilled model, and what tells that a file is one."""
-    every = tuple(held)
+def as_tensors_say(family: Family, header: Mapping[str, Any], names: Mapping[str, str]) -> Told:
+    """Return the row of a family with the defaults of a distilled model, when a checkpoint file is one."""
+    every, read = tuple(header), _read_by(header)
     told = ((each, "its tensors") for each in family.distilled if (each.lacks or each.holds) and _has(each, every))
-    unknown = [each for each in family.distilled if not (each.lacks or each.holds)]
+    open_ones = [each for each in family.distilled if not (each.lacks or each.holds)]
+    unknown = [each for each in open_ones if None in (each.reads, read) or each.reads == read]
     return _told(family, (*told, *_by_name(unknown, names)))
 
 
@@ -35,19 +45,27 @@ def _has(each: Distilled, held: tuple[str, ...]) -> bool:
     return not lacking and (having or not each.holds)
 
 
+def _read_by(header: Mapping[str, Any]) -> int | None:
+    """Return the width of the texts that a denoiser in a file reads; None when it cannot be told."""
+    name = next((name for name in header if name.endswith(".attn2.to_k.weight")), None)
+    found: object = None if name is None else header[name].get("shape")
+    side = cast("list[object]", found)[-1] if isinstance(found, list) and found else None
+    return side if isinstance(side, int) else None
+
+
 def _by_name(each: Iterable[Distilled], names: Mapping[str, str]) -> Iterator[tuple[Distilled, str]]:
     every = tuple(each)
     for place, text in names.items():
         yield from ((one, f"`{word}` in {place}") for one in every if (word := word_in(one.named, text)) is not None)
 
 
-def _told(family: Family, found: Iterable[tuple[Distilled, str]]) -> tuple[Family, str]:
+def _told(family: Family, found: Iterable[tuple[Distilled, str]]) -> Told:
     first, why = next(iter(found), (None, ""))
     if first is None:
-        return family, ""
+        return Told(family)
     signed = tuple(name for name in family.as_signed if name not in first.defaults)
     own = replace(family, defaults={**family.defaults, **first.defaults}, started=first.started, as_signed=signed)
-    return (own if first.size is None else replace(own, default_size=first.size)), why
+    return Told(own if first.size is None else replace(own, default_size=first.size), why, first.config)
 
 
 def _fits(each: Distilled, folder: Path) -> bool:

@@ -24,7 +24,9 @@ class Distilled:
     named: tuple[str, ...] = ()
     """Words in the names of its models, in lower case and joined by `-`, where nothing above tells it."""
 
+    reads: int | None = None  # the width of the texts that it reads, where a name alone could mislead
     size: int | None = None  # pixels each way that its checkpoint files are made for, where it is another size
+    config: str = ""  # the repository whose configuration its checkpoint files have, where it is another one
 
 
 HELIOS_DISTILLED = Distilled(says={"": {"is_distilled": True}}, defaults={"guidance_scale": 1.0})
@@ -65,10 +67,16 @@ SD_TURBO = Distilled(
         "unet": {"cross_attention_dim": 1024},
     },
     named=("sd-turbo",),
+    reads=1024,
+    config="stabilityai/sd-turbo",
     defaults={"num_inference_steps": 1, "guidance_scale": 0.0, "strength": 0.5},
     started={"num_inference_steps": 2},
 )  # fmt: skip
-SD35_TURBO = Distilled(named=("large-turbo",), defaults={"num_inference_steps": 4, "guidance_scale": 0.0})
+SD35_TURBO = Distilled(
+    named=("large-turbo",),
+    config="stabilityai/stable-diffusion-3.5-large-turbo",
+    defaults={"num_inference_steps": 4, "guidance_scale": 0.0},
+)
 HIDREAM_DISTILLED = (
     Distilled(named=("hidream-i1-dev",), defaults={"num_inference_steps": 28, "guidance_scale": 0.0}),
     Distilled(named=("hidream-i1-fast",), defaults={"num_inference_steps": 16, "guidance_scale": 0.0}),
@@ -80,6 +88,7 @@ SDXL_TURBO = Distilled(
         "unet": {"sample_size": 64},
     },
     named=("sdxl-turbo", "sd-xl-turbo"),
+    config="stabilityai/sdxl-turbo",
     size=512,
     defaults={"num_inference_steps": 1, "guidance_scale": 0.0, "strength": 0.5},
     started={"num_inference_steps": 2},

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from dgen.families.defaults import as_folder_says, as_tensors_say
+from dgen.families.defaults import Told, as_folder_says, as_tensors_say
 from dgen.families.indices import INDEX, is_part, read_index, read_json
 from dgen.families.names import names_of_file, names_of_folder
 from dgen.families.recognition import recognise
@@ -39,6 +39,7 @@ class ModelFacts:
     skips: int | None = None  # how many skip connections its UNet has; None when unknown
     told_by: str = ""  # what decided about the family; "" when nobody looked
     distilled_by: str = ""  # what tells that it was distilled; "" when nothing does
+    config: str = ""  # the repository with the configuration of a checkpoint file; "" for what its tensors tell
 
     def has_mode(self, mode: str) -> bool:
         """Whether the model's denoiser can run a mode of its family."""
@@ -63,17 +64,18 @@ def inspect_folder(folder: Path, wanted: Family | None = None, source: str = "")
     if not isinstance(pipeline, str):
         raise BadValue(f"`{folder / INDEX}` names no pipeline class", code="bad-model")
     own = family_of_model(pipeline, _denoiser(folder, family_of_class(pipeline))[1])
-    family, why = as_folder_says(wanted or own, folder, names_of_folder(source or str(folder), folder, index))
+    told = as_folder_says(wanted or own, folder, names_of_folder(source or str(folder), folder, index))
+    family = told.family
     by_index = "its index" if pipeline in own.classes else "the channels of its denoiser"
     parts = tuple(k for k, v in index.items() if is_part(v) and v[0] is not None and not k.startswith("_"))
     size, channels = _denoiser(folder, family)
-    if isinstance(told := index.get("default_sample_size"), int):
-        size = Size(told, told)  # PRX says it in pixels
+    if isinstance(side := index.get("default_sample_size"), int):
+        size = Size(side, side)  # PRX says it in pixels
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=size, parts=parts, denoiser_channels=channels,
         targets=_targets(index), default_frames=_frames(folder), ends=_ends(folder, family),
         skips=_skips(read_json(folder / "unet" / "config.json") or {}),
-        told_by=_SAID if wanted else by_index, distilled_by=why,
+        told_by=_SAID if wanted else by_index, distilled_by=told.why,
     )  # fmt: skip
 
 
@@ -98,12 +100,14 @@ def inspect_file(path: Path, wanted: Family | None = None, source: str = "") -> 
             f"the family of `{path.name}` cannot be told from the file", code="bad-model",
             help="say it with `--model-type`: " + ", ".join(f"`{n}`" for n in FAMILIES),
         )  # fmt: skip
-    family, why = as_tensors_say(family, header, names) if is_safe else (family, "")
+    told = as_tensors_say(family, header, names) if is_safe else Told(family)
+    family = told.family
     fitting = {mode for mode, fit in family.denoiser_channels.items() if channels in fit}
     pipeline = next((p for mode, p in family.pipelines.items() if mode in fitting), family.pipeline)
     return ModelFacts(
         family=family, pipeline=pipeline, default_size=Size(*family.usual_size),
-        denoiser_channels=channels if fitting else None, told_by=_SAID if wanted else found.told_by, distilled_by=why,
+        denoiser_channels=channels if fitting else None, told_by=_SAID if wanted else found.told_by,
+        distilled_by=told.why, config=told.config,
     )  # fmt: skip
 
 
