@@ -24,6 +24,21 @@ def make_echo(folder: Path) -> Path:
     return saved(EchoModularPipeline(), folder, **ltx2_parts())
 
 
+def make_ltx25(folder: Path) -> Path:
+    """Make an LTX-2.5 model: the parts of LTX-2, and what decodes by denoising."""
+    import diffusers
+
+    seeded(98)
+    decoder = diffusers.LTX2VideoDiffusionDecoderModel(
+        latent_channels=4, decoder_head_dim=8, decoder_stage_channels=(64, 32, 16, 16, 8),
+        decoder_stage_depths=(1,) * 5, decoder_t_emb_dim=16, decoder_stage5_kernel=(3, 3, 3),
+        decoder_stage_kernels=((1, 1, 1), (1, 1, 1), (3, 3, 3), (3, 3, 3)),
+    )  # fmt: skip
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05)
+    parts = ltx2_parts() | {"diffusion_decoder": decoder, "scheduler": scheduler}
+    return saved(diffusers.LTX25ModularPipeline(), folder, **parts)
+
+
 def make_wan_animate(folder: Path, pipeline: str = "WanAnimate2ModularPipeline") -> Path:
     """Make a Wan-Animate 2 model, which needs a CLIP image encoder of the width of the real one."""
     import diffusers
@@ -82,6 +97,7 @@ def make_minimax(folder: Path) -> Path:
 FILM_BLOCKS: dict[str, Callable[[Path], Path]] = {
     "echo": make_echo,
     "minimax-h3": make_minimax,
+    "ltx2.5": make_ltx25,
     "wan-animate-2": make_wan_animate,
     "wan-animate-2-distilled": partial(make_wan_animate, pipeline="WanAnimate2DistilledModularPipeline"),
 }

@@ -65,7 +65,7 @@ class Cell:
         return f"{self.toy}-{self.mode}-{'-'.join(self.said)}"
 
 
-TEXT = {"wan-animate-2": Prompt("a red circle", "blurry")}
+TEXT = dict.fromkeys(("wan-animate-2", "ltx2.5"), Prompt("a red circle", "blurry"))
 LEVELS = {"sigmas": Sigmas(levels=(1.0, 0.5))}
 REFERENCE = AdapterImage("x")
 
@@ -164,6 +164,41 @@ CELLS = (
 )  # fmt: skip
 
 
+def conditions(**known: Any) -> dict[str, Any]:
+    """What the documentation gives a call for parts of a video that are known: cells and what they show."""
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+    places = {"first": 0, "last": -1}
+    return {"conditions": [LTX2VideoCondition(frames=known[name], index=places[name]) for name in known]}
+
+
+def of_ltx(known: Callable[[], dict[str, Any]] = dict, count: int = 9) -> Callable[[], dict[str, Any]]:
+    plain = {"num_frames": count, "frame_rate": 12.0, "num_inference_steps": 2, "negative_prompt": "blurry"}
+    return lambda: {**plain, **known()}
+
+
+LTX25 = Cell("ltx2.5", "txt2vid", "LTX25ModularPipeline", FEW, call=of_ltx())
+WHOLE = tuple(picture(64, number) for number in range(9))
+CELLS = (
+    *CELLS,
+    LTX25,
+    replace(LTX25, said={**FEW, "guidance_scale": 2.0}, guidance=2.0),
+    replace(
+        LTX25, mode="img2vid", said={**FEW, "image_seed": ImageSeed("seed")}, inputs=Inputs(picture(64)),
+        call=of_ltx(lambda: {"image": picture(64)}),
+    ),
+    replace(
+        LTX25, mode="img2vid", said={**FEW, "image_seed": ImageSeed("seed", last="end")},
+        inputs=Inputs(picture(64), last=picture(64, 1)),
+        call=of_ltx(lambda: conditions(first=picture(64), last=picture(64, 1))),
+    ),
+    replace(
+        LTX25, mode="vid2vid", said={**FEW, "image_seed": ImageSeed("video"), "num_frames": 17}, frames=17,
+        inputs=Inputs(video=WHOLE), call=of_ltx(lambda: conditions(first=list(WHOLE)), 17),
+    ),
+)  # fmt: skip
+
+
 class Sources:
     """A picture, and a video of nine frames."""
 
@@ -229,7 +264,8 @@ def plainly(model: Path, cell: Cell, seed: int = 7) -> dict[str, Any]:
     with warnings.catch_warnings(), uncompiled():
         warnings.simplefilter("ignore")
         pipe = getattr(diffusers, cell.pipeline)(pretrained_model_name_or_path=str(model))
-        names = [name for name in pipe.pretrained_component_names if name != "processor"]
+        absent = ("processor", "prompt_enhancer", "duration_head")
+        names = [name for name in pipe.pretrained_component_names if name not in absent]
         pipe.load_components(names=names, pretrained_model_name_or_path=str(model))
         if (model / "processor").is_dir():
             pipe.update_components(processor=load_reader(Qwen3VLProcessor, model / "processor"))
@@ -279,7 +315,7 @@ def test_videos_of_a_batch_are_those_of_the_seeds_that_follow(folder: Path, benc
         assert made.sounds[number].samples == heard(plain["audio"])
 
 
-@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "wan-animate-2-distilled", "minimax-h3"])
+@pytest.mark.parametrize("name", ["echo", "wan-animate-2", "wan-animate-2-distilled", "minimax-h3", "ltx2.5"])
 def test_family_is_told_from_either_index(folder: Path, tmp_path: Path, name: str) -> None:
     text = (folder / name / INDEX).read_text(encoding="utf-8")
     (tmp_path / "model_index.json").write_text(text, encoding="utf-8")
@@ -300,7 +336,7 @@ def test_only_the_transformer_of_the_job_is_loaded(folder: Path) -> None:
     assert [event.kind for event in bench.of(ComponentLoaded)] == [*kinds, "transformer_ref"]
 
 
-@pytest.mark.parametrize("name", ["echo", "minimax-h3"])
+@pytest.mark.parametrize("name", ["echo", "minimax-h3", "ltx2.5"])
 def test_lora_acts_on_a_video_of_blocks_and_leaves_no_trace(folder: Path, bench: Bench, name: str) -> None:
     import toy_families
 
@@ -375,6 +411,7 @@ def runs(shared: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 SAID = "--prompts 'a red circle' --seeds 7 --no-frames"
 SCRIPTS = {
     "echo": f"echo {SAID} --frames 9 --fps 12 --sigmas 1,0.5 --image-seeds 'a.png;adapter=a.png'",
+    "ltx2.5": f"ltx2.5 {SAID} --frames 9 --fps 12 --inference-steps 1 --output-size 64x64",
     "minimax-h3": f"minimax-h3 {SAID} --inference-steps 2 --output-size 32x32 --image-seeds 'adapter: a.png + a.png'",
     "wan-animate-2": f"wan-animate-2 {SAID} --inference-steps 1 --image-seeds 'a.png;32x32;control=b.gif'",
 }
@@ -410,6 +447,7 @@ def test_plan_of_a_model_of_blocks_imports_no_model_library(runs: Runs, name: st
     ("name", "size", "modes", "kinds"),
     [
         ("echo", "704x512", ["img2vid", "txt2vid"], {"connectors", "audio_vae", "vocoder", "transformer", "vae"}),
+        ("ltx2.5", "768x512", ["img2vid", "txt2vid", "vid2vid"], {"diffusion_decoder", "audio_vae", "vocoder", "vae"}),
         ("minimax-h3", "1344x768", ["img2vid", "txt2vid"], {"processor", "audio_scheduler", "transformer_ref", "vae"}),
         ("wan-animate-2", "640x800", ["img2vid"], {"image_encoder", "scheduler", "transformer", "vae"}),
         ("wan-animate-2-distilled", "640x800", ["img2vid"], {"image_encoder", "scheduler", "transformer", "vae"}),

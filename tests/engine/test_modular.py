@@ -138,6 +138,7 @@ def test_model_is_the_same_with_either_index(
         ("Wan22Image2VideoModularPipeline", "wan"), ("Wan22VaceModularPipeline", "wan-vace"),
         ("LTXModularPipeline", "ltx"), ("LTX2ModularPipeline", "ltx2"),
         ("HunyuanVideo15ModularPipeline", "hunyuan-video-1.5"), ("HeliosModularPipeline", "helios"),
+        ("LTX25ModularPipeline", "ltx2.5"),
         ("HeliosPyramidModularPipeline", "helios-pyramid"),
         ("HeliosPyramidDistilledModularPipeline", "helios-pyramid"), ("ErnieImageModularPipeline", "ernie-image"),
         ("QwenImage21TurboModularPipeline", "qwen-image-21"), ("Ideogram4ModularPipeline", "ideogram4"),

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from functools import cache, partial, wraps
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,7 +52,7 @@ def is_of_blocks(pipeline: Any) -> bool:
 
 _IN_TURN = (
     "text_encoder", "text_conditioner", "connectors", "image_encoder", "transformer_ref", "transformer",
-    "vae", "audio_vae", "vocoder",
+    "vae", "diffusion_decoder", "audio_vae", "vocoder",
 )  # fmt: skip
 """The order in which parts are computed with."""
 
@@ -170,22 +170,26 @@ def _every(blocks: Any) -> Iterator[Any]:
 
 @contextmanager
 def _telling(self: Any, told: OnStepEnd | None) -> Generator[None]:
-    """Tell of each step of the scheduler, or each call of the transformer where there is none: blocks do not."""
+    """Tell of each step of the scheduler, or each call of the transformer where there is none: blocks do not.
 
-    def telling(original: Callable[..., Any]) -> Callable[..., Any]:
-        calls = count()
+    Some blocks step sound with a copy of the scheduler, which has to step as itself and is not told of.
+    """
+    holder, name = (self.scheduler, "step") if getattr(self, "scheduler", None) else (self.transformer, "forward")
+    own, calls = type(holder), count()
+    original = getattr(own, name)
 
-        def step(*given: Any, **more: Any) -> Any:
-            answer = original(*given, **more)
-            if told is not None:
-                told(self, next(calls), None, {})
-            return answer
+    @wraps(original)
+    def step(each: Any, *given: Any, **more: Any) -> Any:
+        answer = original(each, *given, **more)
+        if told is not None and each is holder:
+            told(self, next(calls), None, {})
+        return answer
 
-        return step
-
-    scheduler = getattr(self, "scheduler", None)
-    with standing_in(*((self.transformer, "forward") if scheduler is None else (scheduler, "step")), telling):
+    holder.__class__ = type(own.__name__, (own,), {"__module__": own.__module__, name: step})
+    try:
         yield
+    finally:
+        holder.__class__ = own
 
 
 def _save(self: Any, save_directory: Any, **named: Any) -> None:

@@ -27,3 +27,9 @@ def of_ltx2(job: Job, inputs: Inputs) -> dict[str, Any]:
     if inputs.last is not None:
         known.append(LTX2VideoCondition(frames=inputs.last, index=-1))
     return {"conditions": known}
+
+
+def of_ltx25(job: Job, inputs: Inputs) -> dict[str, Any]:
+    """Return the conditions of LTX-2.5, as those of LTX-2: a first picture alone is its image."""
+    is_known = inputs.video or inputs.last is not None
+    return {"image": None, **of_ltx2(job, inputs)} if is_known else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dgen.families.family import IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, Family
+from dgen.families.family import IMG2IMG, IMG2VID, TXT2IMG, TXT2VID, VID2VID, Family
 from dgen.families.video import OF_PICTURES, Video
 
 ANIMA = Family(
@@ -125,4 +125,23 @@ MINIMAX_H3 = Video(
     defaults={"num_frames": 124, "fps": 24.0, "num_inference_steps": 50},
 )
 
-ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED, MINIMAX_H3)
+LTX25 = Video(
+    name="ltx2.5",
+    label="LTX-2.5",
+    pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID), "LTX25ModularPipeline"),
+    packs=False,
+    multiple_of=32,
+    default_size=768,
+    default_height=512,
+    frame_group=8,
+    frame_rest=1,
+    continues=True,
+    ends="conditions",
+    told="dgen.engine.conditions:of_ltx25",
+    sounds=True,
+    packages={IMG2VID: "av"},
+    as_signed=(),
+    defaults={"num_frames": 121, "fps": 24.0, "num_inference_steps": 30, "guidance_scale": 3.0},
+)
+
+ROWS = (ANIMA, FLUX3, FLUX3_DISTILLED, ECHO, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED, MINIMAX_H3, LTX25)

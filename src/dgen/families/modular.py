@@ -12,12 +12,24 @@ from dgen.families.definitions import Parameter, classes_in, definition, tree
 MODULAR = "ModularPipeline"
 """How the names of such pipelines end."""
 
-LEFT_OUT: Mapping[str, tuple[str, ...]] = {"prompt_upsampler": ("boxes", "max_new_tokens")}
+LEFT_OUT: Mapping[str, tuple[str, ...]] = {
+    "prompt_upsampler": ("boxes", "max_new_tokens"),
+    "prompt_enhancer": (
+        "enable_prompt_enhancement", "system_prompt", "prompt_max_new_tokens", "prompt_enhancement_kwargs",
+        "prompt_enhancement_seed",
+    ),
+    "duration": ("min_seconds", "max_seconds"),
+}  # fmt: skip
 """Blocks that are not run, since dgen has its own way for what they do, and what only they are given."""
+
+_BESIDE = {"prompt_enhancer": "processor"}
+"""Parts of such blocks, and others that they alone use."""
 
 UNSAID = (
     "memory_audio_waveforms", "memory_audio_sample_rates", "driving_video_fps",
-    "normalized_references", "keyframes", "condition_latents", "audio_condition_latents",
+    "normalized_references", "keyframes", "condition_latents", "audio_condition_latents", "condition_strengths",
+    "condition_indices", "condition_pixel_frames", "reference_conditions", "reference_latents", "reference_coords",
+    "reference_token_counts", "reference_cross_mask", "conditioning_attention_mask",
 )  # fmt: skip
 """Inputs that are sound, of which dgen reads none, that change how many frames come out, or that other blocks make."""
 
@@ -33,6 +45,7 @@ def parts_of_blocks(pipeline: str) -> tuple[Parameter, ...]:
     """List the parts of a modular pipeline that a model brings: all but those that its blocks make themselves."""
     made = _made_in(pipeline) - {"scheduler"}
     found = _PART.findall(_section(pipeline, "Components"))
+    made |= {_BESIDE[n] for n, _ in found if n in _BESIDE}
     return tuple(Parameter(n, cls) for n, cls in found if n not in made and not n.startswith(tuple(LEFT_OUT)))
 
 
