@@ -145,7 +145,8 @@ class Runs:
     def run(self, model: str, said: str) -> bytes:
         prompt = "" if "--prompts" in said else "--prompts 'a red circle'"
         steps = 4 if said.startswith("--scheduler") else 3  # with 3, some schedulers fail
-        size = "--output-size 64x64" if model == "toy-flux" and "--control" not in said else ""
+        has_size = "--output-size" in said or ("--image-seeds" in said and "adapter:" not in said)
+        size = "" if has_size else "--output-size 32x32"
         text = f"{model} {prompt} --seeds 7 --inference-steps {steps} {size} {said}\n"
         self.session.run(Source("test", text))
         return self.pictures[-1]
