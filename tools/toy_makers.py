@@ -55,8 +55,8 @@ def make_longcat_image(folder: Path, pipeline: str, widths: tuple[int, ...] = (8
     return amended(folder, _class_name=pipeline, text_processor=["transformers", "Qwen2VLProcessor"])
 
 
-def make_ernie_image(folder: Path) -> Path:
-    """Make an ERNIE-Image model without a model that rewrites prompts."""
+def make_ernie_image(folder: Path, rewrites: bool = False) -> Path:
+    """Make an ERNIE-Image model; one that `rewrites` prompts has a language model for that."""
     from diffusers import ErnieImagePipeline, ErnieImageTransformer2DModel
 
     seeded(103)
@@ -67,9 +67,23 @@ def make_ernie_image(folder: Path) -> Path:
     stir(transformer)
     ErnieImagePipeline(
         transformer=transformer, vae=flux2_parts(is_told=False)["vae"], text_encoder=mistral(2, speaks=False),
-        tokenizer=qwen_tokenizer(), scheduler=_flow(),
+        tokenizer=qwen_tokenizer(), scheduler=_flow(), **(_ernie_writer() if rewrites else {}),
     ).save_pretrained(folder)  # fmt: skip
     return folder
+
+
+def _ernie_writer() -> dict[str, Any]:
+    """Make a language model that writes sixteen tokens, and its tokenizer."""
+    from transformers import Ministral3Config, Ministral3ForCausalLM
+
+    config = Ministral3Config(
+        vocab_size=512, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=512,
+    )  # fmt: skip
+    words = qwen_tokenizer()
+    words.model_max_length = 16
+    words.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}Output:"
+    return {"pe": Ministral3ForCausalLM(config), "pe_tokenizer": words}
 
 
 def make_krea2(folder: Path, is_distilled: bool = False) -> Path:
@@ -215,11 +229,13 @@ MAKERS: dict[str, Any] = {
     "longcat-image": partial(make_longcat_image, pipeline="LongCatImagePipeline"),
     "longcat-image-edit": partial(make_longcat_image, pipeline="LongCatImageEditPipeline", widths=(2,) * 4),
     "ernie-image": make_ernie_image,
+    "ernie-image@rewriting": partial(make_ernie_image, rewrites=True),
     "krea2": make_krea2,
     "krea2@distilled": partial(make_krea2, is_distilled=True),
     "nucleusmoe-image": make_nucleusmoe_image,
     "qwen-image-21": make_qwen_image_21,
     "bria-fibo": make_bria_fibo,
+    "bria-fibo-edit": lambda folder: amended(make_bria_fibo(folder), _class_name="BriaFiboEditPipeline"),
     "ideogram4": make_ideogram4,
     "glm-image": make_glm_image,
     "dreamlite": make_dreamlite,

@@ -28,6 +28,7 @@ TYPED = {"call": (Extra("enable_prompt_rewrite", "false"),)}
 STRONG, ALONE = {"guidance_scale": 3.0}, {"prompt": Prompt("a red circle")}
 SMALL, SMALLER = {"output_resolution": 64}, {"call": (Extra("output_resolution", "64"),)}
 SHORT, SHORTLY = {"prompt": "a red circle", "max_sequence_length": 64, **SIZE}, {**ALONE, "max_sequence_length": 64}
+PLAINLY = {"call": (Extra("use_pe", "false"),)}
 CELLS = (
     Cell("ovis-image", "txt2img", "OvisImagePipeline", {**SAID, **SIZE}),
     Cell("longcat-image", "txt2img", "LongCatImagePipeline", {**SAID, **SIZE, **AS_TYPED}, TYPED),
@@ -43,6 +44,12 @@ CELLS = (
     Cell("qwen-image-21", "img2img", "QwenImage21Pipeline", {**SAID, **SIZE, **SMALL, "image": picture()}, SMALLER),
     Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {**SAID, **SIZE}),
     Cell("bria-fibo", "txt2img", "BriaFiboPipeline", {"prompt": "a red circle", **SIZE}, ALONE),
+    Cell(
+        "bria-fibo-edit", "img2img", "BriaFiboEditPipeline",
+        {**SIZE, "prompt": '{"edit_instruction": "a red circle"}', "negative_prompt": "blurry", "image": picture()},
+    ),
+    Cell("ernie-image@rewriting", "txt2img", "ErnieImagePipeline", {**SAID, **SIZE}),
+    Cell("ernie-image@rewriting", "txt2img", "ErnieImagePipeline", {**SAID, **SIZE, "use_pe": False}, PLAINLY),
     Cell("glm-image", "txt2img", "GlmImagePipeline", {"prompt": "a red circle", **SIZE}, ALONE),
     Cell("dreamlite", "txt2img", "DreamLitePipeline", {**SAID, **SIZE}),
     Cell("dreamlite", "img2img", "DreamLitePipeline", {**SAID, **SIZE, "image": picture()}),
@@ -95,6 +102,18 @@ def test_mode_of_a_family_makes_what_a_plain_call_makes(folder: Path, shared_ben
     assert (job.family, job.pipeline) == (cell.toy.partition("@")[0], cell.pipeline)
     assert pixels(made) == plain(folder, replace(cell, mode="told"), **readers(folder / cell.toy))
     assert [image.size for image in made.images] == [tuple(made_size(job))]
+
+
+def test_instruction_may_be_written_as_the_model_reads_it(folder: Path, shared_bench: Bench) -> None:
+    said = ("make it blue", '{"edit_instruction": "make it blue"}', '"edit_instruction"')
+    made = [pixels(shared_bench.render(folder / "bria-fibo-edit", "img2img", prompt=Prompt(each))) for each in said]
+    assert made[0] == made[1] != made[2]
+
+
+def test_model_that_rewrites_prompts_draws_something_else(folder: Path, shared_bench: Bench) -> None:
+    said = {"output_size": Size(64, 64)}
+    model = folder / "ernie-image@rewriting"
+    assert pixels(shared_bench.render(model, **said)) != pixels(shared_bench.render(model, **said, **PLAINLY))
 
 
 def glm_by_hand(bench: Bench, model: Path, images: list[Any]) -> bytes:

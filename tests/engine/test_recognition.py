@@ -27,6 +27,7 @@ PUBLISHED_AS: Mapping[str, tuple[str, str]] = {
     "chronoedit": ("chronoedit_14B_fp16.safetensors", "wan"),
     "skyreels-v2": ("Wan2_1-SkyReels-V2-T2V-14B-540P.safetensors", "wan"),
     "skyreels-v2-df": ("Wan2_1-SkyReels-V2-DF-14B-540P.safetensors", "wan"),
+    "bria-fibo-edit": ("fibo-edit-bf16.safetensors", "bria-fibo"),
     "longcat-image": ("longcat_image_bf16.safetensors", "bria"),
     "longcat-image-edit": ("longcat-image-edit-bf16.safetensors", "bria"),
     "dreamlite-mobile": ("DreamLite-Mobile.safetensors", "dreamlite"),

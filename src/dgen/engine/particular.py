@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Mapping
 from itertools import count
 from types import SimpleNamespace
@@ -68,6 +69,20 @@ def in_omnigen(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, A
     marks = "".join(f"<img><|image_{number}|></img>" for number, _ in enumerate(pictures, 1))
     said = str(named["prompt"])
     return {**named, "input_images": pictures, "prompt": said if "<|image_1|>" in said else f"{marks} {said}"}
+
+
+def in_fibo_edit(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the prompt as what the model reads, an object of JSON with an instruction, unless it is one."""
+    said = str(named["prompt"])
+    return {**named, "prompt": said if _is_instruction(said) else json.dumps({"edit_instruction": said})}
+
+
+def _is_instruction(text: str) -> bool:
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "edit_instruction" in found
 
 
 def in_ideogram(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:

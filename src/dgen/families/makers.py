@@ -105,6 +105,19 @@ BRIA_FIBO = _Family(
     multiple_of=32,
 )
 
+BRIA_FIBO_EDIT = _Family(
+    name="bria-fibo-edit",
+    like="bria-fibo",
+    named=("fibo-edit",),
+    gathers=True,
+    label="Bria FIBO Edit",
+    package="bria_fibo",
+    pipelines={IMG2IMG: "BriaFiboEditPipeline"},
+    prepares="dgen.engine.particular:in_fibo_edit",
+    call={"_auto_resize": False},
+    multiple_of=32,
+)
+
 IDEOGRAM4 = Family(
     name="ideogram4",
     denoiser_keys=("llm_cond_proj.weight", "embed_image_indicator.weight"),
@@ -173,6 +186,7 @@ ROWS = (
     NUCLEUSMOE_IMAGE,
     QWEN_IMAGE_21,
     BRIA_FIBO,
+    BRIA_FIBO_EDIT,
     IDEOGRAM4,
     DREAMLITE,
     DREAMLITE_MOBILE,
