@@ -28,12 +28,12 @@ def held_bytes(bench: Bench) -> int:
 
 
 def test_ten_models_in_turn_stay_within_a_budget_for_three(bench: Bench, ten: list[Path]) -> None:
-    first = pixels(bench.render(ten[0]))
+    first = pixels(bench.render(ten[0], output_size=Size(16, 16)))
     budget = held_bytes(bench) * 3
     most: list[int] = []
     bench.engine.store.emit = lambda event: most.append(held_bytes(bench)) or bench.events.append(event)
     for model in ten * 2:
-        assert pixels(bench.render(model, host_memory=budget)) == first
+        assert pixels(bench.render(model, host_memory=budget, output_size=Size(16, 16))) == first
         most.append(held_bytes(bench))
     assert max(most) <= budget
     assert len({h.source for h in bench.engine.holdings() if h.bytes}) == 3
@@ -42,10 +42,10 @@ def test_ten_models_in_turn_stay_within_a_budget_for_three(bench: Bench, ten: li
 
 
 def test_models_that_fit_are_never_read_again(bench: Bench, ten: list[Path]) -> None:
-    bench.render(ten[0])
+    bench.render(ten[0], output_size=Size(16, 16))
     budget = held_bytes(bench) * 3
     for model in ten[:3] * 3:
-        bench.render(model, host_memory=budget)
+        bench.render(model, host_memory=budget, output_size=Size(16, 16))
     assert len(bench.of(FileRead)) == 9  # three weights files each
     assert bench.of(ComponentDropped) == []
 

@@ -13,6 +13,7 @@ from toybench import INPUTS, Bench, pixels
 from dgen.engine.preview import Watched, fit
 from dgen.engine.protocol import Preview
 from dgen.values.prompt import Prompt
+from dgen.values.scalars import Size
 from dgen.values.uri import NamedUri
 
 Shown = list[tuple[int, Image.Image]]
@@ -43,7 +44,7 @@ def test_picture_is_the_same_to_the_bit_with_and_without(shared_bench: Bench, to
     ],
 )  # fmt: skip
 def test_no_scheduler_notices(shared_bench: Bench, toys: Path, scheduler: str) -> None:
-    said = {"num_inference_steps": 5, "scheduler": NamedUri(scheduler)}
+    said = {"num_inference_steps": 5, "scheduler": NamedUri(scheduler), "output_size": Size(16, 16)}
     with_preview, shown = previewed(shared_bench, toys / "sd", **said)
     assert with_preview == pixels(shared_bench.render(toys / "sd", **said))
     assert shown
