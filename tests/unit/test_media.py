@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dgen.media import metadata, names, read, write
+from dgen.media import encode, metadata, names, publish, read, write
 from dgen.options.request import Request
 from dgen.plan.resolve import Job
 from dgen.schema import BadValue
@@ -63,21 +63,21 @@ def test_changed_file_is_read_again(tmp_path: Path) -> None:
     assert files.image(str(path), Size(2, 2)).getpixel((0, 0)) == (0, 0, 255)
 
 
-@pytest.mark.parametrize("ending", write.FORMATS)
+@pytest.mark.parametrize("ending", encode.FORMATS)
 @pytest.mark.parametrize("text", ["plain", "ünïcödé 日本 🙂"])
 def test_config_survives_every_format(tmp_path: Path, ending: str, text: str) -> None:
     path = tmp_path / f"a.{ending}"
     texts = {metadata.CONFIG: text, metadata.PARAMETERS: "Steps: 1"}
-    write.publish(path, lambda file: write.encode(Image.new("RGB", (8, 8)), ending, texts, file))
+    publish.publish(path, lambda file: encode.encode(Image.new("RGB", (8, 8)), ending, texts, file))
     assert metadata.read_config(path) == text
 
 
-@pytest.mark.parametrize("ending", write.FORMATS)
+@pytest.mark.parametrize("ending", encode.FORMATS)
 def test_same_picture_gives_the_same_bytes(ending: str) -> None:
     made: list[bytes] = []
     for _ in range(2):
         file = io.BytesIO()
-        write.encode(Image.new("RGB", (8, 8), "red"), ending, {metadata.CONFIG: "x"}, file)
+        encode.encode(Image.new("RGB", (8, 8), "red"), ending, {metadata.CONFIG: "x"}, file)
         made.append(file.getvalue())
     assert made[0] == made[1]
 
@@ -94,7 +94,7 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write.publish(tmp_path / "a.png", fill)
+        publish.publish(tmp_path / "a.png", fill)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,14 +146,13 @@ def test_full_disk_is_named_and_the_picture_kept(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
     full = tmp_path / "full"
     full.mkdir()
-    real = write.publish
 
-    def publish(path: Path, fill: object, *, replaces: bool = True) -> str:
+    def published(path: Path, fill: object, *, replaces: bool = True) -> str:
         if path.parent == full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, fill, replaces=replaces)  # type: ignore[arg-type]
+        return publish.publish(path, fill, replaces=replaces)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(write, "publish", publish)
+    monkeypatch.setattr(write, "publish", published)
     pool = write.WriterPool(lambda number, files: None)
 
     def write_all() -> None:  # it fails at once, or when the pool is asked to finish

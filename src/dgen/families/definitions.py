@@ -108,13 +108,51 @@ def module_of(pipeline: str) -> str:
 
 
 def definition(name: str, folders: tuple[str, ...]) -> ast.ClassDef | None:
-    """Return the definition of a class from the first of some folders of diffusers, or ours, that has it."""
+    """Return a class as the first of some folders of diffusers, or ours, has it; its methods may lack their bodies."""
     for folder in (*folders, ""):
         path = classes_in(folder).get(name)
         if path is not None:
-            body = tree(path).body
-            return next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
+            return _definition(path, name)
     return None
+
+
+@cache
+def _definition(path: Path, name: str) -> ast.ClassDef | None:
+    try:
+        body = ast.parse(outline(path.read_text(encoding="utf-8"), name)).body
+    except SyntaxError:  # of a file that is laid out in another way
+        body = tree(path).body
+    return next((n for n in body if isinstance(n, ast.ClassDef) and n.name == name), None)
+
+
+_NEXT = re.compile(r"(?:class |def |async |@|if |try:|for |with |import |from |[A-Za-z_]\w* *[=:(\[.])")
+"""How a line begins that follows a class; others at the margin belong to a text, or close a bracket."""
+
+_MEMBER = re.compile(r"    \S")
+_METHOD = re.compile(r"    (?:async )?def ")
+
+
+def outline(text: str, name: str) -> str:
+    """Cut a class out of a file and leave the bodies of its methods out: whole files take ten times longer."""
+    start = next((m.start() for m in _CLASS.finditer(text) if m[1] == name), len(text))
+    first, *lines = text[start:].splitlines() or [""]
+    kept = [first]
+    depth, is_body, is_signature = 0, False, False
+    for line in lines:
+        if _NEXT.match(line):
+            break
+        is_body = is_body and not _MEMBER.match(line)  # a text in a body may start at the margin
+        if is_body:
+            continue
+        kept.append(line)
+        if _METHOD.match(line):
+            depth, is_signature = 0, True
+        if is_signature:
+            depth += sum(map(line.count, "([{")) - sum(map(line.count, ")]}"))
+            if depth == 0 and line.partition(" #")[0].rstrip().endswith(":"):
+                kept.append("        ...")
+                is_body, is_signature = True, False
+    return "\n".join(kept)
 
 
 def lineage(name: str, folders: tuple[str, ...]) -> Iterator[ast.ClassDef]:
@@ -124,3 +162,19 @@ def lineage(name: str, folders: tuple[str, ...]) -> Iterator[ast.ClassDef]:
         yield found
         for base in found.bases:
             yield from lineage(ast.unparse(base).rpartition(".")[2], folders)
+
+
+def calls(path: Path, name: str) -> Iterator[ast.Call]:
+    """Yield the calls of a name in a file, without parsing all of it."""
+    text = path.read_text(encoding="utf-8")
+    for match in re.finditer(rf"\b{name}\(", text):
+        depth, end = 1, match.end()
+        while depth and (bracket := _BRACKET.search(text, end)) is not None:
+            depth, end = depth + (1 if bracket[0] in "([{" else -1), bracket.end()
+        with suppress(SyntaxError):  # of what documentation shows, line by line
+            call = ast.parse(text[match.start() : end], mode="eval").body
+            if isinstance(call, ast.Call):
+                yield call
+
+
+_BRACKET = re.compile(r"[()\[\]{}]")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from dgen.families.definitions import Parameter, classes_in, definition, tree
+from dgen.families.definitions import Parameter, calls, classes_in, definition
 
 MODULAR = "ModularPipeline"
 """How the names of such pipelines end."""
@@ -94,10 +94,10 @@ def _blocks_of(pipeline: str) -> str:
 def _made_in(pipeline: str) -> set[str]:
     """Return the parts that the blocks beside a pipeline make from settings of their own."""
     place = classes_in("modular_pipelines").get(pipeline)
-    calls = (n for f in (place.parent.glob("*.py") if place else ()) for n in ast.walk(tree(f)))
-    return {ast.literal_eval(c.args[0]) for c in calls if isinstance(c, ast.Call) and _makes(c)}
+    files = place.parent.glob("*.py") if place else ()
+    specs = (spec for file in files for spec in calls(file, "ComponentSpec"))
+    return {ast.literal_eval(spec.args[0]) for spec in specs if spec.args and _is_made(spec)}
 
 
-def _makes(call: ast.Call) -> bool:
-    is_spec = isinstance(call.func, ast.Name) and call.func.id == "ComponentSpec" and bool(call.args)
-    return is_spec and any(ast.unparse(k.value) == "'from_config'" for k in call.keywords)
+def _is_made(spec: ast.Call) -> bool:
+    return any(ast.unparse(k.value) == "'from_config'" for k in spec.keywords)
