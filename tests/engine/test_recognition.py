@@ -35,6 +35,8 @@ PUBLISHED_AS: Mapping[str, tuple[str, str]] = {
     "kandinsky5-video-i2v": ("kandinsky5lite_i2v_5s.safetensors", "kandinsky5-video"),
     "marigold-depth": ("marigold-depth-v1-1.safetensors", "pix2pix"),
     "marigold-normals": ("marigold-normals-v1-1.safetensors", "pix2pix"),
+    "helios-pyramid": ("helios-pyramid-bf16.safetensors", "helios"),
+    "ltx2.5": ("ltx-2.5-22b.safetensors", "ltx2"),
     "echo": ("echo_bf16.safetensors", "ltx2"),
     "wan-animate-2-distilled": ("wan_animate_2_distilled_bf16.safetensors", "wan-animate-2"),
     "hunyuan-video-i2v": ("hunyuan_video_I2V_fp8.safetensors", "hunyuan-video"),
@@ -173,5 +175,7 @@ def test_index_tells_the_family(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "pipeline"), [(n, p) for n, f in FAMILIES.items() for p in f.modular])
 def test_modular_index_tells_the_family(name: str, pipeline: str, tmp_path: Path) -> None:
     (tmp_path / "modular_model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text(json.dumps(dict(FAMILIES[name].modular_settings)))
     facts = inspect_folder(tmp_path)
     assert (facts.family.name, facts.told_by) == (name, "its index")

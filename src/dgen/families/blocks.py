@@ -127,6 +127,8 @@ MINIMAX_H3 = Video(
 
 LTX25 = Video(
     name="ltx2.5",
+    like="ltx2",
+    named=("ltx-2-5", "ltx2-5"),
     label="LTX-2.5",
     pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID), "LTX25ModularPipeline"),
     packs=False,

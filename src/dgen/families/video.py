@@ -148,12 +148,14 @@ _Helios = partial(
 HELIOS = _Helios(
     name="helios",
     label="Helios",
-    denoiser_keys=("patch_short.weight", "patch_mid.weight", "patch_long.weight"),
+    denoiser_keys=("patch_short.weight", "patch_mid.weight", "patch_long.weight", "blocks.0.attn1.norm_q.weight"),
     pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID), "HeliosPipeline"),
     modular={"HeliosModularPipeline": "HeliosPipeline"},
 )
 HELIOS_PYRAMID = _Helios(
     name="helios-pyramid",
+    like="helios",
+    named=("pyramid", "helios-distilled"),
     label="Helios Pyramid",
     distilled=(HELIOS_DISTILLED,),
     pipelines=dict.fromkeys((TXT2VID, IMG2VID, VID2VID), "HeliosPyramidPipeline"),
