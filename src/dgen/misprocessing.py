@@ -11,7 +11,8 @@ from dgen.families.rows import INPAINT, TXT2IMG
 from dgen.media.encode import FORMATS
 from dgen.plan.bind import Bound, Given, value_error
 from dgen.plan.control import control_images, is_steered, mode_of, said_in
-from dgen.plan.resolve import no_mode, pipeline_of
+from dgen.plan.resolve import pipeline_of
+from dgen.plan.support import no_mode
 from dgen.processors import NEXT, PROCESSORS, Link, ProcessorText, links_in, surplus
 from dgen.schema import BadValue
 from dgen.values.image_seed import ImageSeed

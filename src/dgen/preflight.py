@@ -25,8 +25,8 @@ from dgen.plan.control import STEERING
 from dgen.plan.embedded import said_in
 from dgen.plan.expand import Expansion
 from dgen.plan.latents import latents_mistakes
-from dgen.plan.resolve import check_support
 from dgen.plan.shots import film_mistakes, reel_of, said_slice
+from dgen.plan.support import check_support
 from dgen.plan.video import moves_in
 from dgen.processors import ProcessorText
 from dgen.refiners import NEXT, REFINERS

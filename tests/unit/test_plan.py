@@ -18,7 +18,8 @@ from dgen.options.request import ROWS, Request
 from dgen.plan.bind import Bound, bind, request_table
 from dgen.plan.control import control_images
 from dgen.plan.expand import expand
-from dgen.plan.resolve import check_support, fit, resolve
+from dgen.plan.resolve import fit, resolve
+from dgen.plan.support import check_support
 from dgen.schema import BadValue, Sweep
 from dgen.values.scalars import Size
 

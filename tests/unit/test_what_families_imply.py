@@ -8,7 +8,8 @@ from test_plan import NoPictures, bound
 from dgen.families.inspection import ModelFacts
 from dgen.families.rows import FAMILIES, family_of_class
 from dgen.options.request import Request
-from dgen.plan.resolve import check_support, resolve
+from dgen.plan.resolve import resolve
+from dgen.plan.support import check_support
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 

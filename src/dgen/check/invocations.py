@@ -26,7 +26,7 @@ from dgen.plan.control import STEERING
 from dgen.plan.embedded import with_arguments
 from dgen.plan.expand import Expansion, expand
 from dgen.plan.remember import last_variables
-from dgen.plan.resolve import check_support
+from dgen.plan.support import check_support
 from dgen.plan.video import unheard
 from dgen.preflight import (
     asks_for_help,
