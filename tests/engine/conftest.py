@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toybench import Bench
+from toybench import Bench, Runs
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +49,14 @@ def bench() -> Bench:
 def shared_bench() -> Bench:
     """An engine that the tests of a module share, where what is loaded does not matter."""
     return Bench()
+
+
+@pytest.fixture(scope="module")
+def shared_runs() -> Iterator[Runs]:
+    """A session that the tests of a module share."""
+    runs = Runs()
+    yield runs
+    runs.session.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from toybench import Bench, as_modular
+from toybench import Bench, Runs, as_modular
 
 from dgen.diagnostic import Source, Word
 from dgen.engine.processors import load_reader
 from dgen.engine.protocol import Inputs, Result
-from dgen.events import ComponentLoaded, Event, FileSaved, Printed
+from dgen.events import ComponentLoaded, Printed
 from dgen.families.inspection import inspect_folder
 from dgen.media.metadata import read_config
 from dgen.media.video import Clip
@@ -29,7 +29,6 @@ from dgen.options.attachments import LoraUri
 from dgen.options.request import Request
 from dgen.plan.resolve import resolve
 from dgen.planning import plan_script
-from dgen.session import Session
 from dgen.values.extras import Extra
 from dgen.values.image_seed import AdapterImage, ImageSeed
 from dgen.values.prompt import Prompt
@@ -376,36 +375,15 @@ def test_video_is_the_same_with_either_index(
     assert made[0] == made[1]
 
 
-class Runs:
-    """A session, and what it told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.session = Session(Bench().engine, self.events.append)
-
-    def run(self, text: str) -> list[Path]:
-        """Run a script; return the files that it says it saved."""
-        self.events.clear()
-        self.session.run(Source("test", text))
-        return [Path(e.path) for e in self.events if isinstance(e, FileSaved)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Runs]:
-    runs = Runs()
-    yield runs
-    runs.session.close()
-
-
 @pytest.fixture
-def runs(shared: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+def runs(shared_runs: Runs, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     for toy in folder.iterdir():
         (tmp_path / toy.name).symlink_to(toy)
     picture(64).save(tmp_path / "a.png")
     first, *rest = moving(5)
     first.save(tmp_path / "b.gif", save_all=True, append_images=rest, duration=100)
     monkeypatch.chdir(tmp_path)
-    return shared
+    return shared_runs
 
 
 SAID = "--prompts 'a red circle' --seeds 7 --no-frames"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from toybench import Bench
+from toybench import Runs
 
 from dgen.diagnostic import DgenError, Source, Word
-from dgen.events import Event, FileSaved, JobKept, Printed
+from dgen.events import JobKept, Printed
 from dgen.media.metadata import read_config
 from dgen.planning import plan_script
-from dgen.session import Session
 
 FRAMES, FPS, STEPS = 17, 12, 2
 SAID = (
@@ -37,32 +35,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return toy_films.make_ltx2(tmp_path_factory.mktemp("sounds") / "ltx2")
 
 
-class Runs:
-    """A session, and what it told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.session = Session(Bench().engine, self.events.append)
-
-    def run(self, text: str) -> list[Path]:
-        """Run a script; return the files that it says it saved."""
-        self.events.clear()
-        self.session.run(Source("test", text))
-        return [Path(e.path) for e in self.events if isinstance(e, FileSaved)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Runs]:
-    runs = Runs()
-    yield runs
-    runs.session.close()
-
-
 @pytest.fixture
-def runs(shared: Runs, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+def runs(shared_runs: Runs, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     (tmp_path / "ltx2").symlink_to(model)
     monkeypatch.chdir(tmp_path)
-    return shared
+    return shared_runs
 
 
 def heard(path: Path) -> tuple[Any, int]:

@@ -10,15 +10,17 @@ import numpy as np
 from PIL import Image
 
 from dgen.darkroom import Darkroom
+from dgen.diagnostic import Source
 from dgen.engine.protocol import Inputs, Result
 from dgen.engine.render import LocalEngine
-from dgen.events import Event
+from dgen.events import Event, FileSaved
 from dgen.families.indices import MODULAR_INDEX
 from dgen.media.read import PictureFiles
 from dgen.options.request import Request
 from dgen.plan.resolve import Job, resolve
 from dgen.processors import chains
 from dgen.schema import BadValue
+from dgen.session import Session
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
@@ -75,6 +77,20 @@ class Bench:
     def of(self, kind: type[Event]) -> list[Any]:
         """The events of one type, in order."""
         return [e for e in self.events if type(e) is kind]
+
+
+class Runs:
+    """A session, and what it told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.session = Session(Bench().engine, self.events.append)
+
+    def run(self, text: str) -> list[Path]:
+        """Run a script; return the files that it says it saved."""
+        self.events.clear()
+        self.session.run(Source("test", text))
+        return [Path(e.path) for e in self.events if isinstance(e, FileSaved)]
 
 
 def pixels(result: Result) -> list[bytes]:
