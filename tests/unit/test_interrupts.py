@@ -17,6 +17,7 @@ class Terminal(io.RawIOBase):
 
     def __init__(self) -> None:
         self.shown: list[str] = []
+        self.is_told = threading.Event()
 
     def writable(self) -> bool:
         return True
@@ -25,6 +26,8 @@ class Terminal(io.RawIOBase):
         self.shown.append(bytes(data).decode())  # type: ignore[call-overload]
         if len(self.shown) == 1:
             signal.raise_signal(signal.SIGINT)
+        else:
+            self.is_told.set()
         return len(self.shown[-1].encode())
 
 
@@ -42,6 +45,5 @@ def test_ctrl_c_in_the_midst_of_a_line_is_told_after_it() -> None:
         interrupts.listen(JobStarted(number=1, jobs=1, mode="txt2img", seed=1, steps=1, size="64x64"))
         say("saved a.png")
     session.close()
-    for thread in set(threading.enumerate()) - {threading.current_thread()}:
-        thread.join()
+    assert screen.is_told.wait(30)
     assert screen.shown == ["saved a.png\n", f"{AFTER_PICTURE}\n"]
