@@ -22,7 +22,8 @@ from dgen.families.rows import FAMILIES
 from dgen.options.attachments import ControlNetUri, LoraUri, TextualInversionUri
 from dgen.options.refiner import RefinerUri
 from dgen.options.request import ROWS
-from dgen.plan.resolve import made_size, modes_with
+from dgen.plan.abilities import modes_with
+from dgen.plan.resolve import made_size
 from dgen.values.extras import Extra
 from dgen.values.image_seed import ImageSeed
 from dgen.values.prompt import Prompt

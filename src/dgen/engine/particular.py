@@ -123,7 +123,7 @@ def in_wan_animate(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[st
 
 def in_minimax(pipeline: Any, job: Job, named: Mapping[str, Any]) -> dict[str, Any]:
     """Say what kind the things are that are referred to: pictures."""
-    from diffusers.modular_pipelines.minimax_h3 import MiniMaxH3ImageReference
+    from diffusers.modular_pipelines.minimax_h3.references import MiniMaxH3ImageReference
 
     seen = named.get("references")
     return dict(named) if seen is None else {**named, "references": [MiniMaxH3ImageReference(each) for each in seen]}
