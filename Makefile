@@ -26,6 +26,7 @@ test: .venv/developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/python -m compileall -q src plugins tests tools
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 docs: .venv/developed
