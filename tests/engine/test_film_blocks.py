@@ -9,14 +9,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from toybench import Bench, Runs, as_modular
+from toybench import Bench, Runs, Sources, as_modular
 
 from dgen.diagnostic import Source, Word
 from dgen.engine.processors import load_reader
@@ -24,7 +23,6 @@ from dgen.engine.protocol import Inputs, Result
 from dgen.events import ComponentLoaded, Printed
 from dgen.families.inspection import inspect_folder
 from dgen.media.metadata import read_config
-from dgen.media.video import Clip
 from dgen.options.attachments import LoraUri
 from dgen.options.request import Request
 from dgen.plan.resolve import resolve
@@ -196,19 +194,6 @@ CELLS = (
         inputs=Inputs(video=WHOLE), call=of_ltx(lambda: conditions(first=list(WHOLE)), 17),
     ),
 )  # fmt: skip
-
-
-class Sources:
-    """A picture, and a video of nine frames."""
-
-    def __init__(self, side: int) -> None:
-        self.side = side
-
-    def size(self, path: str) -> Size:
-        return Size(self.side, self.side)
-
-    def clip(self, path: str) -> Clip | None:
-        return Clip(size=self.size(path), frames=9, rate=Fraction(12)) if path == "video" else None
 
 
 @pytest.fixture(scope="module")

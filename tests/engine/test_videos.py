@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from toybench import Bench
+from toybench import Bench, Sources
 
 from dgen.diagnostic import DgenError, Source, Word
 from dgen.engine.processors import load_reader
@@ -19,7 +18,7 @@ from dgen.engine.protocol import Inputs, Result
 from dgen.events import Event, FileSaved, JobKept
 from dgen.families.rows import FAMILIES
 from dgen.media.metadata import read_config
-from dgen.media.video import Clip, clip_of
+from dgen.media.video import clip_of
 from dgen.options.attachments import ControlNetUri, ImageEncoderUri, IpAdapterUri, LoraUri
 from dgen.options.request import Request
 from dgen.options.submodels import MotionAdapterUri
@@ -33,7 +32,6 @@ from dgen.values.prompt import Prompt
 from dgen.values.scalars import Size
 
 TEXT = {"prompt": "a red circle", "negative_prompt": "blurry"}
-RATE = 12
 
 
 @dataclass(frozen=True)
@@ -176,19 +174,6 @@ CELLS = (
     Cell("mochi", "txt2vid", "MochiPipeline", {**TEXT, "guidance_scale": 4.5}, frames=7),
     Cell("allegro", "txt2vid", "AllegroPipeline", ALLEGRO, side=128, frames=24),
 )
-
-
-class Sources:
-    """A picture, and a video of nine frames."""
-
-    def __init__(self, side: int) -> None:
-        self.side = side
-
-    def size(self, path: str) -> Size:
-        return Size(self.side, self.side)
-
-    def clip(self, path: str) -> Clip | None:
-        return Clip(size=self.size(path), frames=9, rate=Fraction(RATE)) if path == "video" else None
 
 
 def inputs(cell: Cell) -> Inputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dgen.engine.render import LocalEngine
 from dgen.events import Event, FileSaved
 from dgen.families.indices import MODULAR_INDEX
 from dgen.media.read import PictureFiles
+from dgen.media.video import Clip
 from dgen.options.request import Request
 from dgen.plan.resolve import Job, resolve
 from dgen.processors import chains
@@ -34,6 +36,23 @@ class Pictures:
         if path != "seed":
             raise BadValue(f"no picture {path}")
         return Size(64, 64)
+
+
+RATE = 12
+"""The frames a second of the video of these tests."""
+
+
+class Sources:
+    """A picture, and a video of nine frames."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def size(self, path: str) -> Size:
+        return Size(self.side, self.side)
+
+    def clip(self, path: str) -> Clip | None:
+        return Clip(size=self.size(path), frames=9, rate=Fraction(RATE)) if path == "video" else None
 
 
 def picture() -> Image.Image:
